@@ -1,0 +1,48 @@
+/**
+ * A time limit as an AbortSignal, which also ends with the outer one.
+ *
+ * AbortSignal.timeout and AbortSignal.any would do, but hold each other weakly: in several Node 20 releases such
+ * a signal could be collected before its time, and then never fire.
+ */
+export class Deadline {
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout
+  readonly #outer: AbortSignal | undefined
+  readonly #end = (): void => {
+    this.#controller.abort(new DOMException('the time limit is over', 'TimeoutError'))
+  }
+
+  constructor(milliseconds: number, outer?: AbortSignal) {
+    this.#timer = setTimeout(this.#end, milliseconds)
+    this.#outer = outer
+    if (outer?.aborted) this.#end()
+    else outer?.addEventListener('abort', this.#end)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#outer?.removeEventListener('abort', this.#end)
+  }
+}
+
+/** Waits for a promise that cannot be aborted itself, but no longer than the signal allows. */
+export async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (!signal) return promise
+  signal.throwIfAborted()
+  let stop = (): void => undefined
+  const ended = new Promise<never>((_resolve, reject) => {
+    stop = () => {
+      reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([promise, ended])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

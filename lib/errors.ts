@@ -1,0 +1,117 @@
+/** Every code an {@link IDPartnerError} can carry. The README has a row for each, with what to do about it. */
+export const ERROR_CODES = [
+  'access_denied',
+  'login_missing',
+  'response_invalid',
+  'provider_refused',
+  'provider_error',
+  'provider_unavailable',
+  'token_invalid',
+  'config_invalid',
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** Why no pending login belongs to an answer: the `reason` of `login_missing`. */
+export type MissingReason = 'no_session' | 'no_login' | 'expired' | 'already_used'
+
+/** What a failure may carry beside its code and message. */
+export interface ErrorDetails {
+  /** The error underneath; only its name, message and code are kept, never what it had in hand. */
+  cause?: unknown
+  /** HTTP status for the application's own answer; each code has a default. */
+  status?: number | undefined
+  reason?: MissingReason
+  /** The OAuth error name the bank gave, such as `login_required`. */
+  providerError?: string | undefined
+}
+
+const STATUS: Record<ErrorCode, number> = {
+  access_denied: 401,
+  login_missing: 401,
+  response_invalid: 401,
+  provider_refused: 403,
+  provider_error: 502,
+  provider_unavailable: 502,
+  token_invalid: 502,
+  config_invalid: 500,
+}
+
+/**
+ * The one class of every failure of this package.
+ *
+ * Its message is our own text and safe to show; it never holds what the browser or the bank wrote, nor a code,
+ * token, key or claim. `status` and `statusCode` are the same number under the names Express and Nest look for.
+ */
+export class IDPartnerError extends Error {
+  override readonly name = 'IDPartnerError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly statusCode: number
+  /** Only with `login_missing`. */
+  declare readonly reason?: MissingReason
+  /** Only with `access_denied` and `provider_error`. */
+  declare readonly providerError?: string
+  /** The `x-fapi-interaction-id` of the login, for support calls with the bank, once it is known. */
+  declare interactionId?: string
+
+  constructor(code: ErrorCode, message: string, { cause, status, reason, providerError }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause: withoutPayload(cause) })
+    this.code = code
+    this.status = status ?? STATUS[code]
+    this.statusCode = this.status
+    if (reason !== undefined) this.reason = reason
+    if (providerError !== undefined) this.providerError = providerError
+  }
+
+  /** Whether the person, their browser or their bank's decision is the reason, and nothing is broken behind us. */
+  get isFailure(): boolean {
+    return this.status < 500
+  }
+}
+
+export function accessDenied(): IDPartnerError {
+  return new IDPartnerError('access_denied', 'the login was cancelled or refused at the bank', {
+    providerError: 'access_denied',
+  })
+}
+
+/** The first error of our own in a chain of causes: libraries wrap what our fetch threw. */
+export function ownError(err: unknown): IDPartnerError | undefined {
+  for (let at = err, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    if (at instanceof IDPartnerError) return at
+  }
+  return undefined
+}
+
+/**
+ * A name that came over the wire, such as an OAuth error or an algorithm, if it is harmless to print.
+ *
+ * RFC 6749, appendix A.7 allows far more characters than any registered name uses; we allow no space and no
+ * control character, so that a log line cannot be forged with it.
+ */
+export function printable(name: unknown): string | undefined {
+  return typeof name === 'string' && /^[\w.:-]{1,64}$/.test(name) ? name : undefined
+}
+
+/**
+ * Libraries attach tokens, claims and whole responses to their errors, and `console.error` prints all of it. A
+ * SyntaxError of JSON.parse even quotes the text it choked on.
+ */
+function withoutPayload(cause: unknown, depth = 0): unknown {
+  if (cause instanceof IDPartnerError) return cause
+  if (!(cause instanceof Error)) return undefined
+  const deeper = depth < 5 ? withoutPayload(cause.cause, depth + 1) : undefined
+  const text = cause instanceof SyntaxError ? 'the text could not be parsed' : cause.message
+  const copy = new Error(text, deeper === undefined ? undefined : { cause: deeper })
+  copy.name = cause.name
+  const code = 'code' in cause ? cause.code : undefined
+  if (typeof code === 'string') Object.assign(copy, { code })
+  copy.stack = `${cause.name}: ${text}${stackLines(cause)}`
+  return copy
+}
+
+function stackLines(err: Error): string {
+  const at = err.stack?.search(/\n\s+at /) ?? -1
+  return at === -1 ? '' : (err.stack?.slice(at) ?? '')
+}

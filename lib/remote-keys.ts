@@ -1,0 +1,58 @@
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { z } from 'zod'
+import { Cached } from './cached.js'
+import { IDPartnerError } from './errors.js'
+import type { Http } from './http.js'
+
+const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
+
+const jwks = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) })
+
+/** The public keys that a party publishes, kept and renewed. */
+export class RemoteKeys {
+  readonly #cached: Cached<JWTVerifyGetKey>
+
+  constructor(http: Http, url: string | (() => Promise<string>), namedBy?: string) {
+    this.#cached = new Cached(async () => {
+      const response = await http.get(typeof url === 'string' ? url : await url(), {
+        headers: { accept: 'application/json' },
+        namedBy,
+      })
+      return createLocalJWKSet(await readJwks(response))
+    }, TIMES)
+  }
+
+  /**
+   * Finds the key for a JWS header, as jose asks for it. An unknown `kid` means that the keys may have been rotated
+   * a moment ago, so they are fetched again, once.
+   *
+   * Does not guess: where several keys fit and the header names none, there is none.
+   */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    const known = await this.#cached.get()
+    try {
+      return await known(header, token)
+    } catch (err) {
+      if (!(err instanceof errors.JWKSNoMatchingKey)) throw err
+      const renewed = await this.#cached.refresh()
+      if (!renewed) throw err
+      return renewed(header, token)
+    }
+  }
+}
+
+async function readJwks(response: Response): Promise<JSONWebKeySet> {
+  if (response.status !== 200) {
+    throw new IDPartnerError(
+      'provider_unavailable',
+      `a JWKS was answered with HTTP ${String(response.status)}`,
+      {
+        status: response.status === 503 ? 503 : 502,
+      },
+    )
+  }
+  const result = jwks.safeParse(await response.json().catch(() => undefined))
+  if (!result.success)
+    throw new IDPartnerError('provider_unavailable', 'a JWKS was answered with something else')
+  return result.data
+}
