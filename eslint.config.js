@@ -30,7 +30,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['lib/!(strategy|logins|verify|index).ts'],
+    files: ['lib/!(strategy|strategy-options|logins|verify|index).ts'],
     rules: {
       'no-restricted-imports': [
         'error',

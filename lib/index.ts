@@ -7,12 +7,7 @@ export { jwksRouter } from './jwks-router.js'
 export { generateJwks, type SigningAlg } from './keys.js'
 export type { LoginStore, PendingLogin } from './logins.js'
 export type { IdentityProvider } from './proxy-document.js'
-export {
-  IDPartnerStrategy,
-  type AuthenticateOptions,
-  type FailureInfo,
-  type IDPartnerStrategyOptions,
-  type LoginOptions,
-} from './strategy.js'
+export { IDPartnerStrategy, type FailureInfo } from './strategy.js'
+export type { AuthenticateOptions, IDPartnerStrategyOptions, LoginOptions } from './strategy-options.js'
 export type { TokenSet } from './tokens.js'
 export type { Done, IDPartnerLogin, Verify, VerifyResult, VerifyWithRequest } from './verify.js'

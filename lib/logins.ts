@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { IDPartnerError, type MissingReason } from './errors.js'
 
@@ -134,6 +135,35 @@ class UsedStates {
     }
     this.#expires.set(hash, expires)
   }
+}
+
+const MISSING: Record<MissingReason, string> = {
+  no_session: 'this browser came back without the session in which the login began',
+  no_login: 'no login is waiting for this answer in this session',
+  expired: 'this login took too long; please begin again',
+  already_used: 'this login was answered before',
+}
+
+/** A failure that says why no login is waiting, and what setting is the likeliest reason. */
+export function loginMissing(reason: MissingReason, req: object): IDPartnerError {
+  const message = reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req)}` : MISSING[reason]
+  return new IDPartnerError('login_missing', message, { reason })
+}
+
+/** The likeliest setting behind a lost session. */
+function sessionHint(req: object): string {
+  const { session, headers } = req as {
+    session?: { cookie?: { secure?: unknown } }
+    headers?: IncomingHttpHeaders
+  }
+  const insecure = (req as { protocol?: string }).protocol === 'http'
+  if (session?.cookie?.secure === true && insecure) {
+    return 'The session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
+  }
+  if (headers?.cookie === undefined) {
+    return "It sent no cookie: check SameSite (lax, not strict), the cookie's path, and that login and callback have the same host"
+  }
+  return 'Check that all processes share one session store'
 }
 
 function session(req: SessionRequest): Record<string, unknown> {

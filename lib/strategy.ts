@@ -2,54 +2,22 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import passportStrategy from 'passport-strategy'
-import { z } from 'zod'
 import type { AuthorizationParams } from './authorization-request.js'
 import { callbackParams, searchParams, unsignedError, type CallbackParams } from './callback-params.js'
-import type { ClaimsRequest } from './claims.js'
-import { parseOptions, type IDPartnerConfig } from './config.js'
 import { Deadline, until } from './deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 import { IDPartner } from './idpartner.js'
-import { SessionLogins, pendingLogin, type LoginStore, type PendingLogin } from './logins.js'
 import type { AuthorizationAnswer } from './jarm.js'
+import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { IdentityProvider } from './proxy-document.js'
+import {
+  loginOptions,
+  resolveStrategyOptions,
+  type AuthenticateOptions,
+  type IDPartnerStrategyOptions,
+  type Settings,
+} from './strategy-options.js'
 import { runVerify, type IDPartnerLogin, type Verify, type VerifyWithRequest } from './verify.js'
-
-/** What may be asked for, for all logins or for a single one. */
-export interface LoginOptions {
-  /** `['openid', 'email', 'profile']` by default. */
-  scope?: string | readonly string[] | undefined
-  claims?: ClaimsRequest | undefined
-  prompt?: string | undefined
-  /** Seconds since the person actively logged in at the bank; checked in the ID token. */
-  max_age?: number | undefined
-  /** Space-separated; the ID token has to show one of them. */
-  acr_values?: string | undefined
-}
-
-/** Options of `passport.authenticate('idpartner', options)`. */
-export interface AuthenticateOptions extends LoginOptions {
-  /** The application's own value, any JSON; it stays in the session and comes back in `req.authInfo.state`. */
-  state?: unknown
-}
-
-/** Options of {@link IDPartnerStrategy} beside those of {@link IDPartner}. */
-export interface IDPartnerStrategyOptions<Req extends object = Request>
-  extends IDPartnerConfig, LoginOptions {
-  /** The strategy's name in Passport; `'idpartner'` by default. */
-  name?: string | undefined
-  /** Where in the session pending logins are kept; `'idpartner'` by default. */
-  sessionKey?: string | undefined
-  /** Seconds a person has to log in at the bank; 600 by default. */
-  loginTtl?: number | undefined
-  passReqToCallback?: boolean | undefined
-  /** Whether to ask for userinfo too; it is then in `login.userInfo`. `false` by default. */
-  fetchUserInfo?: boolean | undefined
-  /** Decides about the bank before it is asked for anything; all are accepted by default. */
-  acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
-  /** Keeps pending logins elsewhere than in the session. */
-  store?: LoginStore<Req> | undefined
-}
 
 /** What Passport hands on when a login fails: `failureMessage`, `failureFlash` and custom callbacks get it. */
 export interface FailureInfo {
@@ -61,42 +29,6 @@ export interface FailureInfo {
 }
 
 type Outcome = { type: 'redirect'; url: string } | { type: 'login'; login: IDPartnerLogin }
-
-const isFunction = (value: unknown): boolean => typeof value === 'function'
-const isStore = (value: unknown): boolean => {
-  const { save, take } = (value ?? {}) as Partial<LoginStore>
-  return isFunction(save) && isFunction(take)
-}
-
-const own = z.object({
-  name: z.string('must be a string').min(1, 'must not be empty').default('idpartner'),
-  scope: z
-    .union([z.string(), z.array(z.string())], 'must be a string or a list of strings')
-    .default(['openid', 'email', 'profile']),
-  claims: z
-    .custom<ClaimsRequest>((value) => typeof value === 'object' && value !== null, 'must be an object')
-    .optional(),
-  prompt: z.string('must be a string').optional(),
-  max_age: z.int('must be a whole number of seconds').min(0, 'must not be negative').optional(),
-  acr_values: z.string('must be a string').optional(),
-  sessionKey: z
-    .string('must be a string')
-    .regex(/^(?!__proto__$|passport$|cookie$)./, 'must not be empty or taken')
-    .default('idpartner'),
-  loginTtl: z
-    .number('must be a number of seconds')
-    .min(1, 'must be at least 1 s')
-    .max(86_400, 'must be at most a day')
-    .default(600),
-  passReqToCallback: z.boolean('must be true or false').default(false),
-  fetchUserInfo: z.boolean('must be true or false').default(false),
-  acceptProvider: z
-    .custom<IDPartnerStrategyOptions<object>['acceptProvider']>(isFunction, 'must be a function')
-    .optional(),
-  store: z
-    .custom<LoginStore<object>>((value) => isStore(value), 'must have the functions save and take')
-    .optional(),
-})
 
 /**
  * The Passport strategy: sends a person to their bank through IDPartner, and on the way back hands their claims to
@@ -122,17 +54,10 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   )
   constructor(options: IDPartnerStrategyOptions<Req>, verify: Verify | VerifyWithRequest<Req>) {
     super()
-    const { name, sessionKey, store, ...settings } = parseOptions(own, options)
-    if (typeof verify !== 'function') {
-      throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
-    }
+    const { name, settings, config } = resolveStrategyOptions(options, verify)
     this.name = name
-    this.client = new IDPartner(protocolOptions(options))
-    this.settings = Object.freeze({
-      ...settings,
-      verify,
-      logins: store ?? new SessionLogins(sessionKey),
-    })
+    this.client = new IDPartner(config)
+    this.settings = settings
   }
 
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
@@ -182,7 +107,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     const { client, settings } = this
     const proofs = client.generateProofs()
     const interactionId = randomUUID()
-    const { scope, claims, prompt, max_age, acr_values } = { ...settings, ...defined(options) }
+    const { scope, claims, prompt, max_age, acr_values } = loginOptions(settings, options)
     const extra: AuthorizationParams = {
       prompt,
       claims,
@@ -287,35 +212,6 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   }
 }
 
-interface Settings<Req> extends LoginOptions {
-  scope: string | readonly string[]
-  loginTtl: number
-  passReqToCallback: boolean
-  fetchUserInfo: boolean
-  acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
-  logins: LoginStore<Req>
-  verify: Verify | VerifyWithRequest<Req>
-}
-
-/** The options that are not the strategy's own are the client's, which refuses those it does not know. */
-function protocolOptions<Req extends object>(options: IDPartnerStrategyOptions<Req>): IDPartnerConfig {
-  const rest = Object.entries(options).filter(([name]) => !(name in own.shape))
-  return Object.fromEntries(rest) as unknown as IDPartnerConfig
-}
-
-function defined({
-  scope,
-  claims,
-  prompt,
-  max_age,
-  acr_values,
-}: LoginOptions): LoginOptions & { scope: string } {
-  const given = Object.entries({ scope, claims, prompt, max_age, acr_values }).filter(
-    ([, value]) => value !== undefined,
-  )
-  return Object.fromEntries(given) as unknown as LoginOptions & { scope: string }
-}
-
 /** The parameters of a request of any framework: those of its URL, and of its form if somebody parsed it. */
 function requestParams(req: object): URLSearchParams {
   const { originalUrl, url, method, body, headers } = req as IncomingMessage & {
@@ -352,34 +248,6 @@ async function stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal
       cause: err,
     })
   }
-}
-
-const MISSING: Record<MissingReason, string> = {
-  no_session: 'this browser came back without the session in which the login began',
-  no_login: 'no login is waiting for this answer in this session',
-  expired: 'this login took too long; please begin again',
-  already_used: 'this login was answered before',
-}
-
-function loginMissing(reason: MissingReason, req: object): IDPartnerError {
-  const message = reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req)}` : MISSING[reason]
-  return new IDPartnerError('login_missing', message, { reason })
-}
-
-/** The likeliest setting behind a lost session. */
-function sessionHint(req: object): string {
-  const { session, headers } = req as {
-    session?: { cookie?: { secure?: unknown } }
-    headers?: IncomingMessage['headers']
-  }
-  const insecure = (req as { protocol?: string }).protocol === 'http'
-  if (session?.cookie?.secure === true && insecure) {
-    return 'The session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
-  }
-  if (headers?.cookie === undefined) {
-    return "It sent no cookie: check SameSite (lax, not strict), the cookie's path, and that login and callback have the same host"
-  }
-  return 'Check that all processes share one session store'
 }
 
 function tooLate(cause: unknown): IDPartnerError {

@@ -1,4 +1,6 @@
 import type { IDPartnerClaims, UserInfo } from './claims.js'
+import { Deadline, until } from './deadline.js'
+import { IDPartnerError } from './errors.js'
 import type { IdentityProvider } from './proxy-document.js'
 import type { TokenSet } from './tokens.js'
 
@@ -34,12 +36,36 @@ export interface Verdict {
   info: object
 }
 
+/** Longer than any server keeps a visitor waiting: what has not answered by then never will. */
+const MAX_WAIT = 60_000
+
 /**
  * Runs `verify` and waits for its first answer, by whichever way it comes; what it throws or rejects with goes on.
  *
  * Never looks at how many parameters it has: frameworks wrap it in functions of their own.
+ *
+ * @throws {IDPartnerError} `config_invalid` when it does not answer within a minute
  */
-export function runVerify<Req>(
+export async function runVerify<Req>(
+  settings: { verify: Verify | VerifyWithRequest<Req>; passReqToCallback: boolean },
+  req: Req,
+  login: IDPartnerLogin,
+): Promise<Verdict> {
+  const limit = new Deadline(MAX_WAIT)
+  try {
+    return await until(limit.signal, verdict(settings, req, login))
+  } catch (err) {
+    if (err !== limit.signal.reason) throw err
+    throw new IDPartnerError(
+      'config_invalid',
+      'verify gave no answer: call done() or return a promise of a user',
+    )
+  } finally {
+    limit.clear()
+  }
+}
+
+function verdict<Req>(
   { verify, passReqToCallback }: { verify: Verify | VerifyWithRequest<Req>; passReqToCallback: boolean },
   req: Req,
   login: IDPartnerLogin,
