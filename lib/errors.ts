@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+
 /** Every code an {@link IDPartnerError} can carry. The README has a row for each, with what to do about it. */
 export const ERROR_CODES = [
   'access_denied',
@@ -76,9 +78,14 @@ export function accessDenied(): IDPartnerError {
   })
 }
 
+/** Whether a value is an error, also one of another realm, as Node's own errors are inside jest. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value)
+}
+
 /** The first error of our own in a chain of causes: libraries wrap what our fetch threw. */
 export function ownError(err: unknown): IDPartnerError | undefined {
-  for (let at = err, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+  for (let at = err, depth = 0; isError(at) && depth < 8; at = at.cause, depth++) {
     if (at instanceof IDPartnerError) return at
   }
   return undefined
@@ -100,9 +107,9 @@ export function printable(name: unknown): string | undefined {
  */
 function withoutPayload(cause: unknown, depth = 0): unknown {
   if (cause instanceof IDPartnerError) return cause
-  if (!(cause instanceof Error)) return undefined
+  if (!isError(cause)) return undefined
   const deeper = depth < 5 ? withoutPayload(cause.cause, depth + 1) : undefined
-  const text = cause instanceof SyntaxError ? 'the text could not be parsed' : cause.message
+  const text = cause.name === 'SyntaxError' ? 'the text could not be parsed' : cause.message
   const copy = new Error(text, deeper === undefined ? undefined : { cause: deeper })
   copy.name = cause.name
   const code = 'code' in cause ? cause.code : undefined

@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Agent, request } from 'undici'
 import { Deadline } from './deadline.js'
-import { IDPartnerError } from './errors.js'
+import { IDPartnerError, isError } from './errors.js'
 
 /** Certificate, key and CA as PEM, for the connections to banks. */
 export interface ClientTls {
@@ -167,7 +167,7 @@ function unavailable(url: URL, what: string, cause?: unknown, status?: number): 
 }
 
 function failureText(err: unknown): string {
-  const code = err instanceof Error && 'code' in err && typeof err.code === 'string' ? err.code : 'unknown'
+  const code = isError(err) && 'code' in err && typeof err.code === 'string' ? err.code : 'unknown'
   if (code === 'PRIVATE_ADDRESS') return 'resolves to a private address, which is refused'
   if (code.startsWith('ERR_SSL_') || code === 'ECONNRESET') {
     return `broke the connection off (${code}); if this bank asks for a client certificate, check tls_client_cert`

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { types } from 'node:util'
 import { z } from 'zod'
-import { IDPartnerError, type MissingReason } from './errors.js'
+import { IDPartnerError, isError, type MissingReason } from './errors.js'
 
 /** A login that was begun and not yet answered. It holds secrets: keep it on the server. Plain JSON. */
 export interface PendingLogin {
@@ -182,11 +183,11 @@ async function saved({ session }: SessionRequest): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const done = (err?: unknown): void => {
       if (err === undefined || err === null) resolve()
-      else reject(err instanceof Error ? err : new Error('the session store failed'))
+      else reject(isError(err) ? err : new Error('the session store failed'))
     }
     const returned: unknown = save.call(session, done)
     // Express takes a callback; others ignore it and return a promise.
-    if (returned instanceof Promise)
+    if (types.isPromise(returned))
       returned.then(() => {
         done()
       }, done)

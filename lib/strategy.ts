@@ -64,7 +64,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   override authenticate(req: Request, options: AuthenticateOptions = {}): void {
     this.run(req as unknown as Req, options).catch((err: unknown) => {
       if (err instanceof IDPartnerError && err.isFailure) this.fail(failureInfo(err), err.status)
-      else this.error(err as Error)
+      else this.error(passable(err))
     })
   }
 
@@ -248,6 +248,15 @@ async function stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal
       cause: err,
     })
   }
+}
+
+/** Passport hands an error to `next`, where nothing at all means to go on, and `'route'` to go elsewhere. */
+function passable(err: unknown): Error {
+  if (typeof err === 'object' && err !== null) return err as Error
+  return new IDPartnerError(
+    'config_invalid',
+    'a function of the application failed with something that is no error',
+  )
 }
 
 function tooLate(cause: unknown): IDPartnerError {

@@ -55,7 +55,7 @@ export async function runVerify<Req>(
   try {
     return await until(limit.signal, verdict(settings, req, login))
   } catch (err) {
-    if (err !== limit.signal.reason) throw err
+    if (!limit.signal.aborted) throw err
     throw new IDPartnerError(
       'config_invalid',
       'verify gave no answer: call done() or return a promise of a user',

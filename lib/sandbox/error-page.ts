@@ -1,0 +1,27 @@
+import { html } from '@remix-run/html-template'
+import { layout, type Html } from './layout.js'
+
+/** For the developer of the app: what is wrong, in plain words. */
+export function errorPage({
+  title,
+  problems,
+  advice,
+  theme,
+}: {
+  title: string
+  problems: readonly string[]
+  advice: string
+  theme?: string
+}): Html {
+  return layout({
+    title,
+    ...(theme !== undefined && { theme }),
+    body: html`<article class="card">
+      <h1>${title}</h1>
+      <ul class="alert problems" role="alert">
+        ${problems.map((problem) => html`<li>${problem}</li>`)}
+      </ul>
+      <p>${advice}</p>
+    </article>`,
+  })
+}
