@@ -9,11 +9,9 @@ const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000
 
-/** Lets openid-client pass http: URLs on; which of them are fetched, {@link Http} decides. */
-export function leaveTransportToHttp(client: oidc.Configuration): void {
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
-  oidc.allowInsecureRequests(client)
-}
+/** Lets openid-client pass http: URLs on; which of them are fetched, {@link Http} decides. Recognised by identity. */
+// eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
+export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.allowInsecureRequests
 
 interface Issuer {
   metadata: Cached<oidc.ServerMetadata>
