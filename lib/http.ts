@@ -59,10 +59,8 @@ export class Http {
       let size = 0
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         size += chunk.length
-        if (size > MAX_BODY_BYTES) {
-          answer.body.destroy()
-          throw unavailable(url, 'answered with more than 1 MiB')
-        }
+        // Leaving the loop closes the connection.
+        if (size > MAX_BODY_BYTES) throw unavailable(url, 'answered with more than 1 MiB')
         chunks.push(chunk)
       }
       // Response refuses a body, even an empty one, for these.

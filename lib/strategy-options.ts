@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { scopeText } from './authorization-request.js'
 import type { ClaimsRequest } from './claims.js'
 import { parseOptions, type IDPartnerConfig } from './config.js'
 import { IDPartnerError } from './errors.js'
@@ -103,6 +104,7 @@ export function resolveStrategyOptions<Req extends object>(
   if (typeof verify !== 'function') {
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
+  scopeText(settings.scope)
   const config = Object.fromEntries(Object.entries(options).filter(([key]) => !(key in own.shape)))
   const logins = store ?? new SessionLogins(sessionKey)
   return {

@@ -28,7 +28,11 @@ export interface FailureInfo {
   interactionId?: string
 }
 
-type Outcome = { type: 'redirect'; url: string } | { type: 'login'; login: IDPartnerLogin }
+/** How a request ends in Passport; all that an error is thrown for ends in `error`. */
+type Outcome =
+  | { type: 'redirect'; url: string }
+  | { type: 'success'; user: object; info: object }
+  | { type: 'fail'; info: object; status: number | undefined }
 
 /**
  * The Passport strategy: sends a person to their bank through IDPartner, and on the way back hands their claims to
@@ -62,37 +66,40 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
 
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
   override authenticate(req: Request, options: AuthenticateOptions = {}): void {
-    this.run(req as unknown as Req, options).catch((err: unknown) => {
-      if (err instanceof IDPartnerError && err.isFailure) this.fail(failureInfo(err), err.status)
-      else this.error(passable(err))
-    })
+    this.outcome(req as unknown as Req, options)
+      .then((outcome) => {
+        deliver(this, outcome)
+      })
+      .catch((err: unknown) => {
+        this.error(passable(err))
+      })
   }
 
-  private async run(req: Req, options: AuthenticateOptions): Promise<void> {
+  private async outcome(req: Req, options: AuthenticateOptions): Promise<Outcome> {
     const budget = new Deadline(2 * this.client.timeout)
-    let outcome: Outcome
+    let passed: string | IDPartnerLogin
     try {
-      outcome = await until(budget.signal, this.phase(req, options, budget.signal))
+      passed = await until(budget.signal, this.phase(req, options, budget.signal))
     } catch (err) {
-      throw budget.signal.aborted && !(err instanceof IDPartnerError) ? tooLate(err) : err
+      if (!(err instanceof IDPartnerError)) throw budget.signal.aborted ? tooLate(err) : err
+      if (!err.isFailure) throw err
+      return { type: 'fail', info: failureInfo(err), status: err.status }
     } finally {
       budget.clear()
     }
-    if (outcome.type === 'redirect') {
-      this.redirect(outcome.url)
-      return
-    }
-    const { login } = outcome
-    const { user, info } = await runVerify(this.settings, req, login)
-    if (!user) {
-      this.fail(info, undefined as unknown as number)
-      return
-    }
-    const { identityProvider, interactionId, state } = login
-    this.success(user, { ...info, identityProvider, interactionId, state })
+    if (typeof passed === 'string') return { type: 'redirect', url: passed }
+    const { user, info } = await runVerify(this.settings, req, passed)
+    if (!user) return { type: 'fail', info, status: undefined }
+    const { identityProvider, interactionId, state } = passed
+    return { type: 'success', user, info: { ...info, identityProvider, interactionId, state } }
   }
 
-  private phase(req: Req, options: AuthenticateOptions, signal: AbortSignal): Promise<Outcome> {
+  /** One of the two passes: where to send the browser, or the login it came back with. */
+  private phase(
+    req: Req,
+    options: AuthenticateOptions,
+    signal: AbortSignal,
+  ): Promise<string | IDPartnerLogin> {
     const params = requestParams(req)
     const callback = callbackParams(params)
     return callback ? this.finishLogin(req, callback, signal) : this.startLogin(req, params, options, signal)
@@ -103,7 +110,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     params: URLSearchParams,
     options: AuthenticateOptions,
     signal: AbortSignal,
-  ): Promise<Outcome> {
+  ): Promise<string> {
     const { client, settings } = this
     const proofs = client.generateProofs()
     const interactionId = randomUUID()
@@ -131,11 +138,15 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
       }
       await stored(() => settings.logins.save(req, state, login, settings.loginTtl), signal)
     }
-    return { type: 'redirect', url }
+    return url
   }
 
   /** In this order: is the answer authentic, is it of a login begun here, and only then what it says. */
-  private async finishLogin(req: Req, callback: CallbackParams, signal: AbortSignal): Promise<Outcome> {
+  private async finishLogin(
+    req: Req,
+    callback: CallbackParams,
+    signal: AbortSignal,
+  ): Promise<IDPartnerLogin> {
     if ('error' in callback) throw await this.unsigned(req, callback, signal)
     const { client, settings } = this
     let interactionId: string | undefined
@@ -160,7 +171,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
         state: pending.state,
       }
       if (settings.fetchUserInfo) login.userInfo = await client.userInfo(issuer, tokens, { signal })
-      return { type: 'login', login }
+      return login
     } catch (err) {
       if (err instanceof IDPartnerError && interactionId !== undefined) err.interactionId = interactionId
       throw err
@@ -209,6 +220,21 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
         'this bank is not accepted here ("acceptProvider" said no)',
       )
     }
+  }
+}
+
+/** The only place that talks to Passport. */
+function deliver(passport: passportStrategy.Strategy, outcome: Outcome): void {
+  switch (outcome.type) {
+    case 'redirect':
+      passport.redirect(outcome.url)
+      return
+    case 'success':
+      passport.success(outcome.user, outcome.info)
+      return
+    case 'fail':
+      // Passport takes a missing status for its default; only its types insist on one.
+      passport.fail(outcome.info, outcome.status as number)
   }
 }
 

@@ -1,6 +1,9 @@
 import type { JSONWebKeySet, JWK } from 'jose'
+import type { ClientMetadata } from 'oidc-provider'
 import { Agent, request } from 'undici'
 import { z } from 'zod'
+import type { ResolvedOptions } from './options.js'
+import { encryptionKey, registration } from './registration.js'
 
 const FETCH_MS = 3000
 
@@ -13,26 +16,23 @@ export class KeysUnavailable extends Error {
   override readonly name = 'KeysUnavailable'
 }
 
-/** The app under development, as IDPartner has it registered. */
+/** The app under development, as IDPartner and the banks know it. */
 export class RelyingParty {
   readonly clientId: string
   readonly callback: string
-  readonly #jwksUri: string | undefined
+  /** How the app is called on pages: by its host, which a person sees in the address bar. */
+  readonly displayName: string
+  readonly #options: ResolvedOptions
+  readonly #clientSecret: string | undefined
   readonly #agent = new Agent({ connect: { timeout: FETCH_MS } })
   #pending: Promise<JSONWebKeySet> | undefined
 
-  constructor({
-    clientId,
-    callback,
-    jwksUri,
-  }: {
-    clientId: string
-    callback: string
-    jwksUri: string | undefined
-  }) {
-    this.clientId = clientId
-    this.callback = callback
-    this.#jwksUri = jwksUri
+  constructor(options: ResolvedOptions, clientSecret: string | undefined) {
+    this.clientId = options.client_id
+    this.callback = options.callback
+    this.displayName = new URL(options.callback).host
+    this.#options = options
+    this.#clientSecret = clientSecret
   }
 
   /**
@@ -43,11 +43,22 @@ export class RelyingParty {
    * @throws {KeysUnavailable}
    */
   async publicKeys(): Promise<JSONWebKeySet | undefined> {
-    if (this.#jwksUri === undefined) return undefined
-    this.#pending ??= this.#fetchKeys(this.#jwksUri).finally(() => {
+    const { jwks_uri: url } = this.#options
+    if (url === undefined) return undefined
+    this.#pending ??= this.#fetchKeys(url).finally(() => {
       this.#pending = undefined
     })
     return this.#pending
+  }
+
+  /** @throws {KeysUnavailable} */
+  async encryptionKey(): Promise<JWK | undefined> {
+    return encryptionKey(await this.publicKeys())
+  }
+
+  /** @throws {KeysUnavailable} */
+  async registration(): Promise<ClientMetadata> {
+    return registration(this.#options, this.#clientSecret, await this.publicKeys())
   }
 
   /** The callback with answer parameters behind it; its own bytes stay as they are. */
@@ -74,7 +85,7 @@ export class RelyingParty {
     } catch (err) {
       if (err instanceof KeysUnavailable) throw err
       const code = err instanceof Error && 'code' in err ? String(err.code) : 'no answer'
-      throw problem(`could not be fetched (${code}). Is the app running, with jwksRouter mounted there`)
+      throw problem(`could not be fetched (${code}). Is the app running, with jwksRouter mounted there?`)
     }
     if (text.length > MAX_JWKS_BYTES) throw problem('are larger than 1 MiB')
     const jwks = jwksSchema.safeParse(parsedJson(text))
@@ -82,7 +93,7 @@ export class RelyingParty {
     if (jwks.data.keys.some((key) => 'd' in key || 'k' in key)) {
       throw problem('include a private key: publish the public part alone, as jwksRouter does')
     }
-    return { keys: jwks.data.keys as unknown as JWK[] }
+    return { keys: jwks.data.keys }
   }
 }
 

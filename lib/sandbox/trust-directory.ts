@@ -1,5 +1,7 @@
+import { SignJWT, createLocalJWKSet, jwtVerify } from 'jose'
 import Router from 'router'
-import { SignJWT } from 'jose'
+import { BENDS, signJwt } from './bent-jwt.js'
+import type { Faults } from './faults.js'
 import { generateSigningKey, type SigningKey } from './keys.js'
 import { sendJson } from './reply.js'
 
@@ -9,7 +11,10 @@ export const TRUST_DIRECTORY_ISSUER = 'https://idpartner.com'
 /** How long a document is good for; the browser carries it straight to the app. */
 const DOCUMENT_SECONDS = 60
 
-/** What the proxy knows about a bank and vouches for. */
+/** How long a person may take from the account selector to the login at the bank. */
+const TOKEN_TIME = '10m'
+
+/** What IDPartner knows about a bank and vouches for. */
 export interface IdentityProvider {
   name: string
   issuer_url: string
@@ -22,23 +27,21 @@ export interface IdentityProvider {
 /** Holds the keys with which IDPartner signs, and publishes the public ones. */
 export class TrustDirectory {
   readonly url: string
+  readonly #faults: Faults
   #key: SigningKey
 
-  private constructor(url: string, key: SigningKey) {
+  private constructor(url: string, faults: Faults, key: SigningKey) {
     this.url = url
+    this.#faults = faults
     this.#key = key
   }
 
-  static async create(baseUrl: string): Promise<TrustDirectory> {
-    return new TrustDirectory(`${baseUrl}/trust-directory`, await generateSigningKey('PS256'))
+  static async create(baseUrl: string, faults: Faults): Promise<TrustDirectory> {
+    return new TrustDirectory(`${baseUrl}/trust-directory`, faults, await generateSigningKey('PS256'))
   }
 
   get jwksUri(): string {
     return `${this.url}/jwks`
-  }
-
-  get key(): SigningKey {
-    return this.#key
   }
 
   /** Signs what the browser brings to the app: which bank it was, and the bank's own answer, nested as `sub`. */
@@ -47,19 +50,42 @@ export class TrustDirectory {
     interactionId: string
     identityProvider: IdentityProvider
     answer: string
+    nonce: string
   }): Promise<string> {
-    const now = Math.floor(Date.now() / 1000)
-    return new SignJWT({
-      'x-fapi-interaction-id': document.interactionId,
-      identity_provider: { ...document.identityProvider },
-    })
+    if (this.#faults.at('keys', document.nonce)) this.#key = await generateSigningKey('PS256')
+    const fault = this.#faults.at('document', document.nonce)
+    const iat = Math.floor(Date.now() / 1000)
+    return signJwt(
+      {
+        iss: TRUST_DIRECTORY_ISSUER,
+        aud: document.audience,
+        iat,
+        exp: iat + DOCUMENT_SECONDS,
+        'x-fapi-interaction-id': document.interactionId,
+        identity_provider: document.identityProvider,
+        sub: document.answer,
+      },
+      { key: this.#key, bend: fault && BENDS[fault] },
+    )
+  }
+
+  /** The `idpartner_token` with which a bank can tell that the account selector sent the person. */
+  async issueToken(audience: string): Promise<string> {
+    return new SignJWT()
       .setProtectedHeader({ alg: this.#key.alg, kid: this.#key.kid })
       .setIssuer(TRUST_DIRECTORY_ISSUER)
-      .setAudience(document.audience)
-      .setSubject(document.answer)
-      .setIssuedAt(now)
-      .setExpirationTime(now + DOCUMENT_SECONDS)
+      .setAudience(audience)
+      .setIssuedAt()
+      .setExpirationTime(TOKEN_TIME)
       .sign(this.#key.privateKey)
+  }
+
+  async isToken(token: string, audience: string): Promise<boolean> {
+    const keys = createLocalJWKSet({ keys: [this.#key.publicJwk] })
+    return jwtVerify(token, keys, { issuer: TRUST_DIRECTORY_ISSUER, audience }).then(
+      () => true,
+      () => false,
+    )
   }
 
   router(): Router.Router {

@@ -1,0 +1,63 @@
+import { CompactEncrypt, SignJWT, importJWK, type JWK, type JWTPayload } from 'jose'
+import { generateSigningKey, type SigningKey } from './keys.js'
+import type { Fault } from './faults.js'
+
+const TEN_MINUTES = 10 * 60
+
+/** How a JWT that a fault bends differs from an honest one. */
+export interface Bend {
+  claims?: (claims: JWTPayload) => JWTPayload
+  strangersKey?: boolean
+  unencrypted?: boolean
+}
+
+/** The bends of the faults that bend a JWT. */
+export const BENDS: Partial<Record<Fault, Bend>> = {
+  expired_document: { claims: (claims) => shifted(claims, -TEN_MINUTES) },
+  clock_off: { claims: (claims) => ({ ...shifted({ iat: now(), ...claims }, TEN_MINUTES), nbf: now() + TEN_MINUTES }) },
+  rogue_key: { strangersKey: true },
+  wrong_audience: { claims: (claims) => ({ ...claims, aud: 'another-app' }) },
+  unencrypted: { unencrypted: true },
+  forged_answer: { strangersKey: true },
+  other_state: { claims: (claims) => ({ ...claims, state: 'of-another-login' }) },
+  id_token_rogue_key: { strangersKey: true },
+  id_token_wrong_nonce: { claims: (claims) => ({ ...claims, nonce: 'of-another-login' }) },
+  id_token_unencrypted: { unencrypted: true },
+  id_token_expired: { claims: (claims) => shifted(claims, -TEN_MINUTES) },
+}
+
+/** Signs a JWT, bent or not, and encrypts it when there is a key for it. */
+export async function signJwt(
+  claims: JWTPayload,
+  { key, encryptTo, bend = {} }: { key: SigningKey; encryptTo?: JWK | undefined; bend?: Bend | undefined },
+): Promise<string> {
+  const { privateKey } = bend.strangersKey ? await generateSigningKey(key.alg) : key
+  const jws = await new SignJWT(bend.claims?.(claims) ?? claims)
+    .setProtectedHeader({ alg: key.alg, kid: key.kid })
+    .sign(privateKey)
+  if (!encryptTo || bend.unencrypted) return jws
+  return new CompactEncrypt(new TextEncoder().encode(jws))
+    .setProtectedHeader({
+      alg: 'RSA-OAEP',
+      enc: 'A256CBC-HS512',
+      cty: 'JWT',
+      ...(encryptTo.kid !== undefined && { kid: encryptTo.kid }),
+      ...(typeof claims.iss === 'string' && { iss: claims.iss }),
+      ...(typeof claims.aud === 'string' && { aud: claims.aud }),
+    })
+    .encrypt(await importJWK(encryptTo, 'RSA-OAEP'))
+}
+
+/** The same claims, of another time. */
+function shifted(claims: JWTPayload, seconds: number): JWTPayload {
+  const { iat, exp } = claims
+  return {
+    ...claims,
+    ...(iat !== undefined && { iat: iat + seconds }),
+    ...(exp !== undefined && { exp: exp + seconds }),
+  }
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000)
+}
