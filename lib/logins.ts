@@ -164,7 +164,7 @@ function sessionHint(req: object): string {
   if (headers?.cookie === undefined) {
     return "It sent no cookie: check SameSite (lax, not strict), the cookie's path, and that login and callback have the same host"
   }
-  return 'Check that all processes share one session store'
+  return 'Another login may have renewed it (see keepSessionInfo), or the processes do not share one session store'
 }
 
 function session(req: SessionRequest): Record<string, unknown> {

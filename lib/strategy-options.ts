@@ -11,7 +11,7 @@ import type { Verify, VerifyWithRequest } from './verify.js'
 /** What may be asked for, for all logins or for a single one. */
 export interface LoginOptions {
   /** `['openid', 'email', 'profile']` by default. */
-  scope?: string | readonly string[] | undefined
+  scope?: string | string[] | undefined
   claims?: ClaimsRequest | undefined
   prompt?: string | undefined
   /** Seconds since the person actively logged in at the bank; checked in the ID token. */
@@ -24,6 +24,15 @@ export interface LoginOptions {
 export interface AuthenticateOptions extends LoginOptions {
   /** The application's own value, any JSON; it stays in the session and comes back in `req.authInfo.state`. */
   state?: unknown
+}
+
+declare module 'passport' {
+  // What Passport's own types do not know of; they have `state` as a string, where any JSON will do.
+  interface AuthenticateOptions {
+    claims?: ClaimsRequest | undefined
+    max_age?: number | undefined
+    acr_values?: string | undefined
+  }
 }
 
 /** Options of {@link IDPartnerStrategy} beside those of {@link IDPartner}. */
@@ -46,7 +55,7 @@ export interface IDPartnerStrategyOptions<Req extends object = Request>
 
 /** The strategy's own options, checked and with every default filled in. */
 export interface Settings<Req> extends LoginOptions {
-  scope: string | readonly string[]
+  scope: string | string[]
   loginTtl: number
   passReqToCallback: boolean
   fetchUserInfo: boolean
@@ -118,7 +127,7 @@ export function resolveStrategyOptions<Req extends object>(
 export function loginOptions<Req>(
   settings: Settings<Req>,
   options: LoginOptions,
-): LoginOptions & { scope: string | readonly string[] } {
+): LoginOptions & { scope: string | string[] } {
   return {
     scope: options.scope ?? settings.scope,
     claims: options.claims ?? settings.claims,

@@ -4,6 +4,7 @@ import type Provider from 'oidc-provider'
 import type { InteractionResults } from 'oidc-provider'
 import { consentPage, loginPage, type BankPageContext } from './bank-pages.js'
 import { ACR, claimNames, consentItems } from './claims.js'
+import type { Faults } from './faults.js'
 import { readForm } from './form.js'
 import type { Persona } from './personas.js'
 import { redirect, sendPage } from './reply.js'
@@ -13,15 +14,20 @@ type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 /** The pages on which a person logs in at a bank, agrees, or turns back. */
 export function bankInteractions(
   provider: Provider,
-  { personas, ...context }: BankPageContext & { personas: readonly Persona[] },
+  {
+    personas,
+    faults,
+    rotateKeys,
+    ...context
+  }: BankPageContext & { personas: readonly Persona[]; faults: Faults; rotateKeys: () => Promise<void> },
 ): Router.Router {
   const router = Router()
 
   router.get('/interaction/:uid', async (req, res) => {
     const interaction = await provider.interactionDetails(req, res)
-    const unmet = unmetRequirement(interaction)
-    if (unmet) {
-      await finish(req, res, unmet)
+    const refusal = refusalOf(interaction) ?? unmetRequirement(interaction)
+    if (refusal) {
+      await finish(req, res, refusal)
       return
     }
     if (interaction.prompt.name === 'login') {
@@ -51,6 +57,7 @@ export function bankInteractions(
       await forgetOtherAccount(req, res, interaction, persona.claims.sub)
       await finish(req, res, { login: { accountId: persona.claims.sub, acr: ACR, amr: ['pwd'] } })
     } else {
+      if (faults.at('keys', interaction.params.nonce)) await rotateKeys()
       await finish(req, res, { consent: { grantId: await grantAll(interaction) } })
     }
   })
@@ -59,6 +66,11 @@ export function bankInteractions(
     await provider.interactionDetails(req, res)
     await finish(req, res, { error: 'access_denied', error_description: 'The person cancelled at the bank' })
   })
+
+  function refusalOf({ params }: Interaction): InteractionResults | undefined {
+    const error = faults.at('bank', params.nonce)
+    return error && { error, error_description: 'The bank refused, as sandbox.next asked for' }
+  }
 
   function showLogin(
     res: ServerResponse,

@@ -1,104 +1,96 @@
+import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
-import type { ClientMetadata, KoaContextWithOIDC } from 'oidc-provider'
+import type { Provider } from 'oidc-provider'
 import type * as OidcProvider from 'oidc-provider'
 import Router from 'router'
-import { bankConfiguration } from './bank-configuration.js'
 import { bankInteractions } from './bank-interactions.js'
-import { errorPage } from './error-page.js'
+import { createBankProvider, type BankProviderInput } from './bank-provider.js'
+import { bankResources } from './bank-resources.js'
 import { generateSigningKey, type SigningKey } from './keys.js'
 import { logo } from './logo.js'
 import { personasOf, type BankData, type Persona } from './personas.js'
-import { PAGE_HEADERS } from './reply.js'
 import type { AuthorizationRequest } from './request-object.js'
-import type { RelyingParty } from './relying-party.js'
 import type { IdentityProvider } from './trust-directory.js'
 
 const PUSHED_REQUEST_SECONDS = 60
 
 const REQUEST_URI_PREFIX = 'urn:ietf:params:oauth:request_uri:'
 
-export interface BankOptions {
+export interface BankOptions extends Pick<
+  BankProviderInput,
+  'flow' | 'faults' | 'relyingParty' | 'returnToProxy'
+> {
   data: BankData
   baseUrl: string
-  appName: string
-  relyingParty: RelyingParty
-  registration: ClientMetadata
+  /** The base URL with which a client certificate can be shown, if there is one. */
+  mutualTlsBaseUrl: string | undefined
+  isSelectorToken: (token: string, issuer: string) => Promise<boolean>
 }
 
-/** Takes the bank's answer to a request that came through the proxy, and says where the browser goes with it. */
-export type ProxyReturn = (transaction: string, answer: string) => string | undefined
+/** What changes when a bank changes its keys: everything that holds them. */
+interface Instance {
+  provider: Provider
+  router: Router.Router
+}
 
 /** One bank: an OpenID Provider of its own, mounted below the sandbox's URL. */
 export class Bank {
   readonly id: string
   readonly name: string
+  readonly tagline: string
   readonly issuer: string
+  readonly logo: string
   readonly personas: readonly Persona[]
-  readonly #data: BankData
-  readonly #provider: OidcProvider.Provider
-  readonly #relyingParty: RelyingParty
-  readonly #appName: string
+  readonly #options: BankOptions
+  readonly #open: (keys: readonly SigningKey[]) => Instance
+  #instance: Instance
 
-  private constructor(
-    oidcProvider: typeof OidcProvider,
-    keys: readonly SigningKey[],
-    { data, baseUrl, appName, relyingParty, registration }: BankOptions,
-  ) {
+  private constructor(oidcProvider: typeof OidcProvider, options: BankOptions, keys: readonly SigningKey[]) {
+    const { data, baseUrl, mutualTlsBaseUrl } = options
+    const path = `/banks/${data.id}`
     this.id = data.id
     this.name = data.name
-    this.issuer = `${baseUrl}/banks/${data.id}`
+    this.tagline = data.tagline
+    this.issuer = `${baseUrl}${path}`
+    this.logo = `${path}/logo.svg`
     this.personas = personasOf(data)
-    this.#data = data
-    this.#relyingParty = relyingParty
-    this.#appName = appName
-    const configuration = bankConfiguration(oidcProvider, {
-      id: data.id,
+    this.#options = options
+    const lasting = {
+      ...options,
+      id: this.id,
+      name: this.name,
       issuer: this.issuer,
-      keys,
       personas: this.personas,
-      client: async (clientId) => {
-        if (clientId !== relyingParty.clientId) return undefined
-        try {
-          return withKeys(registration, await relyingParty.publicKeys())
-        } catch (err) {
-          throw new oidcProvider.errors.InvalidClientMetadata(
-            err instanceof Error ? err.message : String(err),
-          )
-        }
-      },
-      renderError: (ctx, out, err) => {
-        this.#showError(ctx, [`${out.error}: ${out.error_description ?? err.message}`])
-      },
-    })
-    this.#provider = new oidcProvider.Provider(this.issuer, configuration)
-    // Koa prints errors otherwise; here a page shows them.
-    this.#provider.silent = true
-    this.#revealDetails()
+      mutualTlsUrl: mutualTlsBaseUrl === undefined ? undefined : `${mutualTlsBaseUrl}${path}`,
+      isSelectorToken: (token: string) => options.isSelectorToken(token, this.issuer),
+      cookieKeys: [randomBytes(32).toString('base64url')],
+      stores: new Map(),
+    }
+    this.#open = (newKeys) =>
+      this.#instanceOf(createBankProvider(oidcProvider, { ...lasting, keys: newKeys }), newKeys)
+    this.#instance = this.#open(keys)
   }
 
   static async create(oidcProvider: typeof OidcProvider, options: BankOptions): Promise<Bank> {
-    const keys = await Promise.all([generateSigningKey('PS256'), generateSigningKey('ES256')])
-    return new Bank(oidcProvider, keys, options)
-  }
-
-  get logo(): string {
-    return `${new URL(this.issuer).pathname}/logo.svg`
-  }
-
-  get tagline(): string {
-    return this.#data.tagline
+    return new Bank(oidcProvider, options, await generateKeys())
   }
 
   /** What the proxy's document says about this bank. */
   get identityProvider(): IdentityProvider {
+    const { country, legalName, legalEntityIdentifier } = this.#options.data
     return {
       name: this.name,
       issuer_url: this.issuer,
       logo_uri: `${this.issuer}/logo.svg`,
-      country: this.#data.country,
-      legal_name: this.#data.legalName,
-      legal_entity_identifier: this.#data.legalEntityIdentifier,
+      country,
+      legal_name: legalName,
+      legal_entity_identifier: legalEntityIdentifier,
     }
+  }
+
+  /** Replaces all keys, and publishes the new ones alone; sessions, codes and tokens stay good. */
+  async rotateKeys(): Promise<void> {
+    this.#instance = this.#open(await generateKeys())
   }
 
   /**
@@ -108,8 +100,8 @@ export class Bank {
    * for the proxy, and in the browser's hands plain parameters could be changed.
    */
   async beginProxied(request: AuthorizationRequest, transaction: string): Promise<string> {
-    const { clientId } = this.#relyingParty
-    const pushed = new this.#provider.PushedAuthorizationRequest({
+    const { clientId } = this.#options.relyingParty
+    const pushed = new this.#instance.provider.PushedAuthorizationRequest({
       request: new UnsecuredJWT({ ...parametersOf(request), proxy_transaction: transaction })
         .setIssuer(clientId)
         .setAudience(this.issuer)
@@ -123,111 +115,47 @@ export class Bank {
     return `${this.issuer}/auth?${query.toString()}`
   }
 
-  router(returnToProxy: ProxyReturn): Router.Router {
-    this.#provider.use(async (ctx, next) => {
-      ctx.set(PAGE_HEADERS)
-      const interactionId = ctx.get('x-fapi-interaction-id')
-      if (interactionId !== '') ctx.set('x-fapi-interaction-id', interactionId)
-      try {
-        await next()
-      } catch (err) {
-        ctx.status = 500
-        this.#showError(ctx, [err instanceof Error ? err.message : String(err)])
-      }
-      this.#deliverAnswer(ctx as KoaContextWithOIDC, returnToProxy)
-    })
+  router(): Router.Router {
     const router = Router()
     router.get('/logo.svg', (_req, res) => {
       res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'public, max-age=3600' })
       res.end(logo(this.id))
     })
-    router.use(
-      bankInteractions(this.#provider, {
-        bank: { id: this.id, name: this.name, tagline: this.tagline, logo: this.logo },
-        appName: this.#appName,
-        personas: this.personas,
-      }),
-    )
-    const handle = this.#provider.callback()
-    router.use((req, res) => handle(req, res))
+    router.use((req, res, next) => {
+      this.#instance.router(req, res, next)
+    })
     return router
   }
 
-  /** Sends the browser with the bank's answer to the proxy, when the request came from there, else to the app. */
-  #deliverAnswer(ctx: KoaContextWithOIDC, returnToProxy: ProxyReturn): void {
-    const location = ctx.response.get('location')
-    const answer = URL.canParse(location) ? new URL(location).searchParams.get('response') : null
-    // oidc is there on the provider's own routes alone.
-    const params = (ctx as Partial<KoaContextWithOIDC>).oidc?.params
-    if (answer === null || !params) return
-    const transaction = params.proxy_transaction
-    if (typeof transaction !== 'string') {
-      // oidc-provider spells the callback's own query anew.
-      ctx.set('location', this.#relyingParty.callbackWith({ response: answer }))
-      return
-    }
-    const next = returnToProxy(transaction, answer)
-    if (next === undefined)
-      this.#showError(ctx, ['The account selector no longer knows this login. Start again.'])
-    else ctx.set('location', next)
-  }
-
-  #showError(ctx: Pick<KoaContextWithOIDC, 'body' | 'type' | 'status' | 'remove'>, problems: string[]): void {
-    if (ctx.status < 400) ctx.status = 400
-    ctx.remove('location')
-    ctx.type = 'html'
-    ctx.body = String(
-      errorPage({
-        title: `${this.name} cannot go on`,
-        problems,
-        advice:
-          'Go back to the app and start the login again. If this stays, the app has to send another request.',
-        theme: this.id,
+  #instanceOf(provider: Provider, keys: readonly SigningKey[]): Instance {
+    const { faults, relyingParty, mutualTlsBaseUrl } = this.#options
+    const router = Router()
+    router.use(
+      bankInteractions(provider, {
+        bank: this,
+        appName: relyingParty.displayName,
+        personas: this.personas,
+        faults,
+        rotateKeys: () => this.rotateKeys(),
       }),
     )
-  }
-
-  /** Says why a client was refused; a real bank keeps that to itself, but here it is what one is looking for. */
-  #revealDetails(): void {
-    const reveal = (ctx: { body: unknown }, err: Error) => {
-      const detail = 'error_detail' in err ? err.error_detail : undefined
-      const { body } = ctx
-      if (typeof detail !== 'string' || typeof body !== 'object' || body === null) return
-      const { error_description: description } = body as { error_description?: string }
-      ctx.body = { ...body, error_description: [description, detail].filter(Boolean).join(': ') }
+    const [key] = keys
+    if (key) {
+      const mutualTlsUrl = mutualTlsBaseUrl === undefined ? undefined : `${mutualTlsBaseUrl}/banks/${this.id}`
+      router.use(bankResources(provider, { personas: this.personas, key, mutualTlsUrl }))
     }
-    this.#provider.on('grant.error', reveal)
-    this.#provider.on('pushed_authorization_request.error', reveal)
-    this.#provider.on('userinfo.error', reveal)
-    this.#provider.on('revocation.error', reveal)
-    this.#provider.on('introspection.error', reveal)
+    const handle = provider.callback()
+    router.use((req, res) => handle(req, res))
+    return { provider, router }
   }
+}
+
+function generateKeys(): Promise<SigningKey[]> {
+  return Promise.all([generateSigningKey('PS256'), generateSigningKey('ES256')])
 }
 
 /** What makes a request object a JWT is not for the bank, which sets its own; the rest is the app's to choose. */
 function parametersOf(request: AuthorizationRequest): Record<string, unknown> {
   const ownToTheProxy = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp']
   return Object.fromEntries(Object.entries(request).filter(([name]) => !ownToTheProxy.includes(name)))
-}
-
-/** Answers are encrypted as soon as the app publishes a key for it. */
-function withKeys(
-  registration: ClientMetadata,
-  keys: Awaited<ReturnType<RelyingParty['publicKeys']>>,
-): ClientMetadata {
-  if (!keys) return registration
-  const encrypted = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } as const
-  const canEncrypt = keys.keys.some(
-    ({ kty, use, alg }) => kty === 'RSA' && use === 'enc' && (alg ?? encrypted.alg) === encrypted.alg,
-  )
-  return {
-    ...registration,
-    jwks: { keys: keys.keys },
-    ...(canEncrypt && {
-      id_token_encrypted_response_alg: encrypted.alg,
-      id_token_encrypted_response_enc: encrypted.enc,
-      authorization_encrypted_response_alg: encrypted.alg,
-      authorization_encrypted_response_enc: encrypted.enc,
-    }),
-  }
 }

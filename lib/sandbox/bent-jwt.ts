@@ -14,7 +14,9 @@ export interface Bend {
 /** The bends of the faults that bend a JWT. */
 export const BENDS: Partial<Record<Fault, Bend>> = {
   expired_document: { claims: (claims) => shifted(claims, -TEN_MINUTES) },
-  clock_off: { claims: (claims) => ({ ...shifted({ iat: now(), ...claims }, TEN_MINUTES), nbf: now() + TEN_MINUTES }) },
+  clock_off: {
+    claims: (claims) => ({ ...shifted({ iat: now(), ...claims }, TEN_MINUTES), nbf: now() + TEN_MINUTES }),
+  },
   rogue_key: { strangersKey: true },
   wrong_audience: { claims: (claims) => ({ ...claims, aud: 'another-app' }) },
   unencrypted: { unencrypted: true },

@@ -8,7 +8,7 @@ export interface SandboxOverview {
   callback: string
   jwksUri: string | undefined
   flow: 'proxy' | 'direct'
-  endpoints: readonly (readonly [label: string, url: string])[]
+  endpoints: Record<string, string>
   banks: readonly { name: string; logo: string; issuer: string; personas: readonly Persona[] }[]
 }
 
@@ -32,7 +32,7 @@ export function indexPage({ clientId, callback, jwksUri, flow, endpoints, banks 
       </dl>
 
       <h2>IDPartner</h2>
-      <dl class="facts">${endpoints.map(([label, url]) => fact(label, url))}</dl>
+      <dl class="facts">${Object.entries(endpoints).map(([label, url]) => fact(label, url))}</dl>
 
       ${banks.map(
         ({ name, logo, issuer, personas }) =>

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import Router from 'router'
 import { accountSelectorPage } from './account-selector.js'
 import type { Bank } from './bank.js'
+import type { Faults } from './faults.js'
 import { errorPage } from './error-page.js'
 import { ExpiringMap } from './expiring-map.js'
 import { readForm } from './form.js'
@@ -25,22 +26,22 @@ interface Transaction {
 /** The OIDC proxy: verifies the app's request, lets the person pick a bank, and vouches for the bank's answer. */
 export class Proxy {
   readonly url: string
-  readonly #appName: string
   readonly #banks: readonly Bank[]
+  readonly #faults: Faults
   readonly #relyingParty: RelyingParty
   readonly #trustDirectory: TrustDirectory
   readonly #transactions = new ExpiringMap<Transaction>()
 
   constructor(options: {
     baseUrl: string
-    appName: string
     banks: readonly Bank[]
+    faults: Faults
     relyingParty: RelyingParty
     trustDirectory: TrustDirectory
   }) {
     this.url = `${options.baseUrl}/oidc-proxy`
-    this.#appName = options.appName
     this.#banks = options.banks
+    this.#faults = options.faults
     this.#relyingParty = options.relyingParty
     this.#trustDirectory = options.trustDirectory
   }
@@ -81,7 +82,13 @@ export class Proxy {
       const action = `/oidc-proxy/select/${req.params.transaction}`
       sendPage(
         res,
-        accountSelectorPage({ appName: this.#appName, banks: this.#banks, search, action, query: [] }),
+        accountSelectorPage({
+          appName: this.#relyingParty.displayName,
+          banks: this.#banks,
+          search,
+          action,
+          query: [],
+        }),
       )
     })
 
@@ -118,6 +125,7 @@ export class Proxy {
         interactionId,
         identityProvider: bank.identityProvider,
         answer,
+        nonce: request.nonce,
       })
       redirect(res, this.#relyingParty.callbackWith({ response }))
     })
@@ -138,6 +146,7 @@ export class Proxy {
     const request = await verifyRequestObject(requests[0], this.url, this.#relyingParty)
     const id = randomBytes(24).toString('base64url')
     const interactionId = request['x-fapi-interaction-id'] ?? randomUUID()
+    this.#faults.begin(request.nonce)
     this.#transactions.set(id, { request, interactionId }, TRANSACTION_SECONDS)
     return id
   }
@@ -152,7 +161,7 @@ export class Proxy {
   }
 
   #refuse(res: ServerResponse, problems: readonly string[]): void {
-    const advice = `This page is for the developer of ${this.#appName}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
+    const advice = `This page is for the developer of ${this.#relyingParty.displayName}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
     sendPage(res, errorPage({ title: 'This request is not valid', problems, advice }), 400)
   }
 

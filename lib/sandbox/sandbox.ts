@@ -1,27 +1,51 @@
-import type { ServerResponse } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
 import { Bank } from './bank.js'
+import { CONTINUE_SCRIPT } from './continue-page.js'
 import { errorPage } from './error-page.js'
+import { Faults, type Fault } from './faults.js'
 import { indexPage } from './index-page.js'
-import { listen } from './listener.js'
+import { listen, type Listener } from './listener.js'
 import { logo } from './logo.js'
 import { loadOidcProvider } from './oidc-provider.js'
-import { resolveOptions, type SandboxOptions } from './options.js'
+import {
+  resolveOptions,
+  type ResolvedOptions,
+  type SandboxAuthMethod,
+  type SandboxFlow,
+  type SandboxOptions,
+} from './options.js'
+import type { SigningAlg } from './keys.js'
 import { BANKS, type Persona } from './personas.js'
 import { Proxy } from './proxy.js'
+import { bindsTokens } from './registration.js'
 import { RelyingParty } from './relying-party.js'
 import { sendPage } from './reply.js'
+import { selectAccounts } from './select-accounts.js'
 import { STYLESHEET } from './stylesheet.js'
+import { Certificates, type ClientCertificate, type ClientCertificateKind } from './tls.js'
 import { TrustDirectory } from './trust-directory.js'
 
 /** The options of the strategy that make the app talk to the sandbox; the app adds its own `jwks`. */
 export interface SandboxConfig {
   client_id: string
   callback: string
-  flow: 'proxy' | 'direct'
+  flow: SandboxFlow
   oidc_proxy_service_url: string
   trust_directory_service_url: string
   account_selector_service_url: string
+  token_endpoint_auth_method: SandboxAuthMethod
+  /** All banks of the sandbox; in the direct flow. */
+  trusted_issuers?: string[]
+  /** With `client_secret_basic`. */
+  client_secret?: string
+  /** With `tls_client_auth` and with certificate-bound access tokens, PEM. */
+  tls_client_cert?: string
+  tls_client_key?: string
+  tls_server_ca?: string
+  authorization_signed_response_alg?: SigningAlg
+  id_token_signed_response_alg?: SigningAlg
 }
 
 export interface SandboxBank {
@@ -38,6 +62,18 @@ export interface Sandbox {
   /** A page that explains what runs here. */
   url: string
   banks: SandboxBank[]
+  /**
+   * Lets exactly one login go wrong: the next that begins. Called again before that, it replaces the fault.
+   *
+   * @throws {TypeError} for a fault that is not in the list
+   */
+  next(fault: { fault: Fault }): void
+  /**
+   * For tests of how the app reports a certificate that the banks refuse. Spreads over `config`.
+   *
+   * Rejects when the sandbox was started without client certificates.
+   */
+  clientCertificate(kind: ClientCertificateKind): Promise<ClientCertificate>
   /** Ends everything; no socket or timer stays. */
   close(): Promise<void>
 }
@@ -46,89 +82,150 @@ export interface Sandbox {
  * Starts a whole IDPartner on loopback, in this process and in memory: the proxy with its account selector, the trust
  * directory, and banks with people to log in as.
  *
- * For development and tests only: everybody knows the passwords. Needs the optional peer dependency oidc-provider.
+ * For development and tests only: everybody knows the passwords. Needs the optional peer dependency oidc-provider, and
+ * selfsigned for client certificates.
  *
  * @throws {TypeError} for an option that is unknown, wrong or contradicts another
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const resolved = resolveOptions(options)
   const oidcProvider = await loadOidcProvider()
+  const certificates = needsCertificates(resolved) ? await Certificates.create() : undefined
   const app = Router()
-  const listener = await listen((req, res) => {
-    app(req, res, (err: unknown) => {
-      finish(res, err)
-    })
-  }, resolved.port)
-  const baseUrl = `http://localhost:${String(listener.port)}`
-  const relyingParty = new RelyingParty({
-    clientId: resolved.client_id,
-    callback: resolved.callback,
-    jwksUri: resolved.jwks_uri,
-  })
-  const appName = new URL(resolved.callback).host
-
-  const registration = {
-    client_id: resolved.client_id,
-    redirect_uris: [resolved.callback],
-    response_types: ['code' as const],
-    grant_types: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_method: 'private_key_jwt' as const,
-    id_token_signed_response_alg: 'PS256' as const,
-    authorization_signed_response_alg: 'PS256' as const,
+  const listeners: Listener[] = []
+  const clientSecret =
+    resolved.token_endpoint_auth_method === 'client_secret_basic'
+      ? randomBytes(32).toString('base64url')
+      : undefined
+  const relyingParty = new RelyingParty(resolved, clientSecret)
+  const close = async () => {
+    await Promise.all(listeners.map((listener) => listener.close()))
+    await relyingParty.close()
   }
-  const [trustDirectory, ...banks] = await Promise.all([
-    TrustDirectory.create(baseUrl),
-    ...BANKS.map((data) => Bank.create(oidcProvider, { data, baseUrl, appName, relyingParty, registration })),
-  ])
-  const proxy = new Proxy({ baseUrl, appName, banks, relyingParty, trustDirectory })
 
+  try {
+    const handler = (req: IncomingMessage, res: ServerResponse) => {
+      app(req, res, (err: unknown) => {
+        finish(res, err)
+      })
+    }
+    const open = async (scheme: string, ...args: Parameters<typeof listen>) => {
+      const listener = await listen(...args)
+      listeners.push(listener)
+      return `${scheme}://localhost:${String(listener.port)}`
+    }
+    const baseUrl = await open('http', handler, resolved.port)
+    const mutualTlsBaseUrl = certificates && (await open('https', handler, 0, certificates.serverOptions))
+
+    const faults = new Faults()
+    const trustDirectory = await TrustDirectory.create(baseUrl, faults)
+    const banks: Bank[] = []
+    const proxy = new Proxy({ baseUrl, banks, faults, relyingParty, trustDirectory })
+    banks.push(
+      ...(await Promise.all(
+        BANKS.map((data) =>
+          Bank.create(oidcProvider, {
+            data,
+            baseUrl,
+            mutualTlsBaseUrl,
+            flow: resolved.flow,
+            faults,
+            relyingParty,
+            returnToProxy: (transaction, answer) => proxy.accept(transaction, answer),
+            isSelectorToken: (token, issuer) => trustDirectory.isToken(token, issuer),
+          }),
+        ),
+      )),
+    )
+    const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
+    const selector = selectAccounts({ banks, loginUrl, relyingParty, trustDirectory })
+
+    app.use(pages(resolved, { baseUrl, proxy, trustDirectory, banks }))
+    app.use('/trust-directory', trustDirectory.router())
+    if (resolved.flow === 'proxy') app.use('/oidc-proxy', proxy.router())
+    else app.use('/v1/select-accounts', selector)
+    for (const bank of banks) app.use(`/banks/${bank.id}`, bank.router())
+
+    return {
+      url: baseUrl,
+      banks: banks.map(({ id, name, issuer, personas }) => ({ id, name, issuer, personas })),
+      config: {
+        client_id: resolved.client_id,
+        callback: resolved.callback,
+        flow: resolved.flow,
+        oidc_proxy_service_url: proxy.url,
+        trust_directory_service_url: trustDirectory.url,
+        account_selector_service_url: `${baseUrl}/v1`,
+        token_endpoint_auth_method: resolved.token_endpoint_auth_method,
+        ...(resolved.flow === 'direct' && { trusted_issuers: banks.map(({ issuer }) => issuer) }),
+        ...(clientSecret !== undefined && { client_secret: clientSecret }),
+        ...(certificates && {
+          ...(await certificates.client('valid')),
+          tls_server_ca: certificates.authority,
+        }),
+        ...(resolved.authorization_signed_response_alg && {
+          authorization_signed_response_alg: resolved.authorization_signed_response_alg,
+        }),
+        ...(resolved.id_token_signed_response_alg && {
+          id_token_signed_response_alg: resolved.id_token_signed_response_alg,
+        }),
+      },
+      next(fault) {
+        faults.arm(fault)
+      },
+      async clientCertificate(kind) {
+        if (certificates) return certificates.client(kind)
+        throw new Error(
+          'This sandbox has no client certificates: start it with tls_client_auth or bound tokens',
+        )
+      },
+      close,
+    }
+  } catch (err) {
+    await close()
+    throw err
+  }
+}
+
+/** What is no part of IDPartner: the first page, and what all pages need. */
+function pages(
+  { client_id, callback, jwks_uri, flow }: ResolvedOptions,
+  parts: { baseUrl: string; proxy: Proxy; trustDirectory: TrustDirectory; banks: readonly Bank[] },
+): Router.Router {
+  const { baseUrl, proxy, trustDirectory, banks } = parts
+  const router = Router()
   const overview = {
-    clientId: resolved.client_id,
-    callback: resolved.callback,
-    jwksUri: resolved.jwks_uri,
-    flow: resolved.flow,
-    endpoints: [
-      ['OIDC proxy', proxy.url],
-      ['Trust directory', trustDirectory.jwksUri],
-    ] as const,
+    clientId: client_id,
+    callback,
+    jwksUri: jwks_uri,
+    flow,
+    endpoints: {
+      ...(flow === 'proxy'
+        ? { 'OIDC proxy': proxy.url }
+        : { 'Account selector': `${baseUrl}/v1/select-accounts` }),
+      'Trust directory': trustDirectory.jwksUri,
+    },
     banks,
   }
-  app.get('/', (_req, res) => {
+  router.get('/', (_req, res) => {
     sendPage(res, indexPage(overview))
   })
-  app.get('/sandbox.css', (_req, res) => {
-    res.writeHead(200, { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'no-cache' })
-    res.end(STYLESHEET)
-  })
-  app.get('/sandbox.svg', (_req, res) => {
-    res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'no-cache' })
-    res.end(logo('sandbox'))
-  })
-  app.use('/trust-directory', trustDirectory.router())
-  app.use('/oidc-proxy', proxy.router())
-  for (const bank of banks) {
-    app.use(
-      `/banks/${bank.id}`,
-      bank.router((transaction, answer) => proxy.accept(transaction, answer)),
-    )
+  const files = {
+    '/sandbox.css': ['text/css; charset=utf-8', STYLESHEET],
+    '/sandbox.svg': ['image/svg+xml', logo('sandbox')],
+    '/continue.js': ['text/javascript; charset=utf-8', CONTINUE_SCRIPT],
+  } as const
+  for (const [path, [type, content]] of Object.entries(files)) {
+    router.get(path, (_req, res) => {
+      res.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-cache' })
+      res.end(content)
+    })
   }
+  return router
+}
 
-  return {
-    url: baseUrl,
-    banks: banks.map(({ id, name, issuer, personas }) => ({ id, name, issuer, personas })),
-    config: {
-      client_id: resolved.client_id,
-      callback: resolved.callback,
-      flow: resolved.flow,
-      oidc_proxy_service_url: proxy.url,
-      trust_directory_service_url: trustDirectory.url,
-      account_selector_service_url: `${baseUrl}/v1`,
-    },
-    async close() {
-      await listener.close()
-      await relyingParty.close()
-    },
-  }
+function needsCertificates(options: ResolvedOptions): boolean {
+  return options.token_endpoint_auth_method === 'tls_client_auth' || bindsTokens(options)
 }
 
 /** What no route answered, and what went wrong on the way. */

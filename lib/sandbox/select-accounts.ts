@@ -89,7 +89,8 @@ function problemsOf(query: URLSearchParams, clientId: string): string[] {
     }
   }
   const scopes = query.get('scope')?.split(' ') ?? []
-  if (!scopes.includes('openid')) problems.push('scope must contain "openid", separated by spaces from others')
+  if (!scopes.includes('openid'))
+    problems.push('scope must contain "openid", separated by spaces from others')
   return problems
 }
 

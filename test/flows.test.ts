@@ -1,0 +1,190 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { IDPartner } from 'passport-idpartner'
+import { startApp, type Ended, type TestApp, type TestAppOptions } from './support/app.js'
+import { Browser } from './support/browser.js'
+
+let app: TestApp
+
+const start = async (options?: TestAppOptions): Promise<void> => {
+  app = await startApp(options)
+}
+
+afterEach(() => app.close())
+
+/** Goes through selector, login and consent as a person does, and returns how it ended at the app. */
+async function logIn(consent = 'Share and continue'): Promise<Ended> {
+  const browser = new Browser('about:')
+  const selector = await browser.open(`${app.url}/login?visitor_id=visitor%20%26%201`)
+  const bank = await browser.press(selector, 'Mikomo Bank')
+  const asked = await browser.press(bank, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
+  const page = await browser.press(asked, consent)
+  expect(page.url).toMatch(`${app.url}/callback`)
+  return JSON.parse(page.html) as Ended
+}
+
+const direct = { flow: 'direct' } as const
+const everything = {
+  scope: [
+    'openid',
+    'email',
+    'profile',
+    'offline_access',
+    'payment_details',
+    'payment_processing',
+    'vc.MockBankCredential',
+  ],
+  prompt: 'consent',
+}
+
+describe('a person logs in', () => {
+  const proxyOptions = { sandbox: {} } satisfies TestAppOptions
+  const directOptions = (
+    token_endpoint_auth_method: 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth',
+    keys = true,
+  ): TestAppOptions => ({ sandbox: { ...direct, token_endpoint_auth_method }, keys })
+
+  test.each<[string, TestAppOptions]>([
+    ['through the proxy', proxyOptions],
+    ['directly, with private_key_jwt', directOptions('private_key_jwt')],
+    ['directly, with a client secret and keys', directOptions('client_secret_basic')],
+    ['directly, with a client secret and no keys', directOptions('client_secret_basic', false)],
+    ['directly, over mutual TLS and with keys', directOptions('tls_client_auth')],
+    ['directly, over mutual TLS and with no keys', directOptions('tls_client_auth', false)],
+    [
+      'directly, with private_key_jwt and tokens bound to a certificate',
+      { sandbox: { ...direct, tls_client_certificate_bound_access_tokens: true } },
+    ],
+  ])('%s', async (_name, options) => {
+    await start({ ...options, strategy: { fetchUserInfo: true } })
+    const { user } = await logIn()
+    const [login] = app.logins
+    expect(user?.sub).toBe(login?.claims.sub)
+    expect(login?.issuer).toBe(app.sandbox.banks.find(({ name }) => name === 'Mikomo Bank')?.issuer)
+    expect(login?.identityProvider.issuer_url).toBe(login?.issuer)
+    expect(login?.claims.email).toMatch('@')
+    expect(login?.userInfo?.sub).toBe(user?.sub)
+  })
+
+  test('with ES256 in all places', async () => {
+    const algs = {
+      authorization_signed_response_alg: 'ES256',
+      id_token_signed_response_alg: 'ES256',
+    } as const
+    await start({ sandbox: { ...direct, ...algs } })
+    expect(await logIn()).toHaveProperty('user')
+  })
+
+  test('and an answer posted as a form is understood', async () => {
+    await start({ sandbox: direct })
+    const browser = new Browser(`${app.url}/callback`)
+    const bank = await browser.press(await browser.open(`${app.url}/login`), 'Mikomo Bank')
+    const asked = await browser.press(bank, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
+    const answer = await browser.press(asked, 'Share and continue')
+    const response = new URL(answer.url).searchParams.get('response') ?? ''
+    const posting = new Browser('about:')
+    Object.assign(posting, browser)
+    const body = new URLSearchParams({ response })
+    const page = await posting.open(`${app.url}/callback?tenant=a%20b`, { method: 'POST', body })
+    // Another browser, so without the session: understood, and refused for that alone.
+    expect(JSON.parse(page.html)).toMatchObject({ failure: { code: 'login_missing', reason: 'no_session' } })
+  })
+})
+
+describe('a person says no', () => {
+  test.each([
+    ['through the proxy', {}],
+    ['directly', direct],
+  ])('%s', async (_name, sandbox) => {
+    await start({ sandbox })
+    expect(await logIn('Cancel')).toMatchObject({ failure: { code: 'access_denied' } })
+  })
+})
+
+describe('what was asked for', () => {
+  test.each([
+    ['max_age', { max_age: 600 }],
+    ['single claims', { claims: { id_token: { age_over_21: { essential: true } } } }],
+  ])('is in the ID token: %s', async (_name, authenticate) => {
+    await start({ sandbox: direct, authenticate })
+    expect(await logIn()).toHaveProperty('user')
+    const claims = app.logins[0]?.claims
+    if ('max_age' in authenticate) expect(claims?.auth_time).toEqual(expect.any(Number))
+    else expect(claims?.age_over_21).toEqual(expect.any(Boolean))
+  })
+})
+
+describe('after login, with the tokens of it', () => {
+  test.each(['private_key_jwt', 'client_secret_basic', 'tls_client_auth'] as const)(
+    "everything works that the vendor's module could do, with %s",
+    async (token_endpoint_auth_method) => {
+      await start({ sandbox: { ...direct, token_endpoint_auth_method }, authenticate: everything })
+      await logIn()
+      const [login] = app.logins
+      if (!login) throw new Error('nobody logged in')
+      const { client } = app.strategy
+      const { issuer } = login
+      // What an application stores is JSON.
+      const tokens = JSON.parse(JSON.stringify(login.tokens)) as typeof login.tokens
+      await expect(client.userInfo(issuer, tokens)).resolves.toMatchObject({ sub: login.claims.sub })
+      const renewed = await client.refreshToken(issuer, tokens)
+      expect(renewed.access_token).not.toBe(tokens.access_token)
+      expect(renewed.claims?.sub).toBe(login.claims.sub)
+      await expect(client.paymentDetailsInfo(issuer, renewed)).resolves.toEqual(expect.any(Object))
+      await expect(
+        client.paymentProcessing(issuer, renewed, { amount: 10, currency: 'USD' }),
+      ).resolves.toMatchObject({
+        amount: 10,
+      })
+      await expect(
+        client.credential(issuer, renewed, { format: 'jwt_vc_json', types: ['vc.MockBankCredential'] }),
+      ).resolves.toEqual(expect.any(Object))
+      await client.revokeToken(issuer, renewed)
+      await expect(client.refreshToken(issuer, renewed)).rejects.toMatchObject({
+        code: 'provider_error',
+        providerError: 'invalid_grant',
+      })
+    },
+  )
+
+  test.each([
+    ['signed', { userinfo_signed_response_alg: 'PS256' }],
+    [
+      'signed and encrypted',
+      { userinfo_signed_response_alg: 'PS256', userinfo_encrypted_response_alg: 'RSA-OAEP' },
+    ],
+  ] as const)('userinfo may be a %s JWT', async (_name, userinfo) => {
+    await start({ sandbox: { ...direct, ...userinfo }, strategy: { fetchUserInfo: true } })
+    expect(await logIn()).toHaveProperty('user')
+    expect(app.logins[0]?.userInfo?.sub).toBe(app.logins[0]?.claims.sub)
+  })
+})
+
+describe('a client certificate that the bank does not accept', () => {
+  test.each(['stranger', 'expired', 'other_app'] as const)('is reported as such: %s', async (kind) => {
+    await start({ sandbox: { ...direct, token_endpoint_auth_method: 'tls_client_auth' } })
+    const { config, banks } = app.sandbox
+    const client = new IDPartner({ ...config, ...(await app.sandbox.clientCertificate(kind)) })
+    const failure = client.getAuthorizationUrl({ iss: banks[0]?.issuer }, client.generateProofs(), 'openid')
+    await expect(failure).rejects.toMatchObject({
+      code: 'provider_error',
+      providerError: 'invalid_client',
+      status: 502,
+      message: expect.stringMatching(/invalid_client.*certificate/),
+    })
+  })
+
+  test('does not open what a token bound to another certificate opens', async () => {
+    await start({ sandbox: { ...direct, token_endpoint_auth_method: 'tls_client_auth' } })
+    await logIn()
+    const { config } = app.sandbox
+    const [login] = app.logins
+    const thief = new IDPartner({ ...config, ...(await app.sandbox.clientCertificate('other_app')) })
+    await expect(
+      thief.userInfo(login?.issuer ?? '', login?.tokens ?? { access_token: '', token_type: 'bearer' }),
+    ).rejects.toMatchObject({
+      code: 'provider_error',
+      providerError: 'invalid_token',
+      status: 502,
+    })
+  })
+})

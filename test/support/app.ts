@@ -1,0 +1,91 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import session from 'express-session'
+import passport from 'passport'
+import {
+  IDPartnerStrategy,
+  generateJwks,
+  jwksRouter,
+  type IDPartnerLogin,
+  type IDPartnerStrategyOptions,
+} from 'passport-idpartner'
+import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
+
+export interface TestApp {
+  url: string
+  sandbox: Sandbox
+  strategy: IDPartnerStrategy
+  /** The logins that reached `verify`, oldest first. */
+  logins: IDPartnerLogin[]
+  close(): Promise<void>
+}
+
+export interface TestAppOptions {
+  sandbox?: Partial<SandboxOptions>
+  strategy?: Partial<IDPartnerStrategyOptions>
+  authenticate?: passport.AuthenticateOptions
+  /** Whether the app has keys of its own; `true` by default. */
+  keys?: boolean
+}
+
+/** What the app answers on its callback route. */
+export interface Ended {
+  user?: { sub: string }
+  failure?: { code: string; reason?: string }
+  error?: { code: string; status: number; message: string }
+}
+
+/** A plain Express app with the strategy, as a user would write it, and a sandbox of its own. */
+export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const app = express()
+  const server = createServer(app as RequestListener)
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  const url = `http://localhost:${String((server.address() as AddressInfo).port)}`
+  const jwks = options.keys === false ? undefined : await generateJwks()
+  const sandbox = await startSandbox({
+    client_id: 'test-app',
+    callback: `${url}/callback?tenant=a%20b`,
+    ...(jwks && { jwks_uri: `${url}/jwks` }),
+    ...options.sandbox,
+  })
+  const logins: IDPartnerLogin[] = []
+  const strategy = new IDPartnerStrategy(
+    { ...sandbox.config, jwks, ...options.strategy, passReqToCallback: false },
+    (login) => {
+      logins.push(login)
+      return Promise.resolve({ sub: login.claims.sub })
+    },
+  )
+  const passports = new passport.Passport()
+  passports.use(strategy)
+  app.use(jwksRouter(strategy.client))
+  app.use(session({ secret: 'test', resave: false, saveUninitialized: false }))
+  app.get('/login', passports.authenticate('idpartner', options.authenticate ?? {}) as express.RequestHandler)
+  app.all('/callback', express.urlencoded({ extended: false }), (req, res, next) => {
+    const done = (
+      error: Ended['error'] | null,
+      user: Ended['user'] | false,
+      failure: Ended['failure'],
+    ): void => {
+      if (error) res.json({ error: { code: error.code, status: error.status, message: error.message } })
+      else res.json(user ? { user } : { failure })
+    }
+    ;(passports.authenticate('idpartner', done as passport.AuthenticateCallback) as express.RequestHandler)(
+      req,
+      res,
+      next,
+    )
+  })
+  return {
+    url,
+    sandbox,
+    strategy,
+    logins,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await Promise.all([closed, sandbox.close()])
+    },
+  }
+}
