@@ -71,7 +71,8 @@ export class SessionLogins implements LoginStore<SessionRequest> {
   async save(req: SessionRequest, state: string, login: PendingLogin, ttlSeconds: number): Promise<void> {
     const { logins, used } = this.#read(req) ?? { logins: [], used: [] }
     const entry = { key: state, expires: Date.now() + ttlSeconds * 1000, login }
-    this.#write(req, { logins: [...logins, entry].slice(-MAX_PENDING), used })
+    const others = logins.filter(({ key }) => key !== state)
+    this.#write(req, { logins: [...others, entry].slice(-MAX_PENDING), used })
     // The browser is faster than some stores: without this it would be back before its login is.
     await saved(req)
   }

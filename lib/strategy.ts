@@ -28,6 +28,12 @@ export interface FailureInfo {
   interactionId?: string
 }
 
+/**
+ * In place of a state and of an issuer, for a visit to the account selector: it is remembered so that a cancel there
+ * is known for one. No bank's answer can use it up, since no issuer has this name.
+ */
+const ACCOUNT_SELECTOR = 'account-selector'
+
 /** How a request ends in Passport; all that an error is thrown for ends in `error`. */
 type Outcome =
   | { type: 'redirect'; url: string }
@@ -123,22 +129,30 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
       'x-fapi-interaction-id': interactionId,
     }
     const url = await client.getAuthorizationUrl(params, proofs, scope, extra, { signal })
-    const issuer = client.flow === 'direct' ? params.get('iss') : undefined
-    // Without an issuer the direct flow goes to the account selector first: there is nothing to be answered yet.
-    if (issuer !== null) {
-      const { state, nonce, codeVerifier } = proofs
-      const login: PendingLogin = {
-        nonce,
-        codeVerifier,
-        interactionId,
-        issuer,
-        max_age,
-        acr_values,
-        state: options.state,
-      }
-      await stored(() => settings.logins.save(req, state, login, settings.loginTtl), signal)
+    // Without an issuer the direct flow goes to the account selector first, and comes back to this route with one.
+    const selecting = client.flow === 'direct' && !params.has('iss')
+    const iss = client.flow === 'direct' ? (params.get('iss') ?? ACCOUNT_SELECTOR) : undefined
+    const { state, nonce, codeVerifier } = proofs
+    const login: PendingLogin = {
+      nonce,
+      codeVerifier,
+      interactionId,
+      issuer: iss,
+      max_age,
+      acr_values,
+      state: options.state ?? (await this.selectorState(req, signal)),
     }
+    const { logins, loginTtl } = settings
+    if (selecting && !logins.peek) return url
+    await stored(() => logins.save(req, selecting ? ACCOUNT_SELECTOR : state, login, loginTtl), signal)
     return url
+  }
+
+  /** The application's value from before the account selector, which sends the browser back without it. */
+  private async selectorState(req: Req, signal: AbortSignal): Promise<unknown> {
+    if (this.client.flow === 'proxy') return undefined
+    const visit = await stored(() => this.settings.logins.peek?.(req, ACCOUNT_SELECTOR), signal)
+    return typeof visit === 'object' ? visit.state : undefined
   }
 
   /** In this order: is the answer authentic, is it of a login begun here, and only then what it says. */

@@ -12,9 +12,12 @@ const start = async (options?: TestAppOptions): Promise<void> => {
 afterEach(() => app.close())
 
 /** Goes through selector, login and consent as a person does, and returns how it ended at the app. */
-async function logIn(consent = 'Share and continue'): Promise<Ended> {
+async function logIn({
+  consent = 'Share and continue',
+  query = 'visitor_id=visitor%20%26%201',
+} = {}): Promise<Ended> {
   const browser = new Browser('about:')
-  const selector = await browser.open(`${app.url}/login?visitor_id=visitor%20%26%201`)
+  const selector = await browser.open(`${app.url}/login?${query}`)
   const bank = await browser.press(selector, 'Mikomo Bank')
   const asked = await browser.press(bank, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
   const page = await browser.press(asked, consent)
@@ -96,7 +99,22 @@ describe('a person says no', () => {
     ['directly', direct],
   ])('%s', async (_name, sandbox) => {
     await start({ sandbox })
-    expect(await logIn('Cancel')).toMatchObject({ failure: { code: 'access_denied' } })
+    expect(await logIn({ consent: 'Cancel' })).toMatchObject({ failure: { code: 'access_denied' } })
+  })
+})
+
+describe('the account selector', () => {
+  test('can be cancelled, which is known for a cancel', async () => {
+    await start({ sandbox: direct })
+    const browser = new Browser('about:')
+    const page = await browser.press(await browser.open(`${app.url}/login`), 'Cancel')
+    expect(JSON.parse(page.html)).toMatchObject({ failure: { code: 'access_denied' } })
+  })
+
+  test("keeps the application's own value for the login after it", async () => {
+    await start({ sandbox: direct })
+    await logIn({ query: 'returnTo=/orders' })
+    expect(app.logins[0]?.state).toBe('/orders')
   })
 })
 

@@ -61,7 +61,12 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   passports.use(strategy)
   app.use(jwksRouter(strategy.client))
   app.use(session({ secret: 'test', resave: false, saveUninitialized: false }))
-  app.get('/login', passports.authenticate('idpartner', options.authenticate ?? {}) as express.RequestHandler)
+  app.get('/login', (req, res, next) => {
+    const { returnTo } = req.query
+    const state = typeof returnTo === 'string' ? { state: returnTo } : {}
+    const handler = passports.authenticate('idpartner', { ...options.authenticate, ...state })
+    ;(handler as express.RequestHandler)(req, res, next)
+  })
   app.all('/callback', express.urlencoded({ extended: false }), (req, res, next) => {
     const done = (
       error: Ended['error'] | null,
