@@ -51,7 +51,7 @@ export function createApp(config: IDPartnerConfig, sessionSecret = randomBytes(3
         // Passport renews the session at login; keeping its content lets a login begun in another tab go on.
         req.logIn(user, { session: true, keepSessionInfo: true }, (err) => {
           if (err) next(err)
-          else res.redirect((info as { state: string }).state)
+          else res.redirect(localPath((info as { state: unknown }).state))
         })
       } else {
         const failure = info as Failure
@@ -60,7 +60,8 @@ export function createApp(config: IDPartnerConfig, sessionSecret = randomBytes(3
         else showFailure(res, Number(status ?? 401), failure)
       }
     }
-    const options = { state: localPath(req.query.returnTo) }
+    // In the direct flow the account selector comes back here without it; the first visit's is kept then.
+    const options = 'returnTo' in req.query ? { state: localPath(req.query.returnTo) } : {}
     const authenticate = passport.authenticate('idpartner', options, finish) as RequestHandler
     authenticate(req, res, next)
   }

@@ -64,8 +64,11 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   app.get('/login', (req, res, next) => {
     const { returnTo } = req.query
     const state = typeof returnTo === 'string' ? { state: returnTo } : {}
-    const handler = passports.authenticate('idpartner', { ...options.authenticate, ...state })
-    ;(handler as express.RequestHandler)(req, res, next)
+    const handler = passports.authenticate('idpartner', {
+      ...options.authenticate,
+      ...state,
+    }) as express.RequestHandler
+    handler(req, res, next)
   })
   app.all('/callback', express.urlencoded({ extended: false }), (req, res, next) => {
     const done = (
