@@ -338,7 +338,11 @@ export class IDPartner {
     const jwt = await opened(response, decryption, jarmRefusal)
     const from = answerIssuer(jwt)
     if (issuer !== undefined && from !== issuer) throw refused(jarmRefusal, 'has a wrong or missing "iss"')
-    await this.#allowed.check(from)
+    await this.#allowed.check(from).catch((err: unknown) => {
+      // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
+      if (!(err instanceof IDPartnerError) || err.code !== 'provider_refused') throw err
+      throw refused(jarmRefusal, 'has a wrong or missing "iss"', err)
+    })
     signal?.throwIfAborted()
     const payload = await verified(
       jwt,

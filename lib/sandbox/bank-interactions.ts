@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
 import type Provider from 'oidc-provider'
+import type * as OidcProvider from 'oidc-provider'
 import type { InteractionResults } from 'oidc-provider'
 import { consentPage, loginPage, type BankPageContext } from './bank-pages.js'
 import { ACR, claimNames, consentItems } from './claims.js'
 import type { Faults } from './faults.js'
+import { errorPage } from './error-page.js'
 import { readForm } from './form.js'
 import type { Persona } from './personas.js'
 import { redirect, sendPage } from './reply.js'
@@ -13,6 +15,7 @@ type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 /** The pages on which a person logs in at a bank, agrees, or turns back. */
 export function bankInteractions(
+  { errors }: typeof OidcProvider,
   provider: Provider,
   {
     personas,
@@ -24,7 +27,8 @@ export function bankInteractions(
   const router = Router()
 
   router.get('/interaction/:uid', async (req, res) => {
-    const interaction = await provider.interactionDetails(req, res)
+    const interaction = await interactionOf(req, res)
+    if (!interaction) return
     const refusal = refusalOf(interaction) ?? unmetRequirement(interaction)
     if (refusal) {
       await finish(req, res, refusal)
@@ -40,7 +44,8 @@ export function bankInteractions(
   })
 
   router.post('/interaction/:uid', async (req, res) => {
-    const interaction = await provider.interactionDetails(req, res)
+    const interaction = await interactionOf(req, res)
+    if (!interaction) return
     if (interaction.prompt.name === 'login') {
       const form = await readForm(req)
       const login = (form.get('login') ?? '').trim()
@@ -63,9 +68,27 @@ export function bankInteractions(
   })
 
   router.post('/interaction/:uid/cancel', async (req, res) => {
-    await provider.interactionDetails(req, res)
+    if (!(await interactionOf(req, res))) return
     await finish(req, res, { error: 'access_denied', error_description: 'The person cancelled at the bank' })
   })
+
+  /** The login that this browser has under way here; answers the request itself when there is none. */
+  async function interactionOf(req: IncomingMessage, res: ServerResponse): Promise<Interaction | undefined> {
+    try {
+      return await provider.interactionDetails(req, res)
+    } catch (err) {
+      if (!(err instanceof errors.SessionNotFound)) throw err
+      const page = errorPage({
+        title: 'This login is over',
+        problems: ['The bank knows of no login under way in this browser.'],
+        advice:
+          'It may have ended in another tab, or have waited for too long. Go back to the app and start again.',
+        theme: context.bank.id,
+      })
+      sendPage(res, page, 400)
+      return undefined
+    }
+  }
 
   function refusalOf({ params }: Interaction): InteractionResults | undefined {
     const error = faults.at('bank', params.nonce)

@@ -41,6 +41,7 @@ export class Bank {
   readonly issuer: string
   readonly logo: string
   readonly personas: readonly Persona[]
+  readonly #oidcProvider: typeof OidcProvider
   readonly #options: BankOptions
   readonly #open: (keys: readonly SigningKey[]) => Instance
   #instance: Instance
@@ -54,6 +55,7 @@ export class Bank {
     this.issuer = `${baseUrl}${path}`
     this.logo = `${path}/logo.svg`
     this.personas = personasOf(data)
+    this.#oidcProvider = oidcProvider
     this.#options = options
     const lasting = {
       ...options,
@@ -131,7 +133,7 @@ export class Bank {
     const { faults, relyingParty, mutualTlsBaseUrl } = this.#options
     const router = Router()
     router.use(
-      bankInteractions(provider, {
+      bankInteractions(this.#oidcProvider, provider, {
         bank: this,
         appName: relyingParty.displayName,
         personas: this.personas,

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { errorCode } from './error-code.js'
 
 /** A server on this machine alone, reachable under the name `localhost`. */
 export interface Listener {
@@ -61,6 +62,6 @@ function closed(server: Server): Promise<void> {
 }
 
 function isWithoutIPv6(err: unknown): boolean {
-  const code = err instanceof Error && 'code' in err ? err.code : undefined
+  const code = errorCode(err)
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT'
 }

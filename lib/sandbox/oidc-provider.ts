@@ -1,4 +1,5 @@
 import type * as OidcProvider from 'oidc-provider'
+import { errorCode } from './error-code.js'
 
 /** Loads the optional peer dependency that the banks are made of. */
 export async function loadOidcProvider(): Promise<typeof OidcProvider> {
@@ -18,7 +19,7 @@ export async function loadOidcProvider(): Promise<typeof OidcProvider> {
 
 /** An error that says what to install, when that is what is wrong. */
 export function missing(name: string, err: unknown): unknown {
-  const code = err instanceof Error && 'code' in err ? err.code : undefined
+  const code = errorCode(err)
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return err
   return new Error(`The sandbox needs the package "${name}": npm install --save-dev ${name}`, { cause: err })
 }

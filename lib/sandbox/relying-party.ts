@@ -2,6 +2,7 @@ import type { JSONWebKeySet, JWK } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
 import { Agent, request } from 'undici'
 import { z } from 'zod'
+import { errorCode } from './error-code.js'
 import type { ResolvedOptions } from './options.js'
 import { encryptionKey, registration } from './registration.js'
 
@@ -71,7 +72,7 @@ export class RelyingParty {
   }
 
   async #fetchKeys(url: string): Promise<JSONWebKeySet> {
-    const problem = (what: string) => new KeysUnavailable(`The app's public keys at ${url} ${what}.`)
+    const problem = (what: string) => new KeysUnavailable(`The app's public keys at ${url} ${what}`)
     let text: string
     try {
       const { statusCode, body } = await request(url, {
@@ -84,8 +85,9 @@ export class RelyingParty {
       if (statusCode !== 200) throw problem(`were answered with HTTP status ${String(statusCode)}`)
     } catch (err) {
       if (err instanceof KeysUnavailable) throw err
-      const code = err instanceof Error && 'code' in err ? String(err.code) : 'no answer'
-      throw problem(`could not be fetched (${code}). Is the app running, with jwksRouter mounted there?`)
+      throw problem(
+        `could not be fetched (${errorCode(err) ?? 'no answer'}). Is the app running, with jwksRouter mounted there?`,
+      )
     }
     if (text.length > MAX_JWKS_BYTES) throw problem('are larger than 1 MiB')
     const jwks = jwksSchema.safeParse(parsedJson(text))
