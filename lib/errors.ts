@@ -118,7 +118,8 @@ function withoutPayload(cause: unknown, depth = 0): unknown {
   return copy
 }
 
+/** The lines below the message; a message can hold what looks like one of them. */
 function stackLines(err: Error): string {
-  const at = err.stack?.search(/\n\s+at /) ?? -1
-  return at === -1 ? '' : (err.stack?.slice(at) ?? '')
+  const head = `${err.name}: ${err.message}`
+  return err.stack?.startsWith(head) ? err.stack.slice(head.length) : ''
 }

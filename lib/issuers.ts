@@ -1,7 +1,8 @@
 import * as oidc from 'openid-client'
 import { Cached } from './cached.js'
-import { IDPartnerError, ownError } from './errors.js'
+import { IDPartnerError } from './errors.js'
 import type { Http } from './http.js'
+import { providerFailure } from './provider-failure.js'
 import { RemoteKeys } from './remote-keys.js'
 
 const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
@@ -64,7 +65,7 @@ export class Issuers {
       })
       metadata = configuration.serverMetadata()
     } catch (err) {
-      throw ownError(err) ?? badMetadata(issuer, 'is not usable', err)
+      throw providerFailure(err, 'discovery document', 'provider_unavailable')
     }
     // Discovery 4.3 wants the identical string; openid-client forgives a missing slash, with which tokens would
     // then disagree.
@@ -78,12 +79,9 @@ function jwksUri(metadata: oidc.ServerMetadata): string {
   return metadata.jwks_uri
 }
 
-export function badMetadata(issuer: string, what: string, cause?: unknown): IDPartnerError {
+export function badMetadata(issuer: string, what: string): IDPartnerError {
   return new IDPartnerError(
     'provider_unavailable',
     `the discovery document of ${new URL(issuer).host} ${what}`,
-    {
-      cause,
-    },
   )
 }

@@ -34,7 +34,9 @@ export function providerFailure(err: unknown, endpoint: string, otherwise: Error
 /** An HTTP answer that says nothing we could use. */
 export function unusable(endpoint: string, status: number | undefined, cause?: unknown): IDPartnerError {
   const what =
-    status === undefined || status < 300 ? 'with something that is not JSON' : `with HTTP ${String(status)}`
+    status === undefined || status < 300
+      ? 'with something else than the JSON it should'
+      : `with HTTP ${String(status)}`
   return new IDPartnerError('provider_unavailable', `the bank's ${endpoint} answered ${what}`, {
     cause,
     // Too many requests pass as well as maintenance does, so both tell the visitor to come back.

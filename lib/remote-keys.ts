@@ -1,8 +1,8 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
 import { Cached } from './cached.js'
-import { IDPartnerError } from './errors.js'
 import type { Http } from './http.js'
+import { unusable } from './provider-failure.js'
 
 const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
 
@@ -42,17 +42,8 @@ export class RemoteKeys {
 }
 
 async function readJwks(response: Response): Promise<JSONWebKeySet> {
-  if (response.status !== 200) {
-    throw new IDPartnerError(
-      'provider_unavailable',
-      `a JWKS was answered with HTTP ${String(response.status)}`,
-      {
-        status: response.status === 503 ? 503 : 502,
-      },
-    )
-  }
+  if (response.status !== 200) throw unusable('JWKS', response.status)
   const result = jwks.safeParse(await response.json().catch(() => undefined))
-  if (!result.success)
-    throw new IDPartnerError('provider_unavailable', 'a JWKS was answered with something else')
+  if (!result.success) throw unusable('JWKS', undefined)
   return result.data
 }

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import passportStrategy from 'passport-strategy'
 import type { AuthorizationParams } from './authorization-request.js'
-import { callbackParams, searchParams, unsignedError, type CallbackParams } from './callback-params.js'
+import { callbackParams, unsignedError, type CallbackParams } from './callback-params.js'
 import { Deadline, until } from './deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 import { IDPartner } from './idpartner.js'
 import type { AuthorizationAnswer } from './jarm.js'
 import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { IdentityProvider } from './proxy-document.js'
+import { requestParams } from './request-params.js'
 import {
   loginOptions,
   resolveStrategyOptions,
@@ -144,14 +144,14 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     }
     const { logins, loginTtl } = settings
     if (selecting && !logins.peek) return url
-    await stored(() => logins.save(req, selecting ? ACCOUNT_SELECTOR : state, login, loginTtl), signal)
+    await this.stored(() => logins.save(req, selecting ? ACCOUNT_SELECTOR : state, login, loginTtl), signal)
     return url
   }
 
   /** The application's value from before the account selector, which sends the browser back without it. */
   private async selectorState(req: Req, signal: AbortSignal): Promise<unknown> {
     if (this.client.flow === 'proxy') return undefined
-    const visit = await stored(() => this.settings.logins.peek?.(req, ACCOUNT_SELECTOR), signal)
+    const visit = await this.stored(() => this.settings.logins.peek?.(req, ACCOUNT_SELECTOR), signal)
     return typeof visit === 'object' ? visit.state : undefined
   }
 
@@ -195,11 +195,11 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   /** Uses up the login that an authentic answer belongs to. */
   private async take(req: Req, answer: AuthorizationAnswer, signal: AbortSignal): Promise<PendingLogin> {
     const { logins } = this.settings
-    const waiting = await stored(() => logins.peek?.(req, answer.state), signal)
+    const waiting = await this.stored(() => logins.peek?.(req, answer.state), signal)
     // Another bank's answer is no answer to this login, so it must not use it up.
     if (typeof waiting === 'object') assertIssuer(waiting, answer.issuer)
     signal.throwIfAborted()
-    const taken = await stored(() => logins.take(req, answer.state), signal)
+    const taken = await this.stored(() => logins.take(req, answer.state), signal)
     if (!taken || typeof taken === 'string') throw loginMissing(taken || 'no_login', req)
     const pending = pendingLogin.safeParse(taken)
     if (!pending.success) {
@@ -219,11 +219,28 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     signal: AbortSignal,
   ): Promise<IDPartnerError> {
     const { logins } = this.settings
-    const waiting = await stored(() => logins.peek?.(req, state), signal)
+    const waiting = await this.stored(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
     const err = unsignedError(error)
     if (waiting) err.interactionId = waiting.interactionId
     return err
+  }
+
+  /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */
+  private async stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
+    const limit = new Deadline(this.client.timeout, signal)
+    try {
+      return await until(limit.signal, Promise.resolve(call()))
+    } catch (err) {
+      if (err instanceof IDPartnerError) throw err
+      throw new IDPartnerError(
+        'config_invalid',
+        'the session or login store failed or did not answer in time',
+        { cause: err },
+      )
+    } finally {
+      limit.clear()
+    }
   }
 
   private async assertAccepted(provider: IdentityProvider, req: Req): Promise<void> {
@@ -252,41 +269,9 @@ function deliver(passport: passportStrategy.Strategy, outcome: Outcome): void {
   }
 }
 
-/** The parameters of a request of any framework: those of its URL, and of its form if somebody parsed it. */
-function requestParams(req: object): URLSearchParams {
-  const { originalUrl, url, method, body, headers } = req as IncomingMessage & {
-    originalUrl?: string
-    body?: unknown
-  }
-  const target = originalUrl ?? url ?? ''
-  const params = new URLSearchParams(target.includes('?') ? target.slice(target.indexOf('?')) : '')
-  if (method !== 'POST') return params
-  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
-  if (form && body === undefined && headers['content-length'] !== '0') {
-    throw new IDPartnerError(
-      'config_invalid',
-      'a form was posted that nobody parsed: add express.urlencoded() before passport.authenticate() on this route',
-    )
-  }
-  for (const [name, value] of searchParams(body)) params.append(name, value)
-  return params
-}
-
 function assertIssuer(pending: PendingLogin, issuer: string): void {
   if (pending.issuer !== undefined && pending.issuer !== issuer) {
     throw new IDPartnerError('response_invalid', 'the answer is from another bank than the login went to')
-  }
-}
-
-/** Waits for the login store, which is the application's and may fail or hang. */
-async function stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
-  try {
-    return await until(signal, Promise.resolve(call()))
-  } catch (err) {
-    if (err instanceof IDPartnerError) throw err
-    throw new IDPartnerError('config_invalid', 'the session or login store failed or did not answer', {
-      cause: err,
-    })
   }
 }
 

@@ -27,6 +27,8 @@ export interface BankOptions extends Pick<
   isSelectorToken: (token: string, issuer: string) => Promise<boolean>
 }
 
+type BankKeys = readonly [SigningKey, SigningKey]
+
 /** What changes when a bank changes its keys: everything that holds them. */
 interface Instance {
   provider: Provider
@@ -43,10 +45,11 @@ export class Bank {
   readonly personas: readonly Persona[]
   readonly #oidcProvider: typeof OidcProvider
   readonly #options: BankOptions
-  readonly #open: (keys: readonly SigningKey[]) => Instance
+  readonly #mutualTlsUrl: string | undefined
+  readonly #open: (keys: BankKeys) => Instance
   #instance: Instance
 
-  private constructor(oidcProvider: typeof OidcProvider, options: BankOptions, keys: readonly SigningKey[]) {
+  private constructor(oidcProvider: typeof OidcProvider, options: BankOptions, keys: BankKeys) {
     const { data, baseUrl, mutualTlsBaseUrl } = options
     const path = `/banks/${data.id}`
     this.id = data.id
@@ -57,19 +60,20 @@ export class Bank {
     this.personas = personasOf(data)
     this.#oidcProvider = oidcProvider
     this.#options = options
+    this.#mutualTlsUrl = mutualTlsBaseUrl && `${mutualTlsBaseUrl}${path}`
     const lasting = {
       ...options,
       id: this.id,
       name: this.name,
       issuer: this.issuer,
       personas: this.personas,
-      mutualTlsUrl: mutualTlsBaseUrl === undefined ? undefined : `${mutualTlsBaseUrl}${path}`,
+      mutualTlsUrl: this.#mutualTlsUrl,
       isSelectorToken: (token: string) => options.isSelectorToken(token, this.issuer),
       cookieKeys: [randomBytes(32).toString('base64url')],
       stores: new Map(),
     }
     this.#open = (newKeys) =>
-      this.#instanceOf(createBankProvider(oidcProvider, { ...lasting, keys: newKeys }), newKeys)
+      this.#instanceOf(createBankProvider(oidcProvider, { ...lasting, keys: newKeys }), newKeys[0])
     this.#instance = this.#open(keys)
   }
 
@@ -129,8 +133,8 @@ export class Bank {
     return router
   }
 
-  #instanceOf(provider: Provider, keys: readonly SigningKey[]): Instance {
-    const { faults, relyingParty, mutualTlsBaseUrl } = this.#options
+  #instanceOf(provider: Provider, key: SigningKey): Instance {
+    const { faults, relyingParty } = this.#options
     const router = Router()
     router.use(
       bankInteractions(this.#oidcProvider, provider, {
@@ -141,18 +145,14 @@ export class Bank {
         rotateKeys: () => this.rotateKeys(),
       }),
     )
-    const [key] = keys
-    if (key) {
-      const mutualTlsUrl = mutualTlsBaseUrl === undefined ? undefined : `${mutualTlsBaseUrl}/banks/${this.id}`
-      router.use(bankResources(provider, { personas: this.personas, key, mutualTlsUrl }))
-    }
+    router.use(bankResources(provider, { personas: this.personas, key, mutualTlsUrl: this.#mutualTlsUrl }))
     const handle = provider.callback()
     router.use((req, res) => handle(req, res))
     return { provider, router }
   }
 }
 
-function generateKeys(): Promise<SigningKey[]> {
+function generateKeys(): Promise<BankKeys> {
   return Promise.all([generateSigningKey('PS256'), generateSigningKey('ES256')])
 }
 

@@ -18,10 +18,13 @@ export function errorPage({
     ...(theme !== undefined && { theme }),
     body: html`<article class="card">
       <h1>${title}</h1>
-      <ul class="alert problems" role="alert">
-        ${problems.map((problem) => html`<li>${problem}</li>`)}
-      </ul>
+      <div class="alert" role="alert">
+        <ul>
+          ${problems.map((problem) => html`<li>${problem}</li>`)}
+        </ul>
+      </div>
       <p>${advice}</p>
+      <p><a href="/">What runs in this sandbox</a></p>
     </article>`,
   })
 }

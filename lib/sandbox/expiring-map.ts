@@ -28,13 +28,6 @@ export class ExpiringMap<Value> {
     if (this.#entries.size > this.#limit) this.#shrink()
   }
 
-  /** Returns the value and forgets it, so that it can be had once only. */
-  take(key: string): Value | undefined {
-    const value = this.get(key)
-    this.#entries.delete(key)
-    return value
-  }
-
   delete(key: string): void {
     this.#entries.delete(key)
   }

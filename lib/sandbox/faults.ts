@@ -41,7 +41,7 @@ export const FAULTS = {
   /** The ID token expired ten minutes ago: `token_invalid`. */
   id_token_expired: 'id_token',
 
-  /** The bank's token endpoint answers 503: `provider_unavailable`, `error` 502. */
+  /** The bank's token endpoint answers 503: `provider_unavailable`, `error` 503. */
   bank_down: 'token_endpoint',
   /** The bank's token endpoint refuses the code: `provider_error`, `error` 502. */
   token_error: 'token_endpoint',

@@ -37,9 +37,9 @@ export function indexPage({ clientId, callback, jwksUri, flow, endpoints, banks 
       ${banks.map(
         ({ name, logo, issuer, personas }) =>
           html`<h2 class="bank-title"><img src="${logo}" alt="" width="32" height="32" />${name}</h2>
+            <dl class="facts">${fact('Issuer', issuer)}</dl>
             <p>
-              Issuer <code>${issuer}</code>,
-              <a href="${issuer}/.well-known/openid-configuration">discovery document of ${name}</a>
+              <a href="${issuer}/.well-known/openid-configuration">Discovery document of ${name}</a>
             </p>
             <div class="scroll" tabindex="0" role="region" aria-label="People with an account at ${name}">
               <table>

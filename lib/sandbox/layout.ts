@@ -23,7 +23,9 @@ export function layout({
         <link rel="stylesheet" href="/sandbox.css" />
       </head>
       <body class="theme-${theme}">
-        <p class="notice"><strong>Sandbox</strong> This is a test on your own machine, not a real bank.</p>
+        <header class="notice">
+          <p><strong>Sandbox</strong> This is a test on your own machine, not a real bank.</p>
+        </header>
         <main>${body}</main>
       </body>
     </html>`

@@ -234,16 +234,13 @@ function finish(res: ServerResponse, err: unknown): void {
     res.destroy()
     return
   }
-  const page = err
-    ? errorPage({
-        title: 'This did not work',
-        problems: [err instanceof Error ? err.message : 'unknown error'],
-        advice: 'Go back to the app and start again.',
-      })
-    : errorPage({
-        title: 'Nothing is here',
-        problems: ['The sandbox has no page at this address.'],
-        advice: 'The first page explains what runs here.',
-      })
-  sendPage(res, page, err ? 500 : 404)
+  if (!err) {
+    const problems = ['The sandbox has no page at this address.']
+    sendPage(res, errorPage({ title: 'Nothing is here', problems, advice: 'Start at your app.' }), 404)
+    return
+  }
+  const { message, status } = err as { message?: string; status?: number }
+  const advice = 'Go back to the app and start again.'
+  const page = errorPage({ title: 'This did not work', problems: [message ?? 'Unknown error'], advice })
+  sendPage(res, page, status ?? 500)
 }

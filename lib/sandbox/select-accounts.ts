@@ -83,10 +83,11 @@ function problemsOf(query: URLSearchParams, clientId: string): string[] {
   )
   if (query.get('client_id') !== clientId) problems.push(`client_id must be "${clientId}"`)
   for (const name of PARAMETERS) {
-    const words = query.get(name)?.split(' ') ?? []
-    if (words.some((word) => ['undefined', 'null', '[object', ''].includes(word))) {
-      problems.push(`${name} must not be empty or hold "${words.join(' ')}"`)
-    }
+    const value = query.get(name)
+    if (value === null) continue
+    if (value === '') problems.push(`${name} must not be empty; leave it out`)
+    else if (/(^| )(undefined|null|\[object)( |$)/.test(value))
+      problems.push(`${name} must not be "${value}"`)
   }
   const scopes = query.get('scope')?.split(' ') ?? []
   if (!scopes.includes('openid'))

@@ -29,7 +29,6 @@ body {
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 
 .notice {
-  margin: 0;
   padding: .55rem 1rem;
   background: #fff4d6;
   border-bottom: 1px solid #ecd9a0;
@@ -37,6 +36,7 @@ body {
   font-size: .875rem;
   text-align: center;
 }
+.notice p { margin: 0 }
 .notice strong {
   margin-right: .45rem;
   padding: .1rem .5rem;
@@ -57,7 +57,7 @@ main {
 }
 .card {
   width: 100%;
-  max-width: 29rem;
+  max-width: 31rem;
   padding: clamp(1.25rem, 5vw, 2.25rem);
   background: var(--paper);
   border: 1px solid var(--line);
@@ -68,7 +68,7 @@ main {
 
 h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.015em; text-wrap: balance }
 h2 { margin: 2rem 0 .5rem; font-size: 1.05rem; line-height: 1.3 }
-p { margin: 0 0 1rem }
+p { margin: 0 0 1rem; text-wrap: pretty }
 a { color: var(--accent-dark) }
 code { font: .92em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere }
 .lead { color: var(--muted) }
@@ -121,11 +121,12 @@ button { font: inherit; cursor: pointer }
   background: var(--alarm-soft);
   color: var(--alarm);
 }
-ul.problems { margin: 0 0 1rem; padding-left: 2rem }
-.problems li { overflow-wrap: anywhere }
-.problems li + li { margin-top: .3rem }
+.alert ul { margin: 0; padding-left: 1.1rem }
+.alert li { overflow-wrap: anywhere }
+.alert li + li { margin-top: .3rem }
+.alert { margin-bottom: 1rem }
 
-.hint { width: 100%; max-width: 29rem; padding: .25rem }
+.hint { width: 100%; max-width: 31rem; padding: .25rem }
 .hint h2 { margin: 0 0 .3rem }
 .hint p { color: var(--muted); font-size: .925rem }
 .hint ul { margin: 0; padding: 0; list-style: none }
@@ -136,10 +137,10 @@ ul.problems { margin: 0 0 1rem; padding-left: 2rem }
 }
 
 .claims { margin: 1rem 0 0 }
-.claims div { display: grid; grid-template-columns: 8.75rem 1fr; gap: 0 .75rem; padding: .6rem 0; border-top: 1px solid var(--line) }
+.claims div { display: grid; grid-template-columns: 8.25rem 1fr; gap: 0 .75rem; padding: .6rem 0; border-top: 1px solid var(--line) }
 .claims div:last-child { border-bottom: 1px solid var(--line) }
 .claims dt { color: var(--muted) }
-.claims dd { margin: 0; font-weight: 600; overflow-wrap: anywhere }
+.claims dd { margin: 0; font-size: .925rem; line-height: 1.62; font-weight: 600; overflow-wrap: anywhere }
 @media (max-width: 27rem) {
   .quiet { flex-grow: 1 }
   .claims div { grid-template-columns: 1fr }

@@ -1,0 +1,431 @@
+import { describe, expect, test } from '@jest/globals'
+import type { JWK } from 'jose'
+import { appended, fromNow, set, without, type Change } from '../support/bends.js'
+import { HOUR, MINUTE, travel } from '../support/clock.js'
+import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
+import { answer, reset, type Fault } from '../support/faults.js'
+import { renamed, rsaKey } from '../support/key-pairs.js'
+import { newPerson } from '../support/platform.js'
+import { startScene, type Scene } from '../support/scene.js'
+import { refusal } from '../support/settle.js'
+
+const otherIssuer: { name: string; change: Change }[] = [
+  {
+    name: "its issuer has INVALID behind the right one's",
+    change: (d) => ({ ...d, issuer: `${String(d['issuer'])}INVALID` }),
+  },
+  { name: 'its issuer has one character more', change: appended('issuer') },
+  { name: 'its issuer has a slash more', change: (d) => ({ ...d, issuer: `${String(d['issuer'])}/` }) },
+  { name: 'its issuer is missing', change: without('issuer') },
+  { name: 'its issuer is a list with the right one', change: (d) => ({ ...d, issuer: [d['issuer']] }) },
+]
+
+describe('a discovery document is refused when', () => {
+  test.each(otherIssuer)("the proxy's: $name", async ({ change }) => {
+    const { platform, victim } = await startScene()
+    platform.proxy.metadata = change
+    expectRefused(await victim.login({}), { code: 'provider_unavailable' })
+    expectOnly(platform, ['proxy.discovery'])
+    expect(victim.session).toEqual({})
+  })
+
+  test.each(otherIssuer)("the bank's, before the login begins: $name", async ({ change }) => {
+    const { platform, victim } = await startScene({ flow: 'direct' })
+    platform.bankA.metadata = change
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), { code: 'provider_unavailable' })
+    expectOnly(platform, ['bankA.discovery'])
+    expect(victim.session).toEqual({})
+  })
+
+  test.each(otherIssuer)("the bank's, behind the proxy: $name", async ({ change }) => {
+    const scene = await startScene()
+    const login = await scene.victim.begin()
+    scene.platform.bankA.metadata = change
+    expectRefused(await scene.victim.finish(login), { code: 'provider_unavailable' })
+    expectOnly(scene.platform, ['proxy.discovery', 'directory.jwks', 'bankA.discovery'])
+    scene.platform.bankA.metadata = (document) => document
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test.each<{ name: string; change: Change; allowed: string[] }>([
+    { name: 'it names no "jwks_uri"', change: without('jwks_uri'), allowed: [] },
+    { name: 'its "jwks_uri" is a number', change: set({ jwks_uri: 1 }), allowed: [] },
+    { name: 'its "jwks_uri" is http', change: set({ jwks_uri: 'http://bank.example/jwks' }), allowed: [] },
+    { name: 'it names no "token_endpoint"', change: without('token_endpoint'), allowed: ['bankA.jwks'] },
+    {
+      name: 'its "token_endpoint" is a path',
+      change: set({ token_endpoint: '/token' }),
+      allowed: ['bankA.jwks'],
+    },
+    {
+      name: 'its "token_endpoint" is http',
+      change: set({ token_endpoint: 'http://bank.example/token' }),
+      allowed: ['bankA.jwks'],
+    },
+    {
+      name: 'it names no "userinfo_endpoint", where userinfo is wanted',
+      change: without('userinfo_endpoint'),
+      allowed: ['bankA.jwks', 'bankA.token'],
+    },
+  ])('$name', async ({ change, allowed }) => {
+    const { platform, victim } = await startScene()
+    platform.bankA.metadata = change
+    expectRefused(await victim.finish(await victim.begin()), { code: 'provider_unavailable' })
+    expectOnly(platform, ['proxy.discovery', 'directory.jwks', 'bankA.discovery', ...allowed])
+  })
+
+  test.each<{ name: string; change: Change }>([
+    {
+      name: 'it names no "pushed_authorization_request_endpoint"',
+      change: without('pushed_authorization_request_endpoint'),
+    },
+    { name: 'it names no "authorization_endpoint"', change: without('authorization_endpoint') },
+    {
+      name: 'its "authorization_endpoint" is http',
+      change: set({ authorization_endpoint: 'http://bank.example/auth' }),
+    },
+    {
+      name: 'its "authorization_endpoint" is script',
+      change: set({ authorization_endpoint: 'javascript:alert(1)//' }),
+    },
+    {
+      name: 'its "authorization_endpoint" is data',
+      change: set({ authorization_endpoint: 'data:text/html,x' }),
+    },
+    {
+      name: 'its "authorization_endpoint" holds credentials',
+      change: set({ authorization_endpoint: 'https://user:password@bank.example/auth' }),
+    },
+  ])('$name, before anything is pushed', async ({ change }) => {
+    const { platform, victim } = await startScene({ flow: 'direct' })
+    platform.bankA.metadata = change
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), { code: 'provider_unavailable' })
+    expectOnly(platform, ['bankA.discovery'])
+    expect(victim.session).toEqual({})
+  })
+
+  test.each<{ name: string; change: Change }>([
+    { name: 'it names no "authorization_endpoint"', change: without('authorization_endpoint') },
+    {
+      name: 'its "authorization_endpoint" is script',
+      change: set({ authorization_endpoint: 'javascript:alert(1)//' }),
+    },
+    {
+      name: 'its "authorization_endpoint" is http',
+      change: set({ authorization_endpoint: 'http://proxy.example/auth' }),
+    },
+  ])("the proxy's: $name", async ({ change }) => {
+    const { platform, victim } = await startScene()
+    platform.proxy.metadata = change
+    expectRefused(await victim.login({}), { code: 'provider_unavailable' })
+    expect(victim.session).toEqual({})
+  })
+})
+
+const bare =
+  (...names: string[]) =>
+  (jwk: JWK): JWK =>
+    without(...names)({ ...jwk })
+
+/** The key that the bank signs with, bent, among its other keys. */
+const signer =
+  (change: (jwk: JWK) => JWK) =>
+  (keys: JWK[]): JWK[] =>
+    keys.map((jwk) => (jwk.kid === 'bankA' && jwk.kty === 'RSA' ? change(jwk) : jwk))
+
+describe("the bank's keys: its answer is refused when", () => {
+  test.each<{ name: string; jwks: (keys: JWK[]) => JWK[]; refusal?: Refusal }>([
+    { name: 'there are none', jwks: () => [] },
+    { name: 'its key is for encryption', jwks: signer((jwk) => ({ ...jwk, use: 'enc' })) },
+    { name: 'its key is for RS256', jwks: signer((jwk) => ({ ...jwk, alg: 'RS256' })) },
+    { name: 'its key is not for verifying', jwks: signer((jwk) => ({ ...jwk, key_ops: ['encrypt'] })) },
+    { name: 'two keys have the same name', jwks: (keys) => [...keys, ...keys] },
+    { name: 'its key is damaged', jwks: signer((jwk) => ({ ...jwk, n: 'AA' })) },
+    {
+      name: 'its key is half there',
+      jwks: signer(bare('n')),
+    },
+    {
+      name: 'a list of keys holds no keys',
+      jwks: () => ['key', null] as unknown as JWK[],
+      refusal: { code: 'provider_unavailable' },
+    },
+    {
+      name: 'what is called keys is an object',
+      jwks: () => ({}) as JWK[],
+      refusal: { code: 'provider_unavailable' },
+    },
+  ])('$name', async ({ jwks, refusal: expected = { code: 'response_invalid' } }) => {
+    const scene = await startScene({ flow: 'direct' })
+    const login = await scene.victim.begin()
+    scene.platform.bankA.jwks = jwks
+    expectRefused(await scene.victim.finish(login), expected)
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test.each<{ name: string; jwks: (keys: JWK[]) => JWK[] }>([
+    {
+      name: 'no key says what it is for, and all have names',
+      jwks: (keys) => keys.map(bare('use', 'alg')),
+    },
+    { name: 'its key is for verifying', jwks: signer((jwk) => ({ ...jwk, key_ops: ['verify'] })) },
+    {
+      name: 'keys have members nobody knows',
+      jwks: (keys) => keys.map((jwk) => Object.assign({ logo: 1 }, jwk)),
+    },
+    {
+      name: 'a key is of a kind nobody knows',
+      jwks: (keys) => [{ kty: 'LATTICE', kid: 'bankA' }, ...keys],
+    },
+    {
+      name: 'a secret is among them',
+      jwks: (keys) => [{ kty: 'oct', k: 'c2VjcmV0', kid: 'bankA' }, ...keys],
+    },
+  ])('but accepted when $name', async ({ jwks }) => {
+    const scene = await startScene({ flow: 'direct' })
+    scene.platform.bankA.jwks = jwks
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test('and accepted when it names no key and one alone fits: by kind, curve and use', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    scene.platform.bankA.jwks = (keys) =>
+      keys.filter(({ kid }) => kid !== 'bankA-extra').map(bare('kid', 'alg'))
+    const nameless = { header: without('kid') }
+    const login = await scene.victim.begin()
+    expectLoggedIn(await scene.victim.finish(login, { answer: nameless, idToken: nameless }), scene)
+  })
+})
+
+describe('keys rotated', () => {
+  test.each([{ party: 'bankA' }, { party: 'directory' }] as const)(
+    'a moment before signing ($party) are fetched again, once',
+    async ({ party }) => {
+      const scene = await startScene()
+      expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+      scene.platform[party].signer = `${party}-rotated`
+      expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+      expect(scene.platform.count(`${party}.jwks`)).toBe(2)
+      expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+      expect(scene.platform.count(`${party}.jwks`)).toBe(2)
+    },
+  )
+
+  test('between the answer and the ID token are fetched again', async () => {
+    const scene = await startScene()
+    const { platform, victim } = scene
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+    const response = await victim.answer(await victim.begin())
+    platform.bankA.signer = 'bankA-rotated'
+    expectLoggedIn(await victim.bring({ response }), scene)
+    expect(platform.count('bankA.jwks')).toBe(2)
+  })
+
+  test('do not let a flood of forged answers through to whoever publishes them', async () => {
+    const scene = await startScene()
+    const login = await scene.victim.begin()
+    for (let forged = 0; forged < 25; forged++) {
+      const document = { key: () => renamed(rsaKey('stranger'), `unknown-${String(forged)}`) }
+      expectRefused(await scene.victim.finish(login, { document }), { code: 'response_invalid' })
+    }
+    expect(scene.platform.count('directory.jwks')).toBeLessThanOrEqual(11)
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test('and not to be had: what is known still counts, and the unknown is no fault of the browser', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    scene.platform.fault('bankA.jwks', answer(500))
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    scene.platform.bankA.signer = 'bankA-rotated'
+    expectRefused(await scene.victim.finish(await scene.victim.begin()), { code: 'provider_unavailable' })
+  })
+})
+
+describe('what is published', () => {
+  test('is asked for once by twenty callbacks at once', async () => {
+    const scene = await startScene()
+    const waiting = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const visitor = scene.visitor(newPerson())
+        const login = await visitor.begin()
+        return () => visitor.finish(login)
+      }),
+    )
+    const settled = await Promise.all(waiting.map((finish) => finish()))
+    expect(settled.map(({ via }) => via)).toEqual(Array.from({ length: 20 }, () => 'success'))
+    const { platform } = scene
+    for (const endpoint of ['proxy.discovery', 'directory.jwks', 'bankA.discovery', 'bankA.jwks']) {
+      expect([endpoint, platform.count(endpoint)]).toEqual([endpoint, 1])
+    }
+    expect(platform.count('bankA.token')).toBe(20)
+  })
+
+  const published = ['proxy.discovery', 'directory.jwks', 'bankA.discovery', 'bankA.jwks']
+
+  test('serves from its last good copy while it cannot be had', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published) scene.platform.fault(endpoint, answer(503))
+    travel(11 * MINUTE)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    // One try and one retry each, and then no more for a while.
+    const tried = scene.platform.requests.length
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    expect(scene.platform.requests.length).toBe(tried + 2)
+  })
+
+  test('does not serve from a copy that is older than a day', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published) scene.platform.fault(endpoint, answer(500))
+    travel(25 * HOUR)
+    expectRefused(await scene.victim.login({}), { code: 'provider_unavailable' })
+    scene.platform.wire.heal()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test('is asked for anew after a while', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    travel(11 * MINUTE)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published)
+      expect([endpoint, scene.platform.count(endpoint)]).toEqual([endpoint, 2])
+  })
+
+  test('is not asked for anew in between', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    travel(4 * MINUTE)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published)
+      expect([endpoint, scene.platform.count(endpoint)]).toEqual([endpoint, 1])
+  })
+
+  test.each(published)('%s: a failure is not kept', async (endpoint) => {
+    const scene = await startScene()
+    scene.platform.fault(endpoint, answer(404))
+    if (endpoint === 'proxy.discovery') {
+      expectRefused(await scene.victim.login({}), { code: 'provider_unavailable' })
+    } else {
+      expectRefused(await scene.victim.finish(await scene.victim.begin()), { code: 'provider_unavailable' })
+    }
+    scene.platform.wire.heal()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+})
+
+/** Begins a login, which asks the proxy, and finishes it, which asks everybody else. */
+async function wholeLogin({ victim }: Scene): ReturnType<typeof victim.login> {
+  const begun = await victim.begin().catch((err: unknown) => {
+    throw (err as Error).cause
+  })
+  return victim.finish(begun)
+}
+
+describe('retries', () => {
+  const broken: { kind: string; fault: Fault }[] = [
+    { kind: 'a reset connection', fault: reset },
+    { kind: 'HTTP 500', fault: answer(500) },
+    { kind: 'HTTP 503', fault: answer(503) },
+  ]
+  const published = ['proxy.discovery', 'directory.jwks', 'bankA.discovery', 'bankA.jwks']
+  const gets = published.flatMap((endpoint) => broken.map((one) => ({ endpoint, ...one })))
+
+  test.each(gets)('$endpoint is asked a second time after $kind', async ({ endpoint, fault }) => {
+    const scene = await startScene()
+    scene.platform.fault(endpoint, fault, 1)
+    expectLoggedIn(await wholeLogin(scene), scene)
+    expect(scene.platform.count(endpoint)).toBe(2)
+  })
+
+  test.each(published)('%s is not asked a third time', async (endpoint) => {
+    const scene = await startScene()
+    scene.platform.fault(endpoint, reset)
+    if (endpoint === 'proxy.discovery') await scene.victim.login({})
+    else await wholeLogin(scene)
+    expect(scene.platform.count(endpoint)).toBe(2)
+  })
+
+  test.each(published)('%s is not asked a second time after HTTP 404', async (endpoint) => {
+    const scene = await startScene()
+    scene.platform.fault(endpoint, answer(404))
+    if (endpoint === 'proxy.discovery') await scene.victim.login({})
+    else await wholeLogin(scene)
+    expect(scene.platform.count(endpoint)).toBe(1)
+  })
+
+  test.each(broken)('a code is sent once, also after $kind', async ({ fault }) => {
+    const scene = await startScene()
+    scene.platform.fault('bankA.token', fault)
+    expect((await wholeLogin(scene)).via).toBe('error')
+    expect(scene.platform.count('bankA.token')).toBe(1)
+  })
+
+  test.each(broken)('a request is pushed once, also after $kind', async ({ fault }) => {
+    const { platform, victim } = await startScene({ flow: 'direct' })
+    platform.fault('bankA.par', fault)
+    expect((await victim.login({ iss: platform.bankA.issuer })).via).toBe('error')
+    expect(platform.count('bankA.par')).toBe(1)
+  })
+
+  test.each(broken)(
+    'a payment is ordered, a credential and a refresh asked for once, also after $kind',
+    async ({ fault }) => {
+      const scene = await startScene()
+      const { platform, strategy } = scene
+      expectLoggedIn(await wholeLogin(scene), scene)
+      const tokens = scene.logins[0]?.tokens
+      if (!tokens) throw new Error('no tokens')
+      const { issuer } = platform.bankA
+      for (const endpoint of ['bankA.payment', 'bankA.credential', 'bankA.token', 'bankA.revocation']) {
+        platform.fault(endpoint, fault)
+      }
+      const before = platform.count('bankA.token')
+      const { client } = strategy
+      const calls = [
+        () => client.paymentProcessing(issuer, tokens, { amount: 1 }),
+        () => client.credential(issuer, tokens, { format: 'jwt_vc' }),
+        () => client.refreshToken(issuer, tokens),
+        () => client.revokeToken(issuer, tokens),
+      ]
+      for (const call of calls) expect(await refusal(call())).toMatchObject({ code: 'provider_unavailable' })
+      expect(platform.count('bankA.payment')).toBe(1)
+      expect(platform.count('bankA.credential')).toBe(1)
+      expect(platform.count('bankA.revocation')).toBe(1)
+      expect(platform.count('bankA.token')).toBe(before + 1)
+    },
+  )
+})
+
+describe('an issuer', () => {
+  test('is discovered wherever its document says its keys are', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    const { bankA, bankB } = scene.platform
+    const keys = await bankA.keys()
+    bankA.metadata = set({ jwks_uri: `${bankB.origin}/b/jwks?of=a` })
+    bankB.jwks = () => keys
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    expect(scene.platform.requests).not.toContain('bankA.jwks')
+  })
+
+  test('may be one that ends with a slash', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin('bankB')), scene)
+    expect(scene.logins[0]?.issuer).toMatch(/\/b\/$/)
+  })
+
+  test('that is unreachable when the application starts is asked again when it is back', async () => {
+    const scene = await startScene()
+    for (const endpoint of ['proxy.discovery', 'directory.jwks', 'bankA.discovery']) {
+      scene.platform.fault(endpoint, reset)
+    }
+    expectRefused(await scene.victim.login({}), { code: 'provider_unavailable' })
+    scene.platform.wire.heal()
+    expectLoggedIn(
+      await scene.victim.finish(await scene.victim.begin(), { idToken: { claims: fromNow({ iat: 0 }) } }),
+      scene,
+    )
+  })
+})

@@ -1,0 +1,402 @@
+import dns from 'node:dns'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import type { LoginStore, PendingLogin } from 'passport-idpartner'
+import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
+import {
+  answer,
+  brokenOff,
+  drip,
+  empty,
+  hang,
+  hangInBody,
+  html,
+  huge,
+  late,
+  mislabelled,
+  redirect,
+  reset,
+  truncated,
+  type Fault,
+} from '../support/faults.js'
+import { unusedOrigin } from '../support/loopback-server.js'
+import { startScene, type Scene } from '../support/scene.js'
+import { settle, type Settled } from '../support/settle.js'
+
+afterEach(() => {
+  jest.restoreAllMocks()
+})
+
+const unavailable = (status: number): Refusal => ({ code: 'provider_unavailable', status })
+
+/** Short, where a request waits for it, and else long enough for a busy machine. */
+const SHORT = 250
+
+interface Row {
+  fault: string
+  make: (evil: string) => Fault
+  refusal: Refusal
+  timeout?: number
+}
+
+/** What any endpoint can do to us. A redirect leads where nothing may ever go. */
+const rows: Row[] = [
+  { fault: 'resets the connection', make: () => reset, refusal: unavailable(502) },
+  { fault: 'never answers', make: () => hang, refusal: unavailable(504), timeout: SHORT },
+  { fault: 'stops in the body', make: () => hangInBody, refusal: unavailable(504), timeout: SHORT },
+  { fault: 'drips for ever', make: () => drip, refusal: unavailable(504), timeout: SHORT },
+  { fault: 'answers 10 MB', make: () => huge, refusal: unavailable(502) },
+  { fault: 'answers half of its JSON', make: () => truncated, refusal: unavailable(502) },
+  { fault: 'breaks off in the body', make: () => brokenOff, refusal: unavailable(502) },
+  { fault: 'answers a page', make: () => html, refusal: unavailable(502) },
+  { fault: 'answers nothing', make: () => empty, refusal: unavailable(502) },
+  { fault: 'redirects (301)', make: (evil) => redirect(evil, 301), refusal: unavailable(502) },
+  { fault: 'redirects (302)', make: (evil) => redirect(evil), refusal: unavailable(502) },
+  { fault: 'redirects (307)', make: (evil) => redirect(evil, 307), refusal: unavailable(502) },
+  { fault: 'answers 401', make: () => answer(401), refusal: unavailable(502) },
+  { fault: 'answers 403', make: () => answer(403), refusal: unavailable(502) },
+  { fault: 'answers 404', make: () => answer(404), refusal: unavailable(502) },
+  { fault: 'answers 429', make: () => answer(429), refusal: unavailable(503) },
+  { fault: 'answers 500', make: () => answer(500, '<h1>', 'text/html'), refusal: unavailable(502) },
+  { fault: 'answers 503', make: () => answer(503, '<h1>', 'text/html'), refusal: unavailable(503) },
+]
+
+/** Before the login is used up, the same login goes on as soon as the endpoint is well. */
+const callbackEndpoints = [
+  { endpoint: 'directory.jwks', flow: 'proxy', usedUp: false },
+  { endpoint: 'bankA.discovery', flow: 'proxy', usedUp: false },
+  { endpoint: 'bankA.jwks', flow: 'proxy', usedUp: false },
+  { endpoint: 'bankA.jwks', flow: 'direct', usedUp: false },
+  { endpoint: 'bankA.token', flow: 'proxy', usedUp: true },
+  { endpoint: 'bankA.userinfo', flow: 'proxy', usedUp: true },
+] as const
+
+describe.each(callbackEndpoints)(
+  'a callback ($flow flow) survives that $endpoint',
+  ({ endpoint, flow, usedUp }) => {
+    test.each(rows)('$fault', async ({ make, refusal, timeout = 5000 }) => {
+      const scene = await startScene({ flow, strategy: { timeout } })
+      const { platform, victim } = scene
+      const login = await victim.begin()
+      platform.fault(endpoint, make(platform.evil.origin))
+      expectRefused(await victim.finish(login), refusal)
+      expect(scene.logins).toEqual([])
+      platform.wire.heal()
+      expectLoggedIn(await victim.finish(usedUp ? await victim.begin() : login), scene)
+    })
+  },
+)
+
+describe.each([
+  { endpoint: 'proxy.discovery', flow: 'proxy' },
+  { endpoint: 'bankA.discovery', flow: 'direct' },
+  { endpoint: 'bankA.par', flow: 'direct' },
+] as const)('a login ($flow flow) survives that $endpoint', ({ endpoint, flow }) => {
+  test.each(rows)('$fault', async ({ make, refusal, timeout = 5000 }) => {
+    const scene = await startScene({ flow, strategy: { timeout } })
+    const { platform, victim } = scene
+    platform.fault(endpoint, make(platform.evil.origin))
+    expectRefused(await victim.login(flow === 'direct' ? { iss: platform.bankA.issuer } : {}), refusal)
+    expect(victim.session).toEqual({})
+    platform.wire.heal()
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+  })
+})
+
+describe('nobody listens', () => {
+  test('at the proxy', async () => {
+    const { victim, platform } = await startScene()
+    await platform.proxy.close()
+    expectRefused(await victim.login({}), { ...unavailable(502), message: /ECONNREFUSED/ })
+  })
+
+  test('at the trust directory', async () => {
+    const { victim, platform } = await startScene()
+    const login = await victim.begin()
+    await platform.directory.close()
+    expectRefused(await victim.finish(login), { ...unavailable(502), message: /ECONNREFUSED/ })
+  })
+
+  test('at the bank', async () => {
+    const { victim, platform } = await startScene()
+    const login = await victim.begin()
+    await platform.bankA.close()
+    expectRefused(await victim.finish(login), { ...unavailable(502), message: /ECONNREFUSED/ })
+  })
+
+  test.each(['jwks_uri', 'token_endpoint', 'userinfo_endpoint'])("at the bank's %s", async (name) => {
+    const { victim, platform } = await startScene()
+    const origin = await unusedOrigin()
+    platform.bankA.metadata = (document) => ({ ...document, [name]: `${origin}/somewhere` })
+    expectRefused(await victim.finish(await victim.begin()), { ...unavailable(502), message: /ECONNREFUSED/ })
+  })
+
+  test('because its name does not resolve', async () => {
+    const { victim } = await startScene({
+      flow: 'direct',
+      strategy: { trusted_issuers: ['https://bank.example'] },
+    })
+    jest.spyOn(dns, 'lookup').mockImplementation(((
+      _host: string,
+      _options: object,
+      callback: (err: Error) => void,
+    ) => {
+      callback(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }))
+    }) as never)
+    expectRefused(await victim.login({ iss: 'https://bank.example' }), {
+      ...unavailable(502),
+      message: /bank\.example.*ENOTFOUND/,
+    })
+  })
+})
+
+describe('one time budget for a callback', () => {
+  const slow = ['directory.jwks', 'bankA.discovery', 'bankA.jwks']
+
+  test('ends it, although each request alone is in time, and leaves the login pending', async () => {
+    const scene = await startScene({ strategy: { timeout: 400 } })
+    const login = await scene.victim.begin()
+    for (const endpoint of slow) scene.platform.fault(endpoint, late(330))
+    expectRefused(await scene.victim.finish(login), unavailable(504))
+    expect(scene.platform.requests).not.toContain('bankA.token')
+    scene.platform.wire.heal()
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test('covers token and userinfo together', async () => {
+    const scene = await startScene({ strategy: { timeout: 400 } })
+    const login = await scene.victim.begin()
+    for (const endpoint of ['bankA.jwks', 'bankA.token', 'bankA.userinfo'])
+      scene.platform.fault(endpoint, late(330))
+    expectRefused(await scene.victim.finish(login), unavailable(504))
+    expect(scene.logins).toEqual([])
+  })
+
+  test('is long enough for a platform that is only slow', async () => {
+    const scene = await startScene({ strategy: { timeout: 2000 } })
+    for (const endpoint of ['proxy.discovery', ...slow, 'bankA.token', 'bankA.userinfo']) {
+      scene.platform.fault(endpoint, late(50))
+    }
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test('covers a login as well', async () => {
+    const { victim, platform } = await startScene({ flow: 'direct', strategy: { timeout: SHORT } })
+    platform.fault('bankA.par', hang)
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), {
+      ...unavailable(504),
+      message: /timeout/,
+    })
+  })
+})
+
+describe.each([{ flow: 'proxy' }, { flow: 'direct' }] as const)('clocks ($flow flow)', ({ flow }) => {
+  test.each([{ skew: -20 }, { skew: 20 }])('$skew seconds apart are fine', async ({ skew }) => {
+    const scene = await startScene({ flow })
+    scene.platform.skew = skew
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test.each([{ skew: -600 }, { skew: 600 }])(
+    '$skew seconds apart are refused, and the message says so',
+    async ({ skew }) => {
+      const scene = await startScene({ flow })
+      const login = await scene.victim.begin()
+      scene.platform.skew = skew
+      expectRefused(await scene.victim.finish(login), {
+        code: flow === 'proxy' ? 'response_invalid' : 'token_invalid',
+        message: /clock/,
+      })
+      // The bank, too, finds our clock wrong.
+      scene.platform.wire.complaints.length = 0
+    },
+  )
+})
+
+describe('a mislabelled answer', () => {
+  test.each([
+    'proxy.discovery',
+    'directory.jwks',
+    'bankA.discovery',
+    'bankA.jwks',
+    'bankA.token',
+    'bankA.userinfo',
+  ])('of %s ends the login or is taken for what it is, and never hangs', async (endpoint) => {
+    const scene = await startScene()
+    const { victim, platform } = scene
+    platform.fault(endpoint, mislabelled)
+    const begun = await victim.login({})
+    const last: Settled =
+      begun.via === 'redirect'
+        ? await victim.finish({
+            url: begun.value as string,
+            request: await platform.request(begun.value as string),
+            bank: 'bankA',
+          })
+        : begun
+    if (last.via === 'success') expectLoggedIn(last, scene)
+    else expectRefused(last, unavailable(502))
+  })
+})
+
+/** Runs both passes with whatever the request offers for a session. */
+async function withSession(
+  scene: Scene,
+  session: PropertyDescriptor,
+): Promise<{ login: Settled; callback: Settled }> {
+  const { victim, strategy } = scene
+  const response = await victim.answer(await victim.begin())
+  const request = (path: string, query: Record<string, string>): object =>
+    Object.defineProperty(victim.get(path, new URLSearchParams(query)), 'session', session)
+  return {
+    login: await settle(strategy, request('/login', {})),
+    callback: await settle(strategy, request('/callback', { response })),
+  }
+}
+
+describe('a session', () => {
+  const noSession: Refusal = { code: 'config_invalid', message: /session middleware/ }
+  const broken: Refusal = { code: 'config_invalid', message: /session or login store failed/ }
+
+  test.each<{ name: string; session: PropertyDescriptor; refusal: Refusal }>([
+    { name: 'is not there', session: { value: undefined }, refusal: noSession },
+    { name: 'is null', session: { value: null }, refusal: noSession },
+    { name: 'is a text', session: { value: 'session' }, refusal: noSession },
+    {
+      name: 'throws',
+      session: {
+        get() {
+          throw new Error('the store is down')
+        },
+      },
+      refusal: broken,
+    },
+    {
+      name: 'throws something that is no error',
+      session: {
+        get() {
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- applications do
+          throw 'down'
+        },
+      },
+      refusal: broken,
+    },
+  ])('that $name ends in an error of the application', async ({ session, refusal }) => {
+    const scene = await startScene()
+    const { login, callback } = await withSession(scene, session)
+    expectRefused(login, refusal)
+    expectRefused(callback, refusal)
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('that cannot be written to begins no login', async () => {
+    const scene = await startScene()
+    const { login } = await withSession(scene, { value: Object.freeze({}) })
+    expectRefused(login, broken)
+  })
+
+  type Save = (done: (err?: unknown) => void) => unknown
+
+  test.each<{ name: string; save: Save }>([
+    {
+      name: 'reports an error',
+      save: (done) => {
+        done(new Error('the store is down'))
+      },
+    },
+    {
+      name: 'reports something that is no error',
+      save: (done) => {
+        done('down')
+      },
+    },
+    {
+      name: 'throws',
+      save: () => {
+        throw new Error('the store is down')
+      },
+    },
+    { name: 'rejects', save: () => Promise.reject(new Error('the store is down')) },
+    { name: 'never answers', save: () => undefined },
+  ])('whose save $name: no redirect, and no code is sent', async ({ save }) => {
+    const scene = await startScene({ strategy: { timeout: SHORT } })
+    const { victim, platform } = scene
+    const login = await victim.begin()
+    victim.session['save'] = save
+    expectRefused(await victim.login({}), broken)
+    expectRefused(await victim.finish(login), broken)
+    expect(platform.requests).not.toContain('bankA.token')
+    expect(scene.logins).toEqual([])
+  })
+
+  test('whose save is slow is waited for', async () => {
+    const scene = await startScene()
+    const order: string[] = []
+    scene.victim.session['save'] = (done: () => void) =>
+      setTimeout(() => {
+        order.push('saved')
+        done()
+      }, 50)
+    const login = await scene.victim.begin()
+    order.push('redirected')
+    expectLoggedIn(await scene.victim.finish(login), scene)
+    expect(order).toEqual(['saved', 'redirected', 'saved'])
+  })
+
+  test('whose save returns a promise is waited for', async () => {
+    const scene = await startScene()
+    scene.victim.session['save'] = () => Promise.resolve()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+})
+
+describe('a store of the application', () => {
+  const held: PendingLogin = { nonce: 'n', codeVerifier: 'v', interactionId: 'i' }
+  const never = new Promise<never>(() => undefined)
+
+  test.each<{ name: string; store: Partial<LoginStore<object>>; refusal: Refusal }>([
+    {
+      name: 'rejects',
+      store: { take: () => Promise.reject(new Error('down')) },
+      refusal: { code: 'config_invalid' },
+    },
+    {
+      name: 'throws',
+      store: {
+        take: () => {
+          throw new Error('down')
+        },
+      },
+      refusal: { code: 'config_invalid' },
+    },
+    { name: 'never answers', store: { take: () => never }, refusal: { code: 'config_invalid' } },
+    { name: 'never answers a look', store: { peek: () => never }, refusal: { code: 'config_invalid' } },
+    {
+      name: 'returns something else',
+      store: { take: () => Promise.resolve({ nonce: 1 } as unknown as PendingLogin) },
+      refusal: { code: 'config_invalid' },
+    },
+    {
+      name: 'returns nothing',
+      store: { take: () => Promise.resolve(undefined as unknown as PendingLogin) },
+      refusal: { code: 'login_missing', reason: 'no_login' },
+    },
+    {
+      name: 'has forgotten',
+      store: { take: () => Promise.resolve('expired') },
+      refusal: { code: 'login_missing', reason: 'expired' },
+    },
+    {
+      name: 'returns the login of another bank',
+      store: { take: () => Promise.resolve({ ...held, issuer: 'https://other.example' }) },
+      refusal: { code: 'response_invalid' },
+    },
+  ])('that $name: no code is sent', async ({ store, refusal }) => {
+    const empty: LoginStore<object> = {
+      save: () => Promise.resolve(),
+      take: () => Promise.resolve(held),
+    }
+    const scene = await startScene({ strategy: { timeout: SHORT, store: { ...empty, ...store } } })
+    expectRefused(await scene.victim.finish(await scene.victim.begin()), refusal)
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+})

@@ -1,0 +1,139 @@
+import { describe, expect, test } from '@jest/globals'
+import type { AuthenticateOptions } from 'passport-idpartner'
+import { appended, asText, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
+import { expectLoggedIn, expectRefused } from '../support/expectations.js'
+import { rsaKey } from '../support/key-pairs.js'
+import { startScene } from '../support/scene.js'
+import { jwtRows } from './jwt-rows.js'
+
+/** Nobody gets in, nothing more is asked of the bank, and the answer is used up. */
+async function expectTurnedAway(
+  idToken: JwtBend,
+  message: RegExp | undefined,
+  options?: AuthenticateOptions,
+): Promise<void> {
+  const scene = await startScene()
+  const { victim, platform } = scene
+  const response = await victim.answer(await victim.begin('bankA', options), { idToken })
+  expectRefused(await victim.bring({ response }), { code: 'token_invalid', ...(message && { message }) })
+  expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
+  expect(platform.count('bankA.token')).toBe(1)
+  expect(platform.requests).not.toContain('bankA.userinfo')
+  expect(scene.logins).toEqual([])
+}
+
+describe('an ID token is refused when', () => {
+  test.each(jwtRows)('$name', async ({ bend, message }) => {
+    await expectTurnedAway(bend('bankA'), message)
+  })
+
+  test.each<{ name: string; idToken: JwtBend; message?: RegExp }>([
+    { name: 'its "nonce" is another', idToken: { claims: appended('nonce') }, message: /another login/ },
+    { name: 'its "nonce" is missing', idToken: { claims: without('nonce') }, message: /another login/ },
+    { name: 'its "nonce" is null', idToken: { claims: set({ nonce: null }) } },
+    {
+      name: 'its "nonce" is a list with the right one',
+      idToken: { claims: listed('nonce') },
+    },
+    { name: 'its "sub" is missing', idToken: { claims: without('sub') }, message: /"sub"/ },
+    { name: 'its "sub" is empty', idToken: { claims: set({ sub: '' }) }, message: /"sub"/ },
+    { name: 'its "sub" is a number', idToken: { claims: set({ sub: 1 }) }, message: /"sub"/ },
+    { name: 'its "iat" is missing', idToken: { claims: without('iat') }, message: /"iat"/ },
+    { name: 'its "iat" is a text', idToken: { claims: asText('iat') } },
+    {
+      name: 'it was issued a week ago',
+      idToken: { claims: fromNow({ iat: -7 * 86_400 }) },
+      message: /"iat"/,
+    },
+    {
+      name: 'it was issued eleven minutes ago',
+      idToken: { claims: fromNow({ iat: -660 }) },
+      message: /"iat"/,
+    },
+    { name: 'it was issued a minute from now', idToken: { claims: fromNow({ iat: 60 }) }, message: /clock/ },
+    {
+      name: 'its "azp" is another client',
+      idToken: { claims: set({ azp: 'another' }) },
+      message: /another client/,
+    },
+    { name: 'its "azp" is empty', idToken: { claims: set({ azp: '' }) }, message: /another client/ },
+    {
+      name: 'its "aud" names a second client, although "azp" is us',
+      idToken: { claims: (c) => ({ ...c, azp: c['aud'], aud: [c['aud'], 'another'] }) },
+      message: /others/,
+    },
+    { name: 'another bank signed it', idToken: { key: () => rsaKey('bankB') } },
+    { name: 'IDPartner signed it', idToken: { key: () => rsaKey('directory') } },
+    {
+      name: "it holds the claims of the bank's answer",
+      idToken: {
+        claims: (c) => fromNow({ exp: 600 })({ iss: c['iss'], aud: c['aud'], code: 'c', state: 's' }),
+      },
+    },
+  ])('$name', async ({ idToken, message }) => {
+    await expectTurnedAway(idToken, message)
+  })
+})
+
+describe('what a login asked for has to be in its ID token, which is refused when', () => {
+  test.each<{ name: string; asked: AuthenticateOptions; idToken: JwtBend; message: RegExp }>([
+    { name: 'there is no "auth_time"', asked: { max_age: 60 }, idToken: {}, message: /max_age/ },
+    {
+      name: 'the person logged in too long ago',
+      asked: { max_age: 60 },
+      idToken: { claims: fromNow({ auth_time: -91 }) },
+      message: /max_age/,
+    },
+    {
+      name: '"auth_time" is a text',
+      asked: { max_age: 60 },
+      idToken: { claims: (c) => ({ ...c, auth_time: String(c['iat']) }) },
+      message: /fails a check|max_age/,
+    },
+    {
+      name: 'the person had to log in anew and did not',
+      asked: { max_age: 0 },
+      idToken: { claims: fromNow({ auth_time: -40 }) },
+      message: /max_age/,
+    },
+    { name: 'there is no "acr"', asked: { acr_values: 'gold silver' }, idToken: {}, message: /acr_values/ },
+    {
+      name: 'its "acr" is another',
+      asked: { acr_values: 'gold silver' },
+      idToken: { claims: set({ acr: 'bronze' }) },
+      message: /acr_values/,
+    },
+    {
+      name: 'its "acr" is part of one asked for',
+      asked: { acr_values: 'gold silver' },
+      idToken: { claims: set({ acr: 'gold silver' }) },
+      message: /acr_values/,
+    },
+  ])('$name', async ({ asked, idToken, message }) => {
+    await expectTurnedAway(idToken, message, asked)
+  })
+})
+
+describe('an ID token is accepted when', () => {
+  test.each<{ name: string; idToken: JwtBend; asked?: AuthenticateOptions }>([
+    { name: 'its "aud" is a list of one', idToken: { claims: listed('aud') } },
+    { name: 'it has no "at_hash"', idToken: { claims: without('at_hash') } },
+    { name: 'its "azp" is us', idToken: { claims: (c) => ({ ...c, azp: c['aud'] }) } },
+    { name: 'it has a "typ"', idToken: { header: set({ typ: 'JWT' }) } },
+    { name: 'the header of its JWE repeats nothing', idToken: { seal: without('iss', 'aud', 'cty') } },
+    {
+      name: 'the person logged in within "max_age"',
+      idToken: { claims: fromNow({ auth_time: -50 }) },
+      asked: { max_age: 60 },
+    },
+    {
+      name: 'it has one of the "acr_values" asked for',
+      idToken: { claims: set({ acr: 'silver' }) },
+      asked: { acr_values: 'gold silver' },
+    },
+  ])('$name', async ({ idToken, asked }) => {
+    const scene = await startScene()
+    const login = await scene.victim.begin('bankA', asked)
+    expectLoggedIn(await scene.victim.finish(login, { idToken }), scene)
+  })
+})

@@ -1,0 +1,255 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { JWK } from 'jose'
+import { encryptionKid, mint, type Change, type JwtBend } from './bends.js'
+import { CLIENT_ID, type AuthorizationRequest, type ClientChecks } from './client-checks.js'
+import { json, type Reply } from './faults.js'
+import type { Members } from './jws.js'
+import { ecKey, ed25519Key, publicJwk, rsaKey } from './key-pairs.js'
+import { startServer, type Running, type SeenRequest, type Wire } from './loopback-server.js'
+import { keepSecret } from './secrets.js'
+
+export interface Person {
+  sub: string
+  name: string
+  email: string
+}
+
+/** How the bank's side of one login differs from a genuine one. */
+export interface BankBends {
+  answer?: JwtBend
+  idToken?: JwtBend
+  /** Bends the body of the token response. */
+  tokens?: Change
+  userInfo?: Change
+  /** Makes the userinfo a JWT. */
+  userInfoJwt?: JwtBend
+  /** The same, for what a refresh token brings. */
+  refreshed?: Pick<BankBends, 'idToken' | 'tokens'>
+}
+
+interface Grant {
+  request: AuthorizationRequest
+  person: Person
+  bends: BankBends
+}
+
+export interface BankOptions {
+  wire: Wire
+  checks: ClientChecks
+  now: () => number
+  /** Whether the application has an encryption key. */
+  encrypted: boolean
+  host?: string
+  path: string
+  auth?: 'private_key_jwt' | 'client_secret_basic'
+}
+
+/** An OpenID Provider that behaves, apart from what a test bends. */
+export class Bank {
+  /** The name of the key it signs with; another name is a rotation. */
+  signer: string
+  metadata: Change = (document) => document
+  jwks: (keys: JWK[]) => JWK[] = (keys) => keys
+  readonly name: string
+  readonly issuer: string
+  readonly #options: BankOptions
+  readonly #server: Running
+  readonly #grants = new Map<string, Grant>()
+  readonly #pushed = new Map<string, AuthorizationRequest>()
+
+  private constructor(name: string, options: BankOptions, server: Running) {
+    this.name = name
+    this.signer = name
+    this.#options = options
+    this.#server = server
+    this.issuer = `${server.origin}${options.path}`
+  }
+
+  static async start(name: string, options: BankOptions): Promise<Bank> {
+    const base = options.path.replace(/\/$/, '')
+    const server = await startServer(
+      name,
+      {
+        [`discovery ${base}/.well-known/openid-configuration`]: () => json(bank.document()),
+        [`jwks ${base}/jwks`]: async () => json({ keys: await bank.keys() }),
+        [`par ${base}/par`]: (request) => bank.#push(request),
+        [`token ${base}/token`]: (request) => bank.#token(request),
+        [`userinfo ${base}/userinfo`]: (request) => bank.#userInfo(request),
+        [`payment ${base}/payment`]: () => json({ status: 'accepted' }),
+        [`paymentDetails ${base}/payment-details`]: () => json({ account: 'DE00' }),
+        [`revocation ${base}/revocation`]: () => json({}),
+        [`credentialIssuer ${base}/.well-known/openid-credential-issuer`]: () =>
+          json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
+        [`credential ${base}/credential`]: () => json({ credential: 'vc' }),
+      },
+      options.wire,
+      options.host === undefined ? {} : { host: options.host },
+    )
+    const bank = new Bank(name, options, server)
+    return bank
+  }
+
+  get origin(): string {
+    return this.#server.origin
+  }
+
+  document(): Members {
+    return this.metadata({
+      issuer: this.issuer,
+      authorization_endpoint: this.#url('auth'),
+      pushed_authorization_request_endpoint: this.#url('par'),
+      token_endpoint: this.#url('token'),
+      userinfo_endpoint: this.#url('userinfo'),
+      jwks_uri: this.#url('jwks'),
+      payment_processing_endpoint: this.#url('payment'),
+      payment_details_info_endpoint: this.#url('payment-details'),
+      revocation_endpoint: this.#url('revocation'),
+      response_types_supported: ['code'],
+      response_modes_supported: ['jwt'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['PS256'],
+      authorization_signing_alg_values_supported: ['PS256'],
+      authorization_response_iss_parameter_supported: true,
+      mtls_endpoint_aliases: { token_endpoint: 'undefined/token' },
+    })
+  }
+
+  /** With the decoys that real and hostile key sets hold. */
+  async keys(): Promise<JWK[]> {
+    const key = await rsaKey(this.signer)
+    return this.jwks([
+      publicJwk(await ecKey('decoy'), { kid: key.kid, use: 'sig' }),
+      publicJwk(key, { use: 'sig', alg: 'PS256' }),
+      publicJwk(await rsaKey(`${this.name}-extra`), { use: 'sig' }),
+      publicJwk(await ecKey(this.name), { use: 'sig' }),
+      publicJwk(await ecKey('decoy', 'secp256k1'), { use: 'sig' }),
+      publicJwk(await ed25519Key('decoy'), { use: 'sig' }),
+      publicJwk(await rsaKey('decoy'), { use: 'enc' }),
+    ])
+  }
+
+  /** The request that a PAR answer's `request_uri` stands for. */
+  pushed(requestUri: string): AuthorizationRequest | undefined {
+    return this.#pushed.get(requestUri)
+  }
+
+  /** Answers an authorization request as JARM has it. */
+  async answer(request: AuthorizationRequest, person: Person, bends: BankBends = {}): Promise<string> {
+    const code = keepSecret(`code-${randomUUID()}`)
+    this.#grants.set(code, { request, person, bends })
+    const claims = {
+      iss: this.issuer,
+      aud: CLIENT_ID,
+      code,
+      state: request.state,
+      exp: this.#options.now() + 600,
+    }
+    return this.#mint(claims, bends.answer)
+  }
+
+  async #push({ body }: SeenRequest): Promise<Reply> {
+    const { checks, now } = this.#options
+    const params = new URLSearchParams(body)
+    await this.#authenticate(params)
+    const jwt = params.get('request')
+    const request =
+      jwt === null
+        ? checks.request(Object.fromEntries(params))
+        : await checks.requestObject(jwt, this.issuer, now())
+    const request_uri = `urn:ietf:params:oauth:request_uri:${randomUUID()}`
+    this.#pushed.set(request_uri, request)
+    return json({ request_uri, expires_in: 600 }, 201)
+  }
+
+  async #token({ body }: SeenRequest): Promise<Reply> {
+    const params = new URLSearchParams(body)
+    await this.#authenticate(params)
+    const handle = params.get('code') ?? params.get('refresh_token') ?? ''
+    const grant = this.#grants.get(handle)
+    // A code is good for one try.
+    this.#grants.delete(handle)
+    const refreshing = params.get('grant_type') === 'refresh_token'
+    if (!grant || (!refreshing && !this.#options.checks.verifier(params, grant.request))) {
+      return json({ error: 'invalid_grant', error_description: 'no such grant' }, 400)
+    }
+    return json(await this.#tokens(grant, refreshing))
+  }
+
+  async #tokens(grant: Grant, refreshing: boolean): Promise<unknown> {
+    const { request, person, bends } = grant
+    const { idToken, tokens } = refreshing ? (bends.refreshed ?? {}) : bends
+    const access_token = this.#issue('access', grant)
+    const now = this.#options.now()
+    const claims = {
+      iss: this.issuer,
+      aud: CLIENT_ID,
+      iat: now,
+      exp: now + 300,
+      ...(!refreshing && { nonce: request.nonce }),
+      at_hash: createHash('sha256').update(access_token).digest().subarray(0, 16).toString('base64url'),
+      ...person,
+    }
+    const id_token = await this.#mint(claims, idToken)
+    const body = {
+      access_token,
+      token_type: 'Bearer',
+      expires_in: 900,
+      refresh_token: this.#issue('refresh', grant),
+      scope: 'openid email profile',
+      id_token: keepSecret(id_token),
+    }
+    return tokens ? tokens(body) : body
+  }
+
+  async #userInfo({ method, headers, url }: SeenRequest): Promise<Reply> {
+    const token = headers.authorization?.replace(/^Bearer /, '') ?? ''
+    const grant = this.#grants.get(token)
+    if (!grant || method !== 'GET' || url.includes('?')) {
+      return {
+        ...json({}, 401),
+        headers: { 'www-authenticate': 'Bearer error="invalid_token", error_description="unknown"' },
+      }
+    }
+    const { userInfo, userInfoJwt } = grant.bends
+    const claims = (userInfo ?? ((members) => members))({ ...grant.person })
+    if (!userInfoJwt) return json(claims)
+    const signed = await mint(
+      { claims: { iss: this.issuer, aud: CLIENT_ID, ...claims }, key: await rsaKey(this.signer) },
+      userInfoJwt,
+    )
+    return { status: 200, headers: { 'content-type': 'application/jwt' }, body: signed }
+  }
+
+  #issue(kind: string, grant: Grant): string {
+    const token = keepSecret(`${kind}-${randomUUID()}`)
+    this.#grants.set(token, grant)
+    return token
+  }
+
+  async #mint(claims: Members, bend?: JwtBend): Promise<string> {
+    const key = await rsaKey(this.signer)
+    if (!this.#options.encrypted) return mint({ claims, key }, bend)
+    const seal = {
+      alg: 'RSA-OAEP',
+      enc: 'A256CBC-HS512',
+      cty: 'JWT',
+      kid: await encryptionKid(),
+      iss: this.issuer,
+      aud: CLIENT_ID,
+    }
+    return mint({ claims, key, seal }, bend)
+  }
+
+  async #authenticate(params: URLSearchParams): Promise<void> {
+    if (this.#options.auth === 'client_secret_basic') return
+    await this.#options.checks.assertion(params, this.issuer, this.#options.now())
+  }
+
+  #url(path: string): string {
+    return `${this.issuer.replace(/\/$/, '')}/${path}`
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+}

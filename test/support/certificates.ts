@@ -1,0 +1,31 @@
+import { generate } from 'selfsigned'
+
+export interface Pem {
+  cert: string
+  key: string
+}
+
+let certificates: Promise<{ server: Pem; client: Pem }> | undefined
+
+/** Certificates for mutual TLS on loopback, each its own authority. */
+export function tlsCertificates(): Promise<{ server: Pem; client: Pem }> {
+  certificates ??= Promise.all([
+    selfSigned('bank on loopback', { serverAuth: true }),
+    selfSigned('test-app', { clientAuth: true }),
+  ]).then(([server, client]) => ({ server, client }))
+  return certificates
+}
+
+async function selfSigned(commonName: string, usage: object): Promise<Pem> {
+  const pem = await generate([{ name: 'commonName', value: commonName }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'keyUsage', digitalSignature: true, keyCertSign: true },
+      { name: 'extKeyUsage', ...usage },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+    ],
+  })
+  return { cert: pem.cert, key: pem.private }
+}

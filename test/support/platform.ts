@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto'
+import type { IDPartnerConfig } from 'passport-idpartner'
+import { Bank, type BankBends, type Person } from './bank.js'
+import type { JwtBend } from './bends.js'
+import { CALLBACK, CLIENT_ID, ClientChecks, type AuthorizationRequest } from './client-checks.js'
+import { DIRECTORY_ISSUER, TrustDirectory } from './directory.js'
+import type { Fault } from './faults.js'
+import { clientJwks } from './key-pairs.js'
+import { Wire, startServer, type Running } from './loopback-server.js'
+import { Proxy } from './proxy.js'
+import { keepSecret } from './secrets.js'
+
+export interface PlatformOptions {
+  flow?: 'proxy' | 'direct'
+  /** Whether the application has an encryption key; `true` by default. */
+  encrypted?: boolean
+}
+
+/** How an answer differs from a genuine one. */
+export interface AnswerBends extends BankBends {
+  /** Proxy flow only. */
+  document?: JwtBend
+}
+
+export type BankName = 'bankA' | 'bankB'
+
+/**
+ * A whole IDPartner on loopback that does as it is told: every artefact can be bent, every endpoint can fail, and
+ * every request is remembered.
+ */
+export class Platform {
+  /** Seconds by which the platform's clocks are ahead of ours. */
+  skew = 0
+  readonly flow: 'proxy' | 'direct'
+  readonly encrypted: boolean
+  readonly wire: Wire
+  readonly checks: ClientChecks
+  readonly person = newPerson()
+  readonly proxy: Proxy
+  readonly directory: TrustDirectory
+  readonly bankA: Bank
+  readonly bankB: Bank
+  /** A server that nothing here should ever talk to. */
+  readonly evil: Running
+
+  private constructor(
+    options: PlatformOptions,
+    wire: Wire,
+    checks: ClientChecks,
+    [proxy, directory, bankA, bankB, evil]: [Proxy, TrustDirectory, Bank, Bank, Running],
+    clock: { now: () => number },
+  ) {
+    this.flow = options.flow ?? 'proxy'
+    this.encrypted = options.encrypted ?? true
+    this.wire = wire
+    this.checks = checks
+    ;[this.proxy, this.directory, this.bankA, this.bankB, this.evil] = [proxy, directory, bankA, bankB, evil]
+    clock.now = () => this.now()
+  }
+
+  static async start(options: PlatformOptions = {}): Promise<Platform> {
+    const wire = new Wire()
+    const checks = new ClientChecks(wire.complaints)
+    const clock = { now: () => 0 }
+    const shared = { wire, checks, now: () => clock.now(), encrypted: options.encrypted ?? true }
+    const parties = await Promise.all([
+      Proxy.start(wire),
+      TrustDirectory.start(wire),
+      Bank.start('bankA', { ...shared, path: '/a' }),
+      // Another spelling of this machine, and an issuer that ends with a slash.
+      Bank.start('bankB', { ...shared, path: '/b/', host: 'localhost' }),
+      startServer('evil', {}, wire),
+    ])
+    return new Platform(options, wire, checks, parties, clock)
+  }
+
+  now(): number {
+    return Math.floor(Date.now() / 1000) + this.skew
+  }
+
+  /** What an application on this platform is configured with. */
+  async config(): Promise<IDPartnerConfig> {
+    const { keys } = await clientJwks()
+    return {
+      client_id: CLIENT_ID,
+      callback: CALLBACK,
+      jwks: { keys: this.encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
+      flow: this.flow,
+      oidc_proxy_service_url: this.proxy.issuer,
+      trust_directory_service_url: this.directory.url,
+      trust_directory_issuer: DIRECTORY_ISSUER,
+      ...(this.flow === 'direct' && { trusted_issuers: [this.bankA.issuer, this.bankB.issuer] }),
+    }
+  }
+
+  /** Makes an endpoint such as `bankA.token` fail, for good or a number of times. */
+  fault(endpoint: string, fault: Fault, times = Infinity): void {
+    this.wire.plan(endpoint, fault, times)
+  }
+
+  /** The requests so far, as `bankA.token`, oldest first. */
+  get requests(): string[] {
+    return this.wire.requests.map(({ endpoint }) => endpoint)
+  }
+
+  count(endpoint: string): number {
+    return this.requests.filter((one) => one === endpoint).length
+  }
+
+  /** The request that brought the browser here. */
+  async request(url: string): Promise<AuthorizationRequest> {
+    const { searchParams } = new URL(url)
+    if (this.flow === 'proxy') {
+      return this.checks.requestObject(searchParams.get('request') ?? '', this.proxy.issuer, this.now())
+    }
+    const uri = searchParams.get('request_uri') ?? ''
+    const request = this.bankA.pushed(uri) ?? this.bankB.pushed(uri)
+    if (!request) throw new Error(`no request was pushed for ${url}`)
+    return request
+  }
+
+  /** What the browser brings back: in the proxy flow IDPartner's document, in the direct flow the bank's answer. */
+  async answer(
+    request: AuthorizationRequest,
+    { document, ...bends }: AnswerBends = {},
+    { bank = 'bankA', person = this.person }: { bank?: BankName; person?: Person } = {},
+  ): Promise<string> {
+    const answer = await this[bank].answer(request, person, bends)
+    if (this.flow === 'direct') return answer
+    return this.wrap(answer, request.interactionId, bank, document)
+  }
+
+  wrap(answer: string, interactionId: string, bank: BankName, bend?: JwtBend): Promise<string> {
+    const { name, issuer } = this[bank]
+    return this.directory.document(
+      { audience: CLIENT_ID, interactionId, bank: { name, issuer_url: issuer }, answer },
+      this.now(),
+      bend,
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      [this.proxy, this.directory, this.bankA, this.bankB, this.evil].map((one) => one.close()),
+    )
+  }
+}
+
+export function newPerson(): Person {
+  const id = randomUUID()
+  return {
+    sub: keepSecret(`sub-${id}`),
+    name: keepSecret(`Name ${id}`),
+    email: keepSecret(`${id}@example.test`),
+  }
+}

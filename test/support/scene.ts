@@ -1,0 +1,129 @@
+import { afterEach } from '@jest/globals'
+import {
+  IDPartnerStrategy,
+  type AuthenticateOptions,
+  type IDPartnerLogin,
+  type IDPartnerStrategyOptions,
+} from 'passport-idpartner'
+import type { Person } from './bank.js'
+import type { AuthorizationRequest } from './client-checks.js'
+import { Platform, type AnswerBends, type BankName, type PlatformOptions } from './platform.js'
+import { forgetSecrets, keepSecret } from './secrets.js'
+import { settle, takeSurplus, type Settled } from './settle.js'
+
+type Session = Record<string, unknown>
+type Options = Partial<Omit<IDPartnerStrategyOptions, 'passReqToCallback'>>
+
+export interface SceneOptions extends PlatformOptions {
+  strategy?: Options
+  /** That of another scene, for a second process of the same application. */
+  platform?: Platform
+}
+
+/** A login that was begun. */
+export interface Begun {
+  url: string
+  request: AuthorizationRequest
+  bank: BankName
+}
+
+const platforms: Platform[] = []
+
+afterEach(async () => {
+  const closing = platforms.splice(0)
+  await Promise.all(closing.map((platform) => platform.close()))
+  forgetSecrets()
+  const complaints = [...closing.flatMap(({ wire }) => wire.complaints), ...takeSurplus()]
+  if (complaints.length > 0) throw new Error(`the platform complains: ${complaints.join('; ')}`)
+  if (closing.some(({ requests }) => requests.some((one) => one.startsWith('evil.')))) {
+    throw new Error('a request went to the host that nothing may talk to')
+  }
+})
+
+/** A platform, an application with the strategy, and the browser of one person. Closed after the test. */
+export async function startScene({
+  strategy,
+  platform: shared,
+  ...options
+}: SceneOptions = {}): Promise<Scene> {
+  const platform = shared ?? (await Platform.start(options))
+  if (!shared) platforms.push(platform)
+  return new Scene(platform, { ...(await platform.config()), fetchUserInfo: true, ...strategy })
+}
+
+export class Scene {
+  readonly platform: Platform
+  readonly strategy: IDPartnerStrategy
+  /** The logins that reached `verify`, oldest first. */
+  readonly logins: IDPartnerLogin[] = []
+  /** The browser of the person who is to be protected. */
+  readonly victim: Visitor
+
+  constructor(platform: Platform, options: Options & Awaited<ReturnType<Platform['config']>>) {
+    this.platform = platform
+    this.strategy = new IDPartnerStrategy({ ...options, passReqToCallback: false }, (login) => {
+      this.logins.push(login)
+      return Promise.resolve({ sub: login.claims.sub })
+    })
+    this.victim = this.visitor()
+  }
+
+  visitor(person?: Person): Visitor {
+    return new Visitor(this, person ?? this.platform.person)
+  }
+}
+
+/** A browser: a session, and what is done with it. */
+export class Visitor {
+  session: Session = {}
+  readonly #scene: Scene
+  readonly #person: Person
+
+  constructor(scene: Scene, person: Person) {
+    this.#scene = scene
+    this.#person = person
+  }
+
+  /** Begins a login; in the direct flow at that bank. */
+  async begin(bank: BankName = 'bankA', options: AuthenticateOptions = {}): Promise<Begun> {
+    const { platform } = this.#scene
+    const { via, value } = await this.login(
+      platform.flow === 'direct' ? { iss: platform[bank].issuer } : {},
+      options,
+    )
+    if (via !== 'redirect') throw new Error(`the login did not begin: ${via}`, { cause: value })
+    const url = value as string
+    return { url, request: await platform.request(url), bank }
+  }
+
+  login(query: Record<string, string>, options: AuthenticateOptions = {}): Promise<Settled> {
+    return settle(this.#scene.strategy, this.get('/login', new URLSearchParams(query)), options)
+  }
+
+  /** What the browser would bring back from a login. */
+  answer({ request, bank }: Begun, bends: AnswerBends = {}, by: { bank?: BankName } = {}): Promise<string> {
+    return this.#scene.platform.answer(request, bends, { bank, person: this.#person, ...by })
+  }
+
+  /** Goes to the bank and back. */
+  async finish(begun: Begun, bends: AnswerBends = {}): Promise<Settled> {
+    return this.bring({ response: await this.answer(begun, bends) })
+  }
+
+  /** Calls the callback route. */
+  bring(query: Record<string, string> | [string, string][] | string): Promise<Settled> {
+    const params = new URLSearchParams(query)
+    const described = params.get('error_description')
+    if (described !== null) keepSecret(described)
+    return settle(this.#scene.strategy, this.get('/callback', params))
+  }
+
+  get(path: string, params: URLSearchParams): object {
+    return {
+      method: 'GET',
+      url: `${path}?${params.toString()}`,
+      headers: { cookie: 'sid=1' },
+      session: this.session,
+    }
+  }
+}
