@@ -4,7 +4,9 @@ import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import console from 'node:console'
 import path from 'node:path'
+import process from 'node:process'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'passport-idpartner-'))
 const run = (command, args, options) =>

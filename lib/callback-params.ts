@@ -37,8 +37,9 @@ export function searchParams(query: unknown): URLSearchParams {
   const params = new URLSearchParams()
   if (typeof query !== 'object' || query === null) return params
   for (const [name, value] of Object.entries(query)) {
-    // What a query parser made an object of is no value: twice nothing is refused as repeated.
-    const values: unknown[] = Array.isArray(value) ? value : typeof value === 'object' ? ['', ''] : [value]
+    // What a parser made an object or an empty list of is no value: twice nothing is refused as repeated.
+    const values: unknown[] =
+      Array.isArray(value) && value.length > 0 ? value : typeof value === 'object' ? ['', ''] : [value]
     for (const one of values) params.append(name, typeof one === 'string' ? one : '')
   }
   return params

@@ -13,12 +13,13 @@ export function requestParams(req: object): URLSearchParams {
   if (method !== 'POST') return params
   const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
   // A parser of other types may have left an empty object behind.
-  if (form && headers['content-length'] !== '0' && Object.keys(body ?? {}).length === 0) {
+  const posted = searchParams(body)
+  if (form && headers['content-length'] !== '0' && posted.size === 0) {
     throw new IDPartnerError(
       'config_invalid',
       'a form was posted that nobody parsed: add express.urlencoded() before passport.authenticate() on this route',
     )
   }
-  for (const [name, value] of searchParams(body)) params.append(name, value)
+  for (const [name, value] of posted) params.append(name, value)
   return params
 }
