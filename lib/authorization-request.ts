@@ -91,9 +91,9 @@ export function backdated(_header: unknown, claims: Record<string, unknown>): vo
   Object.assign(claims, { iat: now - 10, nbf: now - 10, exp: now + 240 })
 }
 
-export function scopeText(scope: string | readonly string[]): string {
-  const text = typeof scope === 'string' ? scope : scope.join(' ')
-  if (!text.split(' ').includes('openid')) {
+export function scopeText(scope: unknown): string {
+  const text = Array.isArray(scope) ? scope.join(' ') : scope
+  if (typeof text !== 'string' || !text.split(' ').includes('openid')) {
     throw new IDPartnerError(
       'config_invalid',
       'the scope must include "openid", or there are no claims to log in with',

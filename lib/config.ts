@@ -87,6 +87,7 @@ const RESPONSE_PARAMETERS = ['response', 'code', 'error', 'error_description', '
 
 const endpoint = z.string('must be a URL').refine(parseEndpoint, {
   error: 'must be an https: URL (plain http: on loopback only) without credentials in it',
+  abort: true,
 })
 const issuer = endpoint.refine((value) => !/[?#]/.test(value), {
   error: 'must hold issuers without query and fragment',

@@ -30,18 +30,18 @@ export class Deadline {
 }
 
 /** Waits for a promise that cannot be aborted itself, but no longer than the signal allows. */
-export async function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
-  if (!signal) return promise
-  signal.throwIfAborted()
+export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   let stop = (): void => undefined
   const ended = new Promise<never>((_resolve, reject) => {
     stop = () => {
       reject(signal.reason as Error)
     }
-    signal.addEventListener('abort', stop)
   })
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop)
   try {
-    return await Promise.race([promise, ended])
+    // Also the one that loses is looked after here: its rejection would otherwise end the process.
+    return await Promise.race([ended, promise])
   } finally {
     signal.removeEventListener('abort', stop)
   }

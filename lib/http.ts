@@ -164,10 +164,13 @@ function unavailable(url: URL, what: string, cause?: unknown, status?: number): 
   return new IDPartnerError('provider_unavailable', `${url.host}${url.pathname} ${what}`, { cause, status })
 }
 
+/** How it looks when a server ends a connection: many do, where a client certificate is missing. */
+const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
+
 function failureText(err: unknown): string {
   const code = isError(err) && 'code' in err && typeof err.code === 'string' ? err.code : 'unknown'
   if (code === 'PRIVATE_ADDRESS') return 'resolves to a private address, which is refused'
-  if (code.startsWith('ERR_SSL_') || code === 'ECONNRESET') {
+  if (code.startsWith('ERR_SSL_') || BROKEN_OFF.includes(code)) {
     return `broke the connection off (${code}); if this bank asks for a client certificate, check tls_client_cert`
   }
   if (/CERT|SIGNATURE|ISSUER/.test(code)) {

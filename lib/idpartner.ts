@@ -110,6 +110,9 @@ export class IDPartner {
     extraAuthorizationParams: AuthorizationParams = {},
     options: CallOptions = {},
   ): Promise<string> {
+    if (!isProofs(proofs)) {
+      throw new IDPartnerError('config_invalid', 'the second argument must be the proofs of generateProofs()')
+    }
     const params = searchParams(query)
     const extra = { ...extraAuthorizationParams }
     if (this.#config.flow === 'proxy') {
@@ -204,6 +207,7 @@ export class IDPartner {
     tokens: TokenSet | string,
     options: CallOptions = {},
   ): Promise<TokenSet> {
+    if (typeof tokens !== 'string') checkTokens(tokens)
     const refreshToken = typeof tokens === 'string' ? tokens : tokens.refresh_token
     if (!refreshToken) {
       throw new IDPartnerError(

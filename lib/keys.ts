@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
 import {
   calculateJwkThumbprint,
   exportJWK,
@@ -18,6 +18,7 @@ export type SigningAlg = (typeof SIGNING_ALGS)[number]
 export const ENCRYPTION_ALG = 'RSA-OAEP'
 
 const MIN_RSA_BITS = 2048
+const MAX_RSA_BITS = 16_384
 
 export interface ImportedKey {
   kid: string
@@ -39,11 +40,18 @@ export interface ClientKeys {
  * Does not store it: keep it where only the application can read it, and never in the repository.
  *
  * @param options.modulusLength size of both RSA keys in bits, 2048 by default
+ * @throws {IDPartnerError} `config_invalid`
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
 export async function generateJwks({
   modulusLength = 2048,
 }: { modulusLength?: number } = {}): Promise<JSONWebKeySet> {
+  if (!Number.isInteger(modulusLength) || modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS) {
+    throw new IDPartnerError(
+      'config_invalid',
+      `option "modulusLength" must be a number of bits from ${String(MIN_RSA_BITS)} to ${String(MAX_RSA_BITS)}`,
+    )
+  }
   const make = async (alg: string, use: string): Promise<JWK> => {
     const { privateKey } = await generateKeyPair(alg, { modulusLength, extractable: true })
     const jwk = await exportJWK(privateKey)
@@ -72,6 +80,7 @@ export function checkJwks(jwks: JSONWebKeySet): CheckedKey[] {
     const checked = { jwk, ...purpose(jwk, name) }
     checkPrivate(jwk, name)
     if (jwk.kid !== undefined) {
+      if (typeof (jwk.kid as unknown) !== 'string') throw badKeys(`has a kid in ${name} that is no text`)
       if (kids.has(jwk.kid)) throw badKeys(`has the kid of ${name} twice`)
       kids.add(jwk.kid)
     }
@@ -84,7 +93,7 @@ export async function importKeys(checked: CheckedKey[]): Promise<ClientKeys> {
   const imported = await Promise.all(
     checked.map(async ({ jwk, use, alg }) => {
       const kid = jwk.kid ?? (await calculateJwkThumbprint(jwk))
-      const key = (await importJWK({ ...jwk, alg }, alg, { extractable: false })) as CryptoKey
+      const key = (await importJWK(privateJwk(jwk), alg, { extractable: false })) as CryptoKey
       return { use, kid, key, public: publicJwk(jwk, { kid, alg, use }) }
     }),
   )
@@ -114,16 +123,25 @@ function purpose(jwk: JWK, name: string): { use: 'sig' | 'enc'; alg: string } {
 
 function checkPrivate(jwk: JWK, name: string): void {
   if (jwk.d === undefined) throw badKeys(`must hold private keys; ${name} is public only`)
-  let bits: number | undefined
+  let key: KeyObject
   try {
-    bits = createPrivateKey({ key: { ...jwk }, format: 'jwk' }).asymmetricKeyDetails?.modulusLength
+    key = createPrivateKey({ key: { ...jwk }, format: 'jwk' })
+    // Parts of two keys make a key that signs what nobody can verify.
+    const probe = Buffer.from(name)
+    if (!verify('sha256', probe, createPublicKey(key), sign('sha256', probe, key))) throw new Error()
   } catch {
     // The cause is left out: it may quote the key.
     throw badKeys(`holds a damaged key: ${name}`)
   }
+  const bits = key.asymmetricKeyDetails?.modulusLength
   if (bits !== undefined && bits < MIN_RSA_BITS) {
     throw badKeys(`needs RSA keys of at least ${String(MIN_RSA_BITS)} bits; ${name} has ${String(bits)}`)
   }
+}
+
+/** The members that make the key. What else a JWK says of its use is ours to decide. */
+function privateJwk({ kty, crv, x, y, n, e, d, p, q, dp, dq, qi }: JWK): JWK {
+  return (kty === 'EC' ? { kty, crv, x, y, d } : { kty, n, e, d, p, q, dp, dq, qi }) as JWK
 }
 
 /** Picks the public members by name: whatever else a JWK holds stays here. */

@@ -45,17 +45,20 @@ export function unusable(endpoint: string, status: number | undefined, cause?: u
 }
 
 /** What the site's owner can do about the OAuth errors that come from a wrong set-up (RFC 6749, section 5.2). */
-const HINTS: Record<string, string> = {
-  invalid_client: "check this application's key, secret or certificate, its expiry, and what is registered",
-  unauthorized_client: 'check what this application is registered for',
-  invalid_grant: 'the code or refresh token was used before, has expired, or is of another client',
-  invalid_token: 'the access token has expired, was revoked, or is bound to another certificate',
-  invalid_scope: 'check the option "scope" against what this application is registered for',
-  insufficient_scope: 'the login did not ask for the scope that this needs',
-}
+const HINTS = new Map([
+  [
+    'invalid_client',
+    "check this application's key, secret or certificate, its expiry, and what is registered",
+  ],
+  ['unauthorized_client', 'check what this application is registered for'],
+  ['invalid_grant', 'the code or refresh token was used before, has expired, or is of another client'],
+  ['invalid_token', 'the access token has expired, was revoked, or is bound to another certificate'],
+  ['invalid_scope', 'check the option "scope" against what this application is registered for'],
+  ['insufficient_scope', 'the login did not ask for the scope that this needs'],
+])
 
 function said(endpoint: string, providerError: string | undefined, cause: unknown): IDPartnerError {
-  const hint = HINTS[providerError ?? '']
+  const hint = HINTS.get(providerError ?? '')
   const text = `the bank's ${endpoint} refused: ${providerError ?? 'no known reason'}${hint ? ` (${hint})` : ''}`
   return new IDPartnerError('provider_error', text, { cause, providerError })
 }

@@ -114,7 +114,7 @@ export function resolveStrategyOptions<Req extends object>(
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
   scopeText(settings.scope)
-  const config = Object.fromEntries(Object.entries(options).filter(([key]) => !(key in own.shape)))
+  const config = Object.fromEntries(Object.entries(options).filter(([key]) => !Object.hasOwn(own.shape, key)))
   const logins = store ?? new SessionLogins(sessionKey)
   return {
     name,

@@ -230,6 +230,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   private async stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
     const limit = new Deadline(this.client.timeout, signal)
     try {
+      signal.throwIfAborted()
       return await until(limit.signal, Promise.resolve(call()))
     } catch (err) {
       if (err instanceof IDPartnerError) throw err

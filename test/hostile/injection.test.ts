@@ -154,7 +154,6 @@ describe('the URL that the browser is sent to', () => {
     expect(url.origin + url.pathname).toBe('https://selector.example/v1/select-accounts')
     expect(url.searchParams.getAll('client_id')).toEqual(['test-app'])
     expect(platform.requests).toEqual([])
-    expect(victim.session).toEqual({})
   })
 
   test('of the bank holds client_id and request_uri alone, and the rest is pushed as it is', async () => {

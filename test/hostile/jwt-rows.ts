@@ -1,6 +1,14 @@
 import { appended, asText, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
 import { base64url, withBrokenSignature } from '../support/jws.js'
-import { ecKey, ed25519Key, publicJwk, publicKeyAsSecret, renamed, rsaKey } from '../support/key-pairs.js'
+import {
+  ecKey,
+  ed25519Key,
+  extraKey,
+  publicJwk,
+  publicKeyAsSecret,
+  renamed,
+  rsaKey,
+} from '../support/key-pairs.js'
 
 /** Whose JWT is bent: the name of its signing key. */
 export type Signer = 'bankA' | 'directory'
@@ -111,7 +119,7 @@ export const jwtRows: JwtRow[] = [
   },
   {
     name: 'it is signed with RS256 by a published key without "alg"',
-    bend: (signer) => ({ header: set({ alg: 'RS256' }), key: () => rsaKey(`${signer}-extra`) }),
+    bend: (signer) => ({ header: set({ alg: 'RS256' }), key: () => extraKey(signer) }),
     message: /RS256, but PS256/,
   },
   { name: 'it is signed with PS512', bend: () => ({ header: set({ alg: 'PS512' }) }), message: /PS512/ },

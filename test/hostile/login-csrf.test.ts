@@ -235,6 +235,23 @@ describe.each(flows)('many people at once ($flow flow)', ({ flow }) => {
   })
 })
 
+describe('a visit to the account selector', () => {
+  test.each<{ name: string; answer: JwtBend }>([
+    { name: 'the state it is remembered under', answer: { claims: set({ state: 'account-selector' }) } },
+    {
+      name: 'the state and the issuer',
+      answer: { claims: set({ state: 'account-selector', iss: 'account-selector' }) },
+    },
+  ])('is no login that an answer could belong to, even with $name', async ({ answer }) => {
+    const scene = await startScene({ flow: 'direct' })
+    expect((await scene.victim.login({})).via).toBe('redirect')
+    const login = await scene.victim.begin()
+    expectRefused(await scene.victim.finish(login, { answer }), { code: 'response_invalid' })
+    noTokenRequest(scene)
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+})
+
 describe('the application that accepts only some banks', () => {
   test.each<{ name: string; accept: () => boolean | Promise<boolean> }>([
     { name: 'says no', accept: () => false },

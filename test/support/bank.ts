@@ -1,11 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
+import type { ServerOptions } from 'node:https'
 import type { JWK } from 'jose'
+import type { TokenEndpointAuthMethod } from 'passport-idpartner'
 import { encryptionKid, mint, type Change, type JwtBend } from './bends.js'
 import { CLIENT_ID, type AuthorizationRequest, type ClientChecks } from './client-checks.js'
 import { json, type Reply } from './faults.js'
 import type { Members } from './jws.js'
-import { ecKey, ed25519Key, publicJwk, rsaKey } from './key-pairs.js'
-import { startServer, type Running, type SeenRequest, type Wire } from './loopback-server.js'
+import { ecKey, ed25519Key, extraKey, publicJwk, rsaKey } from './key-pairs.js'
+import { startServer, type Handler, type Running, type SeenRequest, type Wire } from './loopback-server.js'
 import { keepSecret } from './secrets.js'
 
 export interface Person {
@@ -41,7 +43,9 @@ export interface BankOptions {
   encrypted: boolean
   host?: string
   path: string
-  auth?: 'private_key_jwt' | 'client_secret_basic'
+  auth?: TokenEndpointAuthMethod
+  /** Has its endpoints at a second host too, which asks for a client certificate. */
+  mutual?: ServerOptions
 }
 
 /** An OpenID Provider that behaves, apart from what a test bends. */
@@ -54,10 +58,12 @@ export class Bank {
   readonly issuer: string
   readonly #options: BankOptions
   readonly #server: Running
+  readonly #mutual: Running | undefined
   readonly #grants = new Map<string, Grant>()
   readonly #pushed = new Map<string, AuthorizationRequest>()
 
-  private constructor(name: string, options: BankOptions, server: Running) {
+  private constructor(name: string, options: BankOptions, server: Running, mutual?: Running) {
+    this.#mutual = mutual
     this.name = name
     this.signer = name
     this.#options = options
@@ -67,25 +73,23 @@ export class Bank {
 
   static async start(name: string, options: BankOptions): Promise<Bank> {
     const base = options.path.replace(/\/$/, '')
-    const server = await startServer(
-      name,
-      {
-        [`discovery ${base}/.well-known/openid-configuration`]: () => json(bank.document()),
-        [`jwks ${base}/jwks`]: async () => json({ keys: await bank.keys() }),
-        [`par ${base}/par`]: (request) => bank.#push(request),
-        [`token ${base}/token`]: (request) => bank.#token(request),
-        [`userinfo ${base}/userinfo`]: (request) => bank.#userInfo(request),
-        [`payment ${base}/payment`]: () => json({ status: 'accepted' }),
-        [`paymentDetails ${base}/payment-details`]: () => json({ account: 'DE00' }),
-        [`revocation ${base}/revocation`]: () => json({}),
-        [`credentialIssuer ${base}/.well-known/openid-credential-issuer`]: () =>
-          json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
-        [`credential ${base}/credential`]: () => json({ credential: 'vc' }),
-      },
-      options.wire,
-      options.host === undefined ? {} : { host: options.host },
-    )
-    const bank = new Bank(name, options, server)
+    const routes: Record<string, Handler> = {
+      [`discovery ${base}/.well-known/openid-configuration`]: () => json(bank.document()),
+      [`jwks ${base}/jwks`]: async () => json({ keys: await bank.keys() }),
+      [`par ${base}/par`]: (request) => bank.#push(request),
+      [`token ${base}/token`]: (request) => bank.#token(request),
+      [`userinfo ${base}/userinfo`]: (request) => bank.#userInfo(request),
+      [`payment ${base}/payment`]: () => json({ status: 'accepted' }),
+      [`paymentDetails ${base}/payment-details`]: () => json({ account: 'DE00' }),
+      [`revocation ${base}/revocation`]: () => json({}),
+      [`credentialIssuer ${base}/.well-known/openid-credential-issuer`]: () =>
+        json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
+      [`credential ${base}/credential`]: () => json({ credential: 'vc' }),
+    }
+    const { host, mutual: tls, wire } = options
+    const server = await startServer(name, routes, wire, host === undefined ? {} : { host })
+    const mutual = tls && (await startServer(`${name}+mtls`, routes, wire, { tls }))
+    const bank = new Bank(name, options, server, mutual)
     return bank
   }
 
@@ -110,7 +114,7 @@ export class Bank {
       id_token_signing_alg_values_supported: ['PS256'],
       authorization_signing_alg_values_supported: ['PS256'],
       authorization_response_iss_parameter_supported: true,
-      mtls_endpoint_aliases: { token_endpoint: 'undefined/token' },
+      mtls_endpoint_aliases: this.#aliases(),
     })
   }
 
@@ -120,11 +124,11 @@ export class Bank {
     return this.jwks([
       publicJwk(await ecKey('decoy'), { kid: key.kid, use: 'sig' }),
       publicJwk(key, { use: 'sig', alg: 'PS256' }),
-      publicJwk(await rsaKey(`${this.name}-extra`), { use: 'sig' }),
+      publicJwk(await extraKey(this.name), { use: 'sig' }),
       publicJwk(await ecKey(this.name), { use: 'sig' }),
       publicJwk(await ecKey('decoy', 'secp256k1'), { use: 'sig' }),
       publicJwk(await ed25519Key('decoy'), { use: 'sig' }),
-      publicJwk(await rsaKey('decoy'), { use: 'enc' }),
+      publicJwk(await rsaKey('extra'), { use: 'enc' }),
     ])
   }
 
@@ -147,10 +151,24 @@ export class Bank {
     return this.#mint(claims, bends.answer)
   }
 
-  async #push({ body }: SeenRequest): Promise<Reply> {
+  #aliases(): Members {
+    // A bank without such a host was seen to publish this.
+    if (!this.#mutual) return { token_endpoint: 'undefined/token' }
+    const url = (path: string): string => this.#url(path).replace(this.origin, this.#mutual?.origin ?? '')
+    return {
+      pushed_authorization_request_endpoint: url('par'),
+      token_endpoint: url('token'),
+      userinfo_endpoint: url('userinfo'),
+      payment_processing_endpoint: url('payment'),
+      payment_details_info_endpoint: url('payment-details'),
+      revocation_endpoint: url('revocation'),
+    }
+  }
+
+  async #push({ body, headers }: SeenRequest): Promise<Reply> {
     const { checks, now } = this.#options
     const params = new URLSearchParams(body)
-    await this.#authenticate(params)
+    await this.#authenticate(params, headers.authorization)
     const jwt = params.get('request')
     const request =
       jwt === null
@@ -161,9 +179,9 @@ export class Bank {
     return json({ request_uri, expires_in: 600 }, 201)
   }
 
-  async #token({ body }: SeenRequest): Promise<Reply> {
+  async #token({ body, headers }: SeenRequest): Promise<Reply> {
     const params = new URLSearchParams(body)
-    await this.#authenticate(params)
+    await this.#authenticate(params, headers.authorization)
     const handle = params.get('code') ?? params.get('refresh_token') ?? ''
     const grant = this.#grants.get(handle)
     // A code is good for one try.
@@ -240,16 +258,17 @@ export class Bank {
     return mint({ claims, key, seal }, bend)
   }
 
-  async #authenticate(params: URLSearchParams): Promise<void> {
-    if (this.#options.auth === 'client_secret_basic') return
-    await this.#options.checks.assertion(params, this.issuer, this.#options.now())
+  async #authenticate(params: URLSearchParams, authorization: string | undefined): Promise<void> {
+    const { auth = 'private_key_jwt', checks, now } = this.#options
+    if (auth === 'private_key_jwt') await checks.assertion(params, this.issuer, now())
+    else checks.otherAuthentication(auth, params, authorization)
   }
 
   #url(path: string): string {
     return `${this.issuer.replace(/\/$/, '')}/${path}`
   }
 
-  close(): Promise<void> {
-    return this.#server.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#server.close(), this.#mutual?.close()])
   }
 }

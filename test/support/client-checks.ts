@@ -5,6 +5,7 @@ import { clientJwks } from './key-pairs.js'
 import { keepSecret } from './secrets.js'
 
 export const CLIENT_ID = 'test-app'
+export const CLIENT_SECRET = 'a-secret-of-the-application'
 export const CALLBACK = 'https://app.example/callback?tenant=a%20b'
 
 /** An authorization request, as a bank sees it. */
@@ -43,6 +44,7 @@ export class ClientChecks {
       redirect_uri: CALLBACK,
       response_type: 'code',
       response_mode: 'jwt',
+      scope: 'openid email profile',
       code_challenge_method: 'S256',
     }
     for (const [name, value] of Object.entries(expected)) {
@@ -70,6 +72,18 @@ export class ClientChecks {
     )
     this.#assert(claims.aud === issuer, 'client assertion has no single aud')
     this.#assert(!params.has('client_secret'), 'the client secret was sent as well')
+  }
+
+  /** With one way to authenticate configured, no other is used. */
+  otherAuthentication(method: string, params: URLSearchParams, authorization: string | undefined): void {
+    const credentials = Buffer.from(authorization?.replace(/^Basic /, '') ?? '', 'base64').toString()
+    const expected = method === 'client_secret_basic' ? `${CLIENT_ID}:${CLIENT_SECRET}` : ''
+    // RFC 6749, section 2.3.1: form-encoded before they are joined.
+    this.#assert(decodeURIComponent(credentials) === expected, `${method}: wrong authorization`)
+    for (const name of ['client_secret', 'client_assertion']) {
+      this.#assert(!params.has(name), `${method}: ${name} was sent as well`)
+    }
+    this.#assert(method !== 'tls_client_auth' || params.get('client_id') === CLIENT_ID, 'no client_id')
   }
 
   verifier(params: URLSearchParams, { code_challenge }: AuthorizationRequest): boolean {

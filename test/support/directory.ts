@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { mint, set, type JwtBend } from './bends.js'
 import { json } from './faults.js'
-import { ecKey, publicJwk, rsaKey } from './key-pairs.js'
+import { ecKey, extraKey, publicJwk, rsaKey } from './key-pairs.js'
 import { startServer, type Running, type Wire } from './loopback-server.js'
 
 export const DIRECTORY_ISSUER = 'https://idpartner.com'
@@ -43,7 +43,7 @@ export class TrustDirectory {
   async keys(): Promise<JWK[]> {
     return this.jwks([
       publicJwk(await rsaKey(this.signer), { use: 'sig', alg: 'PS256' }),
-      publicJwk(await rsaKey('directory-extra'), { use: 'sig' }),
+      publicJwk(await extraKey('directory'), { use: 'sig' }),
       publicJwk(await ecKey('directory'), { use: 'sig' }),
     ])
   }

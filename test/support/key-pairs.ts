@@ -31,6 +31,11 @@ export async function renamed(key: Promise<KeyPair>, kid: string): Promise<KeyPa
   return { ...(await key), kid }
 }
 
+/** A second key that a party publishes beside its signing key, without saying for which algorithm. */
+export function extraKey(party: string): Promise<KeyPair> {
+  return renamed(rsaKey('extra'), `${party}-extra`)
+}
+
 /** A public key taken for a shared secret, as in the attack on libraries that let the token choose HS256. */
 export async function publicKeyAsSecret(key: Promise<KeyPair>): Promise<KeyPair> {
   const pair = await key

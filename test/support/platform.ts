@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { IDPartnerConfig } from 'passport-idpartner'
+import type { IDPartnerConfig, TokenEndpointAuthMethod } from 'passport-idpartner'
 import { Bank, type BankBends, type Person } from './bank.js'
 import type { JwtBend } from './bends.js'
-import { CALLBACK, CLIENT_ID, ClientChecks, type AuthorizationRequest } from './client-checks.js'
+import { tlsCertificates } from './certificates.js'
+import {
+  CALLBACK,
+  CLIENT_ID,
+  CLIENT_SECRET,
+  ClientChecks,
+  type AuthorizationRequest,
+} from './client-checks.js'
 import { DIRECTORY_ISSUER, TrustDirectory } from './directory.js'
 import type { Fault } from './faults.js'
 import { clientJwks } from './key-pairs.js'
@@ -14,6 +21,10 @@ export interface PlatformOptions {
   flow?: 'proxy' | 'direct'
   /** Whether the application has an encryption key; `true` by default. */
   encrypted?: boolean
+  /** How the application authenticates; `private_key_jwt` by default. */
+  auth?: TokenEndpointAuthMethod
+  /** Whether it has a client certificate as well. */
+  mutual?: boolean
 }
 
 /** How an answer differs from a genuine one. */
@@ -32,7 +43,7 @@ export class Platform {
   /** Seconds by which the platform's clocks are ahead of ours. */
   skew = 0
   readonly flow: 'proxy' | 'direct'
-  readonly encrypted: boolean
+  readonly #options: PlatformOptions
   readonly wire: Wire
   readonly checks: ClientChecks
   readonly person = newPerson()
@@ -51,7 +62,7 @@ export class Platform {
     clock: { now: () => number },
   ) {
     this.flow = options.flow ?? 'proxy'
-    this.encrypted = options.encrypted ?? true
+    this.#options = options
     this.wire = wire
     this.checks = checks
     ;[this.proxy, this.directory, this.bankA, this.bankB, this.evil] = [proxy, directory, bankA, bankB, evil]
@@ -62,11 +73,15 @@ export class Platform {
     const wire = new Wire()
     const checks = new ClientChecks(wire.complaints)
     const clock = { now: () => 0 }
-    const shared = { wire, checks, now: () => clock.now(), encrypted: options.encrypted ?? true }
+    const { auth, encrypted = true, mutual } = options
+    const shared = { wire, checks, now: () => clock.now(), encrypted, ...(auth && { auth }) }
+    const { client, server } = mutual ? await tlsCertificates() : {}
+    const tls = client &&
+      server && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
     const parties = await Promise.all([
       Proxy.start(wire),
       TrustDirectory.start(wire),
-      Bank.start('bankA', { ...shared, path: '/a' }),
+      Bank.start('bankA', { ...shared, path: '/a', ...(tls && { mutual: tls }) }),
       // Another spelling of this machine, and an issuer that ends with a slash.
       Bank.start('bankB', { ...shared, path: '/b/', host: 'localhost' }),
       startServer('evil', {}, wire),
@@ -81,14 +96,20 @@ export class Platform {
   /** What an application on this platform is configured with. */
   async config(): Promise<IDPartnerConfig> {
     const { keys } = await clientJwks()
+    const { auth, encrypted = true, mutual } = this.#options
+    const { client, server } = mutual ? await tlsCertificates() : {}
     return {
       client_id: CLIENT_ID,
       callback: CALLBACK,
-      jwks: { keys: this.encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
+      jwks: { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
       flow: this.flow,
       oidc_proxy_service_url: this.proxy.issuer,
       trust_directory_service_url: this.directory.url,
       trust_directory_issuer: DIRECTORY_ISSUER,
+      ...(auth && { token_endpoint_auth_method: auth }),
+      ...(auth === 'client_secret_basic' && { client_secret: keepSecret(CLIENT_SECRET) }),
+      ...(client && { tls_client_cert: client.cert, tls_client_key: client.key }),
+      ...(server && { tls_server_ca: server.cert }),
       ...(this.flow === 'direct' && { trusted_issuers: [this.bankA.issuer, this.bankB.issuer] }),
     }
   }

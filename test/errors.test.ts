@@ -1,0 +1,289 @@
+import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, test } from '@jest/globals'
+import { createLocalJWKSet, jwtVerify } from 'jose'
+import { ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client'
+import {
+  ERROR_CODES,
+  IDPartnerError,
+  accessDenied,
+  isError,
+  ownError,
+  printable,
+  type ErrorCode,
+} from '../lib/errors.js'
+import { signJws } from './support/jws.js'
+import { publicJwk, rsaKey } from './support/key-pairs.js'
+
+const SECRET = 'the-secret-of-somebody'
+
+/** What a log would show of an error. */
+const printed = (err: unknown): string =>
+  inspect(err, { depth: Infinity, showHidden: true, maxStringLength: Infinity })
+
+const withCause = (cause: unknown): IDPartnerError => new IDPartnerError('token_invalid', 'ours', { cause })
+
+const foreignError = (text: string): unknown => runInNewContext(`new RangeError(${JSON.stringify(text)})`)
+
+describe('the list of codes', () => {
+  test('is closed', () => {
+    expect([...ERROR_CODES].sort()).toEqual([
+      'access_denied',
+      'config_invalid',
+      'login_missing',
+      'provider_error',
+      'provider_refused',
+      'provider_unavailable',
+      'response_invalid',
+      'token_invalid',
+    ])
+  })
+
+  test.each<[ErrorCode, number, boolean]>([
+    ['access_denied', 401, true],
+    ['login_missing', 401, true],
+    ['response_invalid', 401, true],
+    ['provider_refused', 403, true],
+    ['provider_error', 502, false],
+    ['provider_unavailable', 502, false],
+    ['token_invalid', 502, false],
+    ['config_invalid', 500, false],
+  ])('%s has the status %d; whether it is a failure: %s', (code, status, isFailure) => {
+    expect(new IDPartnerError(code, 'text')).toMatchObject({ code, status, statusCode: status, isFailure })
+  })
+})
+
+describe('an error', () => {
+  test('is an Error with the name of its class, which no minifier can change', () => {
+    const err = new IDPartnerError('config_invalid', 'option "x" is wrong')
+    expect(err).toBeInstanceOf(Error)
+    expect(String(err)).toBe('IDPartnerError: option "x" is wrong')
+    expect(err.stack).toMatch(/errors\.test/)
+  })
+
+  test.each([
+    { status: 401, isFailure: true },
+    { status: 499, isFailure: true },
+    { status: 500, isFailure: false },
+    { status: 503, isFailure: false },
+  ])('can have another status, $status', ({ status, isFailure }) => {
+    const err = new IDPartnerError('provider_error', 'text', { status })
+    expect(err).toMatchObject({ status, statusCode: status, isFailure })
+  })
+
+  test('has no property that does not apply to it', () => {
+    const err = new IDPartnerError('token_invalid', 'text', { providerError: undefined, status: undefined })
+    expect(Object.keys(err).sort()).toEqual(['code', 'name', 'status', 'statusCode'])
+    expect('cause' in err).toBe(false)
+  })
+
+  test('keeps the reason and the OAuth error name', () => {
+    expect(new IDPartnerError('login_missing', 'text', { reason: 'expired' }).reason).toBe('expired')
+    expect(new IDPartnerError('provider_error', 'text', { providerError: 'login_required' })).toMatchObject({
+      providerError: 'login_required',
+    })
+  })
+
+  test('of a person who said no carries access_denied twice', () => {
+    expect(accessDenied()).toMatchObject({
+      code: 'access_denied',
+      status: 401,
+      providerError: 'access_denied',
+      message: expect.stringContaining('cancelled or refused'),
+    })
+  })
+})
+
+describe('the cause of an error', () => {
+  test('keeps name, message, code and the lines of the stack', () => {
+    class SocketError extends Error {
+      override name = 'SocketError'
+      code = 'ECONNRESET'
+    }
+    const cause = new SocketError('read ECONNRESET')
+    expect(withCause(cause).cause).toBeInstanceOf(Error)
+    expect(withCause(cause).cause).toMatchObject({
+      name: 'SocketError',
+      message: 'read ECONNRESET',
+      code: 'ECONNRESET',
+      stack: cause.stack?.replace(/^\w+/, 'SocketError'),
+    })
+  })
+
+  test('keeps nothing else', () => {
+    const cause = Object.assign(new Error('text'), {
+      code: { token: SECRET },
+      response: { body: SECRET },
+      [Symbol('token')]: SECRET,
+    })
+    expect(Reflect.ownKeys(withCause(cause).cause as Error).sort()).toEqual(['message', 'name', 'stack'])
+    expect(printed(withCause(cause))).not.toContain(SECRET)
+  })
+
+  test('may have no stack', () => {
+    const cause = new Error('text')
+    delete cause.stack
+    expect(withCause(cause).cause).toMatchObject({ stack: 'Error: text' })
+  })
+
+  test('is an error of another realm as well', () => {
+    expect(withCause(foreignError('far away')).cause).toMatchObject({
+      name: 'RangeError',
+      message: 'far away',
+    })
+  })
+
+  test.each([[SECRET], [{ token: SECRET }], [null], [42]])('is dropped when it is no error: %p', (cause) => {
+    expect(withCause(cause).cause).toBeUndefined()
+  })
+
+  test('is an error of our own as it is', () => {
+    const own = new IDPartnerError('provider_unavailable', 'unreachable', { status: 504 })
+    expect(withCause(own).cause).toBe(own)
+    expect(withCause(new Error('wrapped', { cause: own })).cause).toMatchObject({ cause: own })
+  })
+
+  test.each(['SECRET', '{"token":SECRET}', 'SECRET\n    at x', '\n    at SECRET'])(
+    'does not quote the text that was no JSON: %j',
+    (text) => {
+      let cause: unknown
+      try {
+        JSON.parse(text)
+      } catch (err) {
+        cause = err
+      }
+      expect(printed(cause)).toContain('SECRET')
+      const err = withCause(cause)
+      expect(err.cause).toMatchObject({ name: 'SyntaxError', message: 'the text could not be parsed' })
+      expect(printed(err)).not.toContain('SECRET')
+      expect((err.cause as Error).stack).toMatch(/^SyntaxError: .*\n\s+at .*JSON\.parse/)
+    },
+  )
+
+  test('may itself have a cause, whose payload is dropped too', () => {
+    const cause = new Error('outer', {
+      cause: Object.assign(new TypeError('inner', { cause: { claims: SECRET } }), { body: SECRET }),
+    })
+    const err = withCause(cause)
+    expect(err.cause).toMatchObject({ message: 'outer', cause: { name: 'TypeError', message: 'inner' } })
+    expect(printed(err)).not.toContain(SECRET)
+  })
+
+  test('ends somewhere, however deep it is', () => {
+    let cause = new Error('the bottom')
+    for (let depth = 0; depth < 20; depth++) cause = new Error(`level ${String(depth)}`, { cause })
+    const messages: string[] = []
+    for (let at = withCause(cause).cause; at instanceof Error; at = at.cause) messages.push(at.message)
+    expect(messages).toEqual(['level 19', 'level 18', 'level 17', 'level 16', 'level 15', 'level 14'])
+  })
+
+  test('may be its own cause', () => {
+    const cause = new Error('round and round')
+    cause.cause = cause
+    expect(printed(withCause(cause))).toContain('round and round')
+  })
+})
+
+describe('nothing of a person is printed with', () => {
+  test("jose's error, which holds the claims", async () => {
+    const key = await rsaKey('errors')
+    const jws = signJws({ alg: 'PS256' }, { email: SECRET, exp: 1 }, key)
+    const cause: unknown = await jwtVerify(jws, createLocalJWKSet({ keys: [publicJwk(key)] })).catch(
+      (err: unknown) => err,
+    )
+    expect(cause).toMatchObject({ payload: { email: SECRET } })
+    const err = withCause(cause)
+    expect(printed(err)).not.toContain(SECRET)
+    expect(err.cause).toMatchObject({ name: 'JWTExpired', code: 'ERR_JWT_EXPIRED' })
+  })
+
+  test.each([
+    {
+      name: "openid-client's error, which holds the body",
+      cause: new ResponseBodyError('server responded with an error', {
+        cause: { error: 'invalid_grant', error_description: SECRET },
+        response: new Response(SECRET, { status: 400 }),
+      }),
+    },
+    {
+      name: "openid-client's error, which holds the challenges",
+      cause: new WWWAuthenticateChallengeError('server responded with a challenge', {
+        cause: [{ scheme: 'bearer', parameters: { error: 'invalid_token', error_description: SECRET } }],
+        response: new Response(SECRET, { status: 401 }),
+      }),
+    },
+    {
+      name: 'an error whose cause is a token response',
+      cause: new Error('unexpected', { cause: { access_token: SECRET } }),
+    },
+  ])('$name', ({ cause }) => {
+    expect(printed(cause)).toContain(SECRET)
+    const err = withCause(cause)
+    expect(printed(err)).not.toContain(SECRET)
+    expect(JSON.stringify(err)).not.toContain(SECRET)
+  })
+})
+
+describe('ownError', () => {
+  const own = new IDPartnerError('provider_unavailable', 'unreachable')
+
+  test.each<[string, unknown, IDPartnerError | undefined]>([
+    ['the error itself', own, own],
+    ['in what a library wrapped it in', new TypeError('a', { cause: new Error('b', { cause: own }) }), own],
+    ['not where there is none', new Error('a', { cause: new Error('b') }), undefined],
+    ['not behind something that is no error', new Error('a', { cause: { cause: own } }), undefined],
+    ['not in undefined', undefined, undefined],
+  ])('finds %s', (_name, err, expected) => {
+    expect(ownError(err)).toBe(expected)
+  })
+
+  test('gives up on a chain that does not end', () => {
+    const err = new Error('round and round')
+    err.cause = err
+    expect(ownError(err)).toBeUndefined()
+  })
+
+  test('looks eight errors deep', () => {
+    const wrapped = (times: number): unknown =>
+      times === 0 ? own : new Error('wrapped', { cause: wrapped(times - 1) })
+    expect(ownError(wrapped(7))).toBe(own)
+    expect(ownError(wrapped(8))).toBeUndefined()
+  })
+})
+
+describe('isError', () => {
+  test.each([
+    ['an Error', new Error('x'), true],
+    ['one of ours', new IDPartnerError('token_invalid', 'x'), true],
+    ['an error of another realm', foreignError('x'), true],
+    ['an object that looks like one', { name: 'Error', message: 'x', stack: 'x' }, false],
+    ['a text', 'Error: x', false],
+    ['undefined', undefined, false],
+  ])('%s', (_name, value, expected) => {
+    expect(isError(value)).toBe(expected)
+  })
+})
+
+describe('a name that came over the wire', () => {
+  test.each(['login_required', 'PS256', 'urn:example:error', 'a-b.c', 'x'.repeat(64)])(
+    'is printed: %s',
+    (n) => {
+      expect(printable(n)).toBe(n)
+    },
+  )
+
+  test.each([
+    ['empty', ''],
+    ['longer than any name', 'x'.repeat(65)],
+    ['a sentence', 'please call us'],
+    ['two lines', 'login_required\nERROR forged'],
+    ['a name and a line break', 'login_required\n'],
+    ['markup', '<b>no</b>'],
+    ['a terminal sequence', '\u001b[31mred'],
+    ['a number', 42],
+    ['a list', ['login_required']],
+    ['missing', undefined],
+  ])('is dropped when it is %s', (_what, name) => {
+    expect(printable(name)).toBeUndefined()
+  })
+})

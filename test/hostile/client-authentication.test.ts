@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals'
+import { set, without, type Change } from '../support/bends.js'
+import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
+import { answer } from '../support/faults.js'
+import { startScene } from '../support/scene.js'
+
+/** What a bank sees is checked by the platform: test/support/client-checks.ts. */
+describe('the application authenticates in the way that is configured, and in no other', () => {
+  test.each([
+    { auth: 'private_key_jwt', flow: 'proxy' },
+    { auth: 'private_key_jwt', flow: 'direct' },
+    { auth: 'client_secret_basic', flow: 'proxy' },
+    { auth: 'client_secret_basic', flow: 'direct' },
+  ] as const)('$auth ($flow flow)', async (options) => {
+    const scene = await startScene(options)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test.each([
+    { auth: 'private_key_jwt', flow: 'direct' },
+    { auth: 'client_secret_basic', flow: 'direct' },
+    { auth: 'tls_client_auth', flow: 'direct' },
+    { auth: 'tls_client_auth', flow: 'proxy' },
+  ] as const)(
+    '$auth ($flow flow), with a certificate, at the endpoints that ask for one',
+    async (options) => {
+      const scene = await startScene({ ...options, mutual: true })
+      expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+      const toBank = scene.platform.requests.filter((endpoint) => endpoint.startsWith('bankA'))
+      expect(new Set(toBank)).toEqual(
+        new Set([
+          'bankA.discovery',
+          'bankA.jwks',
+          ...(options.flow === 'direct' ? ['bankA+mtls.par'] : []),
+          'bankA+mtls.token',
+          'bankA+mtls.userinfo',
+        ]),
+      )
+    },
+  )
+})
+
+describe('nothing is sent without the certificate, when', () => {
+  const aliases =
+    (change: Change): Change =>
+    (document) => ({
+      ...document,
+      mtls_endpoint_aliases: change({ ...(document['mtls_endpoint_aliases'] as object) }),
+    })
+
+  test.each<{ name: string; change: Change }>([
+    { name: 'the bank has no such endpoints', change: without('mtls_endpoint_aliases') },
+    {
+      name: 'the one for requests is missing',
+      change: aliases(without('pushed_authorization_request_endpoint')),
+    },
+    {
+      name: 'the one for requests is "undefined/request"',
+      change: aliases(set({ pushed_authorization_request_endpoint: 'undefined/request' })),
+    },
+    {
+      name: 'the one for requests is http',
+      change: aliases((all) => ({
+        ...all,
+        pushed_authorization_request_endpoint: String(all['pushed_authorization_request_endpoint']).replace(
+          'https',
+          'http',
+        ),
+      })),
+    },
+  ])('$name', async ({ change }) => {
+    const { victim, platform } = await startScene({ auth: 'tls_client_auth', flow: 'direct', mutual: true })
+    platform.bankA.metadata = change
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), {
+      code: 'config_invalid',
+      message: /mtls_endpoint_aliases\.pushed_authorization_request_endpoint/,
+    })
+    expectOnly(platform, ['bankA.discovery'])
+    expect(victim.session).toEqual({})
+  })
+
+  test.each<{ name: string; change: Change }>([
+    { name: 'the one for tokens is missing', change: aliases(without('token_endpoint')) },
+    {
+      name: 'the one for tokens is "undefined/token"',
+      change: aliases(set({ token_endpoint: 'undefined/token' })),
+    },
+  ])('$name', async ({ change }) => {
+    const { victim, platform } = await startScene({ mutual: true })
+    platform.bankA.metadata = change
+    expectRefused(await victim.finish(await victim.begin()), {
+      code: 'config_invalid',
+      message: /mtls_endpoint_aliases\.token_endpoint/,
+    })
+    expect(platform.requests.filter((endpoint) => endpoint.endsWith('token'))).toEqual([])
+  })
+})
+
+describe('a connection over TLS is refused when', () => {
+  test('nobody we trust vouches for the server', async () => {
+    const { victim, platform } = await startScene({
+      mutual: true,
+      auth: 'tls_client_auth',
+      flow: 'direct',
+      strategy: { tls_server_ca: undefined },
+    })
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), {
+      code: 'provider_unavailable',
+      message: /certificate that is not trusted/,
+    })
+    expectOnly(platform, ['bankA.discovery'])
+  })
+
+  test('the bank refuses our certificate, politely', async () => {
+    const { victim, platform } = await startScene({ mutual: true, auth: 'tls_client_auth', flow: 'direct' })
+    platform.fault('bankA+mtls.par', answer(401, { error: 'invalid_client' }))
+    expectRefused(await victim.login({ iss: platform.bankA.issuer }), {
+      code: 'provider_error',
+      providerError: 'invalid_client',
+      message: /certificate/,
+    })
+  })
+})
