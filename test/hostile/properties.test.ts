@@ -186,7 +186,7 @@ describe.each([{ flow: 'proxy' }, { flow: 'direct' }] as const)(
 /** Any JSON, but more often something near to what is right. */
 const near = fc.oneof(
   fc.jsonValue(),
-  fc.constantFrom(null, true, 0, -1, 1e300, '', [], {}, 'https://idpartner.com'),
+  fc.constantFrom(null, true, 0, -1, 1e300, '', [], {}, 'https://idpartner.com/'),
 )
 
 const member = (...of: string[]): fc.Arbitrary<Record<string, unknown>> =>
@@ -198,11 +198,7 @@ describe('whoever signs nonsense is refused, and crashes nothing', () => {
     const login = await scene.victim.begin()
     await whilePending(
       scene,
-      fc.oneof(
-        fc.json(),
-        fc.string(),
-        member('iss', 'aud', 'sub', 'identity_provider', 'iat').map((m) => m),
-      ),
+      fc.oneof(fc.json(), fc.string(), member('iss', 'aud', 'sub', 'identity_provider', 'iat')),
       (bend) =>
         scene.victim.finish(login, {
           document: { claims: (claims) => (typeof bend === 'string' ? bend : { ...claims, ...bend }) },

@@ -12,13 +12,13 @@ import { base64url, type Members } from './jws.js'
 /** Makes a JWE by hand, in whatever algorithms its header names, also those no library of today offers. */
 export function encryptJwe(header: Members, plaintext: string, recipient: KeyObject): string {
   const protectedHeader = base64url(JSON.stringify(header))
-  const enc = String(header['enc'])
+  const enc = typeof header['enc'] === 'string' ? header['enc'] : ''
   const cek = randomBytes(KEY_BYTES[enc] ?? 64)
   const content = header['zip'] === 'DEF' ? deflateRawSync(plaintext) : Buffer.from(plaintext)
   const { iv, ciphertext, tag } = enc.endsWith('GCM')
     ? gcm(cek, content, protectedHeader)
     : cbcHmac(cek, content, protectedHeader)
-  const wrapped = wrap(String(header['alg']), cek, recipient)
+  const wrapped = wrap(header['alg'], cek, recipient)
   return [protectedHeader, ...[wrapped, iv, ciphertext, tag].map(base64url)].join('.')
 }
 
@@ -30,7 +30,7 @@ interface Encrypted {
   tag: Buffer
 }
 
-function wrap(alg: string, cek: Buffer, key: KeyObject): Buffer {
+function wrap(alg: unknown, cek: Buffer, key: KeyObject): Buffer {
   if (alg === 'RSA1_5') return publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, cek)
   const oaepHash = alg === 'RSA-OAEP-256' ? 'sha256' : 'sha1'
   return publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, cek)
