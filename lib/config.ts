@@ -94,6 +94,9 @@ const issuer = endpoint.refine((value) => !/[?#]/.test(value), {
 })
 const callback = endpoint
   .refine((value) => !value.includes('#'), { error: 'must not have a fragment' })
+  .refine((value) => !/,https?:/.test(value), {
+    error: 'must be a single URL: make a client for each callback',
+  })
   .refine((value) => !RESPONSE_PARAMETERS.some((name) => new URL(value).searchParams.has(name)), {
     error: `must not have a query parameter named ${RESPONSE_PARAMETERS.join(', ')}`,
   })
@@ -159,15 +162,15 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     keys: jwks ?? [],
     tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
   }
-  checkKeys(resolved)
-  checkAuthentication(resolved)
-  checkCertificate(resolved.tls)
   if (resolved.flow === 'direct' && resolved.trusted_issuers === undefined) {
     throw badOption(
       'trusted_issuers',
       'is required in the direct flow: the browser names the bank there, and without this list anyone could log in from a bank of their own making',
     )
   }
+  checkKeys(resolved)
+  checkAuthentication(resolved)
+  checkCertificate(resolved.tls)
   return Object.freeze(resolved)
 }
 
