@@ -1,6 +1,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
 import { Cached } from './cached.js'
+import { IDPartnerError } from './errors.js'
 import type { Http } from './http.js'
 import { unusable } from './provider-failure.js'
 
@@ -31,13 +32,28 @@ export class RemoteKeys {
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const known = await this.#cached.get()
     try {
-      return await known(header, token)
+      return await chosen(known, header, token)
     } catch (err) {
       if (!(err instanceof errors.JWKSNoMatchingKey)) throw err
       const renewed = await this.#cached.refresh()
       if (!renewed) throw err
-      return renewed(header, token)
+      return chosen(renewed, header, token)
     }
+  }
+}
+
+/** The key of a set that fits; one that fits and cannot be used is the publisher's fault, not the sender's. */
+const chosen: (
+  keys: JWTVerifyGetKey,
+  ...args: Parameters<JWTVerifyGetKey>
+) => ReturnType<JWTVerifyGetKey> = async (keys, ...args) => {
+  try {
+    return await keys(...args)
+  } catch (err) {
+    if (err instanceof errors.JWKSNoMatchingKey || err instanceof errors.JWKSMultipleMatchingKeys) throw err
+    throw new IDPartnerError('provider_unavailable', 'a key that was published cannot be used', {
+      cause: err,
+    })
   }
 }
 

@@ -62,6 +62,8 @@ export async function opened(
     const jws = await compactDecrypt(jwt, key, {
       keyManagementAlgorithms: [ENCRYPTION_ALG],
       contentEncryptionAlgorithms: [CONTENT_ENCRYPTION_ALG],
+      // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
+      maxDecompressedLength: 0,
     }).then(
       ({ plaintext }) => new TextDecoder().decode(plaintext),
       (err: unknown) => {

@@ -110,6 +110,18 @@ describe('the cause of an error', () => {
     })
   })
 
+  test("keeps the lines of the stack of Node's own errors as well", () => {
+    let cause: unknown
+    try {
+      Buffer.from(42 as unknown as string)
+    } catch (err) {
+      cause = err
+    }
+    const err = withCause(cause).cause as Error
+    expect(err).toMatchObject({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
+    expect(err.stack).toMatch(/\n\s+at .*errors\.test/)
+  })
+
   test('keeps nothing else', () => {
     const cause = Object.assign(new Error('text'), {
       code: { token: SECRET },

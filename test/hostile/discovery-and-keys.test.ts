@@ -144,6 +144,7 @@ describe("the bank's keys: its answer is refused when", () => {
     {
       name: 'its key is half there',
       jwks: signer(bare('n')),
+      refusal: { code: 'provider_unavailable' },
     },
     {
       name: 'a list of keys holds no keys',
