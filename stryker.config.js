@@ -3,7 +3,7 @@ export default {
   mutate: ['lib/*.ts', '!lib/index.ts', '!lib/claims.ts'],
   testRunner: 'jest',
   testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
-  jest: { configFile: 'stryker.jest.config.js' },
+  jest: { configFile: 'stryker.jest.config.js', enableFindRelatedTests: false },
   coverageAnalysis: 'perTest',
   concurrency: 2,
   timeoutMS: 20000,

@@ -68,8 +68,8 @@ export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clock
       throw refused(refusal, 'does not show that the person logged in within "max_age"')
     }
   }
-  const wanted = checks.acr_values?.split(' ')
-  if (wanted && !wanted.includes(claims.acr ?? '')) {
+  const wanted = checks.acr_values?.split(' ').filter((value) => value !== '') ?? []
+  if (wanted.length > 0 && !wanted.includes(claims.acr ?? '')) {
     throw refused(refusal, 'does not show any of the "acr_values" asked for')
   }
 }

@@ -11,7 +11,7 @@ export function requestParams(req: object): URLSearchParams {
   const target = originalUrl ?? url ?? ''
   const params = new URLSearchParams(target.includes('?') ? target.slice(target.indexOf('?')) : '')
   if (method !== 'POST') return params
-  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+  const form = headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded')
   // A parser of other types may have left an empty object behind.
   const posted = searchParams(body)
   if (form && headers['content-length'] !== '0' && posted.size === 0) {

@@ -24,7 +24,9 @@ const TTL = 600
  *
  * @param start makes a new, empty store
  */
-export function loginStoreContract<Req>(start: () => StoreUnderTest<Req> | Promise<StoreUnderTest<Req>>): void {
+export function loginStoreContract<Req>(
+  start: () => StoreUnderTest<Req> | Promise<StoreUnderTest<Req>>,
+): void {
   test('a login that was saved can be taken', async () => {
     const { store, request } = await start()
     await store.save(request(), 'state', pending('a'), TTL)
