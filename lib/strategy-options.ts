@@ -70,21 +70,25 @@ const isStore = (value: unknown): boolean => {
   return isFunction(save) && isFunction(take)
 }
 
-const own = z.object({
-  name: z.string('must be a string').min(1, 'must not be empty').default('idpartner'),
-  scope: z
-    .union([z.string(), z.array(z.string())], 'must be a string or a list of strings')
-    .default(['openid', 'email', 'profile']),
-  claims: z
-    .custom<ClaimsRequest>((value) => typeof value === 'object' && value !== null, 'must be an object')
-    .optional(),
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const scope = z.union([z.string(), z.array(z.string())], 'must be a string or a list of strings')
+const asked = z.object({
+  scope: scope.optional(),
+  claims: z.custom<ClaimsRequest>(isObject, 'must be an object').optional(),
   prompt: z.string('must be a string').optional(),
   max_age: z.int('must be a whole number of seconds').min(0, 'must not be negative').optional(),
   acr_values: z.string('must be a string').optional(),
-  sessionKey: z
-    .string('must be a string')
-    .regex(/^(?!__proto__$|passport$|cookie$)./, 'must not be empty or taken')
-    .default('idpartner'),
+})
+
+/** Members of a session that are not the application's to fill. */
+const TAKEN = /^(?!(__proto__|passport|cookie|id|req|save|regenerate|destroy|reload|touch|resetMaxAge)$)./
+
+const own = asked.extend({
+  name: z.string('must be a string').min(1, 'must not be empty').default('idpartner'),
+  scope: scope.default(['openid', 'email', 'profile']),
+  sessionKey: z.string('must be a string').regex(TAKEN, 'must not be empty or taken').default('idpartner'),
   loginTtl: z
     .number('must be a number of seconds')
     .min(1, 'must be at least 1 s')
@@ -123,16 +127,21 @@ export function resolveStrategyOptions<Req extends object>(
   }
 }
 
-/** What one request asks for: its own options before those of the strategy. */
+/**
+ * What one request asks for: its own options before those of the strategy.
+ *
+ * @throws {IDPartnerError} `config_invalid`: what is wrong here would otherwise be found in the session later
+ */
 export function loginOptions<Req>(
   settings: Settings<Req>,
   options: LoginOptions,
 ): LoginOptions & { scope: string | string[] } {
+  const request = parseOptions(asked, options)
   return {
-    scope: options.scope ?? settings.scope,
-    claims: options.claims ?? settings.claims,
-    prompt: options.prompt ?? settings.prompt,
-    max_age: options.max_age ?? settings.max_age,
-    acr_values: options.acr_values ?? settings.acr_values,
+    scope: request.scope ?? settings.scope,
+    claims: request.claims ?? settings.claims,
+    prompt: request.prompt ?? settings.prompt,
+    max_age: request.max_age ?? settings.max_age,
+    acr_values: request.acr_values ?? settings.acr_values,
   }
 }

@@ -169,7 +169,10 @@ describe('the application authenticates', () => {
   test('with an assertion of its own for each request', async () => {
     const provider = await startProvider()
     await issueTokens()
-    await Promise.all([provider.exchange('code', 'verifier'), provider.pushedAuthorizationUrl({ scope: 'openid' })])
+    await Promise.all([
+      provider.exchange('code', 'verifier'),
+      provider.pushedAuthorizationUrl({ scope: 'openid' }),
+    ])
     const { keys } = await clientJwks()
     const jtis = ['bank.token', 'bank.par'].map((endpoint) => {
       const { body, headers } = sent(endpoint)
@@ -247,15 +250,28 @@ type Call = (provider: Provider) => Promise<unknown>
 const calls: [string, Call][] = [
   ['token_endpoint', (provider) => provider.exchange('code', 'verifier')],
   ['token_endpoint', (provider) => provider.refresh('refresh')],
-  ['pushed_authorization_request_endpoint', (provider) => provider.pushedAuthorizationUrl({ scope: 'openid' })],
+  [
+    'pushed_authorization_request_endpoint',
+    (provider) => provider.pushedAuthorizationUrl({ scope: 'openid' }),
+  ],
   ['userinfo_endpoint', (provider) => provider.userInfo('access', 'person')],
   ['revocation_endpoint', (provider) => provider.revoke('access')],
-  ['payment_processing_endpoint', (provider) => provider.resource('payment_processing_endpoint', 'access', {})],
-  ['payment_details_info_endpoint', (provider) => provider.resource('payment_details_info_endpoint', 'access')],
+  [
+    'payment_processing_endpoint',
+    (provider) => provider.resource('payment_processing_endpoint', 'access', {}),
+  ],
+  [
+    'payment_details_info_endpoint',
+    (provider) => provider.resource('payment_details_info_endpoint', 'access'),
+  ],
 ]
 
 describe.each(calls)('nothing is sent when the %s', (name, call) => {
-  const expectNothing = async (setup: Setup, expected: Partial<IDPartnerError>, message: RegExp): Promise<void> => {
+  const expectNothing = async (
+    setup: Setup,
+    expected: Partial<IDPartnerError>,
+    message: RegExp,
+  ): Promise<void> => {
     const err = await refusal(call(await startProvider(setup)))
     expect(err).toMatchObject(expected)
     expect(err.message).toMatch(message)
@@ -405,7 +421,10 @@ describe('userinfo', () => {
   ])('may be %s', async (_name, reply) => {
     const provider = await startProvider()
     if (reply) replies['userinfo'] = await reply()
-    expect(await provider.userInfo('access', 'person')).toMatchObject({ sub: 'person', email: 'p@example.com' })
+    expect(await provider.userInfo('access', 'person')).toMatchObject({
+      sub: 'person',
+      email: 'p@example.com',
+    })
     expect(sent('bank.userinfo')).toMatchObject({ method: 'GET', body: '', url: '/userinfo' })
     expect(sent('bank.userinfo').headers.authorization).toBe('Bearer access')
   })
@@ -535,7 +554,10 @@ describe('a refresh token is exchanged', () => {
   test('for new tokens', async () => {
     const provider = await startProvider()
     await issueTokens({ access_token: 'new' })
-    expect(await provider.refresh('refresh')).toMatchObject({ access_token: 'new', claims: { sub: 'person' } })
+    expect(await provider.refresh('refresh')).toMatchObject({
+      access_token: 'new',
+      claims: { sub: 'person' },
+    })
     expect(Object.fromEntries(new URLSearchParams(sent('bank.token').body))).toMatchObject({
       grant_type: 'refresh_token',
       refresh_token: 'refresh',
