@@ -1,3 +1,5 @@
+import { IDPartnerError } from './errors.js'
+
 /**
  * A time limit as an AbortSignal, which also ends with the outer one.
  *
@@ -45,4 +47,16 @@ export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promis
   } finally {
     signal.removeEventListener('abort', stop)
   }
+}
+
+/** @throws {IDPartnerError} `provider_unavailable` 504 when the time is over already */
+export function assertInTime(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw tooLate(signal.reason)
+}
+
+export function tooLate(cause: unknown): IDPartnerError {
+  return new IDPartnerError('provider_unavailable', 'there was not enough time (see the option "timeout")', {
+    cause,
+    status: 504,
+  })
 }

@@ -11,6 +11,7 @@ import {
 import { MAX_ANSWER_LENGTH, callbackParams, searchParams, unsignedError } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from './claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
+import { assertInTime } from './deadline.js'
 import { IDPartnerError } from './errors.js'
 import { Http, parseEndpoint } from './http.js'
 import { matchLogin, type IdTokenChecks } from './id-token.js'
@@ -347,7 +348,7 @@ export class IDPartner {
       if (!(err instanceof IDPartnerError) || err.code !== 'provider_refused') throw err
       throw refused(jarmRefusal, 'has a wrong or missing "iss"', err)
     })
-    signal?.throwIfAborted()
+    assertInTime(signal)
     const payload = await verified(
       jwt,
       {
@@ -411,7 +412,7 @@ export class IDPartner {
 
   async #provider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
     const [keys, metadata] = await Promise.all([this.#keys, this.#issuers.metadata(issuer)])
-    signal?.throwIfAborted()
+    assertInTime(signal)
     return new Provider({
       config: this.#config,
       http: this.#http,

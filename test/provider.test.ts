@@ -20,12 +20,12 @@ let wire: Wire
 let servers: Running[]
 let replies: Record<string, Reply>
 
-beforeEach(async () => {
+beforeEach(() => {
   wire = new Wire()
   servers = []
   replies = {
     par: json({ request_uri: 'urn:request', expires_in: 60 }, 201),
-    token: json({ access_token: 'access', token_type: 'Bearer', id_token: await idToken() }),
+    token: json({}),
     userinfo: json({ sub: 'person', email: 'p@example.com' }),
     payment: json({ status: 'accepted' }),
     'payment-details': json({ iban: 'DE00' }),

@@ -1,0 +1,134 @@
+import { describe, expect, test } from '@jest/globals'
+import type { IDPartner, Proofs } from 'passport-idpartner'
+import { set } from '../support/bends.js'
+import type { AnswerBends, BankName } from '../support/platform.js'
+import { startScene, type Scene } from '../support/scene.js'
+import { refusal } from '../support/settle.js'
+
+/** A login of an application that uses the client without the strategy. */
+async function begun(flow: 'proxy' | 'direct'): Promise<{
+  scene: Scene
+  client: IDPartner
+  proofs: Proofs
+  bring: (bends?: AnswerBends, bank?: BankName) => Promise<string>
+}> {
+  const scene = await startScene({ flow })
+  const { client } = scene.strategy
+  const { platform } = scene
+  const proofs = client.generateProofs()
+  const query = flow === 'direct' ? { iss: platform.bankA.issuer } : {}
+  const url = await client.getAuthorizationUrl(query, proofs, ['openid', 'email', 'profile'])
+  const request = await platform.request(url)
+  return {
+    scene,
+    client,
+    proofs,
+    bring: (bends, bank = 'bankA') => platform.answer(request, bends, { bank }),
+  }
+}
+
+describe('the client without the strategy', () => {
+  test('logs in through the proxy', async () => {
+    const { client, proofs, bring, scene } = await begun('proxy')
+    const { identity_provider, idp_response_code } = await client.unpackProxyResponse({
+      response: await bring(),
+    })
+    expect(identity_provider).toMatchObject({ name: 'bankA', issuer_url: scene.platform.bankA.issuer })
+    expect(await client.claims(idp_response_code, proofs)).toMatchObject(scene.platform.person)
+  })
+
+  test('logs in directly', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    expect(await client.claims(await bring(), proofs)).toMatchObject(scene.platform.person)
+  })
+
+  test.each<{ name: string; wrong: (proofs: Proofs) => unknown }>([
+    { name: 'another state', wrong: (proofs) => ({ ...proofs, state: `${proofs.state}1` }) },
+    { name: 'no state', wrong: ({ nonce, codeVerifier }) => ({ nonce, codeVerifier }) },
+    { name: 'an empty nonce', wrong: (proofs) => ({ ...proofs, nonce: '' }) },
+    { name: 'nothing at all', wrong: () => undefined },
+  ])('refuses an answer to proofs with $name, and sends no code', async ({ wrong }) => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const response = await bring()
+    expect(await refusal(client.claims(response, wrong(proofs) as Proofs))).toMatchObject({
+      code: 'login_missing',
+      reason: 'no_login',
+      status: 401,
+    })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+    expect(await client.claims(response, proofs)).toMatchObject(scene.platform.person)
+  })
+
+  test('refuses the answer of another bank than the one it is told', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const { bankA } = scene.platform
+    const err = await refusal(client.claims(await bring({}, 'bankB'), proofs, bankA.issuer))
+    expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
+    expect(scene.platform.requests).not.toContain('bankB.token')
+    expect(await client.claims(await bring(), proofs, bankA.issuer)).toMatchObject(scene.platform.person)
+  })
+
+  test('refuses an answer longer than 64 KiB', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const response = await bring({ answer: { claims: set({ filler: 'x'.repeat(64 * 1024) }) } })
+    const err = await refusal(client.claims(response, proofs))
+    expect(err).toMatchObject({ code: 'response_invalid', message: expect.stringMatching(/64 KiB/) })
+    expect(scene.platform.requests).not.toContain('bankA.jwks')
+  })
+
+  test('refuses an answer of a bank that no document named', async () => {
+    const { client, proofs, bring, scene } = await begun('proxy')
+    const { sub } = JSON.parse(Buffer.from((await bring()).split('.')[1] ?? '', 'base64url').toString()) as {
+      sub: string
+    }
+    expect(await refusal(client.claims(sub, proofs))).toMatchObject({ code: 'response_invalid', status: 401 })
+    expect(scene.platform.requests.filter((endpoint) => endpoint.startsWith('bank'))).toEqual([])
+  })
+
+  test.each<{ name: string; query: unknown; code: string }>([
+    { name: 'a cancel', query: { error: 'access_denied' }, code: 'access_denied' },
+    { name: 'another error', query: { error: 'login_required' }, code: 'provider_error' },
+    { name: 'a bare code', query: { code: 'code' }, code: 'response_invalid' },
+    { name: 'nothing', query: {}, code: 'response_invalid' },
+    { name: 'two answers', query: { response: ['a', 'b'] }, code: 'response_invalid' },
+  ])('unpacks no document from $name', async ({ query, code }) => {
+    const { client, scene } = await begun('proxy')
+    expect(await refusal(client.unpackProxyResponse(query))).toMatchObject({ code, status: 401 })
+    expect(scene.platform.requests).toEqual(['proxy.discovery'])
+  })
+
+  test('cannot be made to set what protects a login', async () => {
+    const { client, proofs, scene } = await begun('proxy')
+    for (const name of [
+      'state',
+      'nonce',
+      'redirect_uri',
+      'code_challenge',
+      'response_mode',
+      'aud',
+      'exp',
+      'request_uri',
+    ]) {
+      const url = client.getAuthorizationUrl({}, proofs, 'openid', { [name]: 'evil' })
+      expect(await refusal(url)).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining(`"${name}"`),
+      })
+    }
+    expect(scene.platform.requests).toEqual(['proxy.discovery'])
+  })
+
+  test('believes no credential issuer metadata of another issuer', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const { bankA } = scene.platform
+    const tokens = await client.token(await bring(), proofs)
+    scene.platform.fault('bankA.credentialIssuer', (res) => {
+      const credential_endpoint = `${bankA.issuer}/credential`
+      res.end(JSON.stringify({ credential_issuer: `${bankA.issuer}1`, credential_endpoint }))
+    })
+    expect(await refusal(client.credential(bankA.issuer, tokens, {}))).toMatchObject({
+      code: 'provider_unavailable',
+    })
+    expect(scene.platform.requests).not.toContain('bankA.credential')
+  })
+})
