@@ -39,12 +39,12 @@ const loggingIn = async (scene: Scene, asked: AuthenticateOptions = {}): Promise
 
 /** Options of a scene whose strategy has a verify of its own, which is not run by the scene. */
 async function settledBy(
-  verifying: Verify | VerifyWithRequest<object>,
+  verifying: Verify,
   { strategy: own = {}, ...scene }: SceneOptions & { strategy?: object } = {},
 ): Promise<Settled> {
   const { platform, victim } = await startScene(scene)
-  const config = { ...(await platform.config()), ...own } as IDPartnerStrategyOptions<object>
-  const strategy = new IDPartnerStrategy<object>({ ...config, passReqToCallback: false }, verifying as Verify)
+  const config = { ...(await platform.config()), ...own }
+  const strategy = new IDPartnerStrategy<object>({ ...config, passReqToCallback: false }, verifying)
   const begun = await victim.begin()
   const { pathname, search } = new URL(`https://app.example/callback?response=${await victim.answer(begun)}`)
   const req = { method: 'GET', url: `${pathname}${search}`, headers: {}, session: victim.session }
@@ -71,7 +71,12 @@ describe('a strategy is made', () => {
   test.each<[string, object | undefined, unknown, RegExp]>([
     ['options', undefined, verify, /options are required/],
     ['a verify function', options, undefined, /second argument must be the verify function/],
-    ['the right name of an option', { ...options, clientID: 'x' }, verify, /option "clientID" is not a known option/],
+    [
+      'the right name of an option',
+      { ...options, clientID: 'x' },
+      verify,
+      /option "clientID" is not a known option/,
+    ],
     ['a client id', { callback: options.callback }, verify, /option "client_id" is required/],
     ['keys', options, verify, /option "jwks" needs a signing key/],
     ['a scope with openid', { ...options, scope: 'email' }, verify, /must include "openid"/],
@@ -114,7 +119,10 @@ describe('verify', () => {
         claims: expect.objectContaining(platform.person),
         identityProvider: { name: 'bankA', issuer_url: platform.bankA.issuer },
         issuer: platform.bankA.issuer,
-        tokens: expect.objectContaining({ access_token: expect.any(String), refresh_token: expect.any(String) }),
+        tokens: expect.objectContaining({
+          access_token: expect.any(String),
+          refresh_token: expect.any(String),
+        }),
         userInfo: platform.person,
         interactionId: begun.request.interactionId,
         state: { returnTo: '/orders' },
@@ -137,8 +145,19 @@ describe('verify', () => {
   })
 
   test.each<[string, Verify]>([
-    ['through done', (_login, done) => { done(null, { id: 1 }, { remember: true }) }],
-    ['through done, from an async function', async (_login, done) => { await Promise.resolve(); done(null, { id: 1 }, { remember: true }) }],
+    [
+      'through done',
+      (_login, done) => {
+        done(null, { id: 1 }, { remember: true })
+      },
+    ],
+    [
+      'through done, from an async function',
+      async (_login, done) => {
+        await Promise.resolve()
+        done(null, { id: 1 }, { remember: true })
+      },
+    ],
   ])('logs a person in %s, and its info is beside ours', async (_name, verifying) => {
     const settled = await settledBy(verifying)
     expect(settled).toMatchObject({ via: 'success', value: { id: 1 } })
@@ -160,8 +179,20 @@ describe('verify', () => {
   test.each<[string, Verify, object]>([
     ['a promise of false', () => Promise.resolve(false), {}],
     ['false', () => false, {}],
-    ['done', (_login, done) => { done(null, false) }, {}],
-    ['done, and why', (_login, done) => { done(null, false, { message: 'blocked' }) }, { message: 'blocked' }],
+    [
+      'done',
+      (_login, done) => {
+        done(null, false)
+      },
+      {},
+    ],
+    [
+      'done, and why',
+      (_login, done) => {
+        done(null, false, { message: 'blocked' })
+      },
+      { message: 'blocked' },
+    ],
   ])('refuses a person with %s, in its own words', async (_name, verifying, info) => {
     expect(await settledBy(verifying)).toEqual({ via: 'fail', value: info, status: undefined })
   })
@@ -169,17 +200,38 @@ describe('verify', () => {
   const failure = new RangeError('database down')
 
   test.each<[string, Verify]>([
-    ['throws', () => { throw failure }],
+    [
+      'throws',
+      () => {
+        throw failure
+      },
+    ],
     ['rejects', () => Promise.reject(failure)],
-    ['calls back with an error', (_login, done) => { done(failure) }],
+    [
+      'calls back with an error',
+      (_login, done) => {
+        done(failure)
+      },
+    ],
   ])('that %s ends in that error', async (_name, verifying) => {
     expect(await settledBy(verifying)).toMatchObject({ via: 'error', value: failure })
   })
 
   test.each<[string, Verify]>([
-    ['throws a text', () => { throw 'route' as unknown as Error }],
-    ['rejects with nothing', () => Promise.reject(undefined as unknown as Error)],
-    ['calls back with a text', (_login, done) => { done('route') }],
+    [
+      'throws a text',
+      () => {
+        throw 'route' as unknown as Error
+      },
+    ],
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do
+    ['rejects with nothing', () => Promise.reject(undefined)],
+    [
+      'calls back with a text',
+      (_login, done) => {
+        done('route')
+      },
+    ],
   ])('that %s lets nobody through', async (_name, verifying) => {
     expectRefused(await settledBy(verifying), { code: 'config_invalid', message: /is no error/ })
   })
@@ -198,7 +250,10 @@ describe('verify', () => {
   test('with passReqToCallback gets the request first', async () => {
     const { platform, victim } = await startScene()
     const verifying = jest.fn<VerifyWithRequest<object>>(() => Promise.resolve({ id: 1 }))
-    const strategy = new IDPartnerStrategy<object>({ ...(await platform.config()), passReqToCallback: true }, verifying)
+    const strategy = new IDPartnerStrategy<object>(
+      { ...(await platform.config()), passReqToCallback: true },
+      verifying,
+    )
     const response = await victim.answer(await victim.begin())
     const req = victim.get('/callback', new URLSearchParams({ response }))
     expect(await settle(strategy, req)).toMatchObject({ via: 'success' })
@@ -239,7 +294,9 @@ describe("the application's own state", () => {
 
 describe('what a request asks for', () => {
   test('goes before what all ask for', async () => {
-    const { platform, victim } = await startScene({ strategy: { prompt: 'login', claims: { userinfo: { email: null } } } })
+    const { platform, victim } = await startScene({
+      strategy: { prompt: 'login', claims: { userinfo: { email: null } } },
+    })
     const { url } = await victim.begin('bankA', { prompt: 'consent', max_age: 60, acr_values: 'gold' })
     const [, payload = ''] = (new URL(url).searchParams.get('request') ?? '').split('.')
     expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
@@ -307,11 +364,19 @@ describe('acceptProvider', () => {
   })
 
   test.each<[string, () => unknown]>([
-    ['throws', () => { throw new RangeError('down') }],
+    [
+      'throws',
+      () => {
+        throw new RangeError('down')
+      },
+    ],
     ['rejects', () => Promise.reject(new RangeError('down'))],
   ])('that %s ends in that error, and no code is sent', async (_name, accept) => {
     const scene = await startScene(asking(accept))
-    expect(await loggingIn(scene)).toMatchObject({ via: 'error', value: { name: 'RangeError', message: 'down' } })
+    expect(await loggingIn(scene)).toMatchObject({
+      via: 'error',
+      value: { name: 'RangeError', message: 'down' },
+    })
     expect(scene.platform.requests).not.toContain('bankA.token')
   })
 
@@ -330,7 +395,9 @@ describe('acceptProvider', () => {
   test('is not asked when the person said no already', async () => {
     const accept = jest.fn(() => true)
     const scene = await startScene(asking(accept))
-    const denied: AnswerBends = { answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) } }
+    const denied: AnswerBends = {
+      answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) },
+    }
     expectRefused(await scene.victim.finish(await scene.victim.begin(), denied), {
       code: 'access_denied',
       providerError: 'access_denied',
@@ -413,7 +480,11 @@ describe('a request of any framework', () => {
   test('whose router cut the path off logs in', async () => {
     const scene = await startScene()
     const params = await callbackOf(scene)
-    const req = { ...scene.victim.get('/callback', params), originalUrl: `/auth/callback?${String(params)}`, url: '/' }
+    const req = {
+      ...scene.victim.get('/callback', params),
+      originalUrl: `/auth/callback?${String(params)}`,
+      url: '/',
+    }
     expectLoggedIn(await settle(scene.strategy, req), scene)
   })
 
@@ -439,13 +510,19 @@ describe('a request of any framework', () => {
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       session: scene.victim.session,
     }
-    expectRefused(await settle(scene.strategy, req), { code: 'config_invalid', message: /express\.urlencoded/ })
+    expectRefused(await settle(scene.strategy, req), {
+      code: 'config_invalid',
+      message: /express\.urlencoded/,
+    })
     expectLoggedIn(await settle(scene.strategy, { ...req, body: { response } }), scene)
   })
 
   test('without a session names the middleware, in both passes', async () => {
     const scene = await startScene()
-    const refused = { code: 'config_invalid', message: /express-session before passport\.authenticate/ } as const
+    const refused = {
+      code: 'config_invalid',
+      message: /express-session before passport\.authenticate/,
+    } as const
     const params = await callbackOf(scene)
     for (const url of ['/login', `/callback?${String(params)}`]) {
       expectRefused(await settle(scene.strategy, { method: 'GET', url, headers: {} }), refused)
@@ -455,7 +532,9 @@ describe('a request of any framework', () => {
 
   test('is answered once, although Passport calls a strategy that many requests share', async () => {
     const scene = await startScene()
-    const begun = await Promise.all(Array.from({ length: 5 }, () => scene.visitor()).map((v) => v.begin().then((b) => [v, b] as const)))
+    const begun = await Promise.all(
+      Array.from({ length: 5 }, () => scene.visitor()).map((v) => v.begin().then((b) => [v, b] as const)),
+    )
     const settled = await Promise.all(begun.map(([visitor, login]) => visitor.finish(login)))
     expect(settled.map(({ via }) => via)).toEqual(['success', 'success', 'success', 'success', 'success'])
   })
@@ -563,7 +642,10 @@ class App {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
   }
 
-  async visit(path: string, init: RequestInit = {}): Promise<{ status: number; location: string; body: string }> {
+  async visit(
+    path: string,
+    init: RequestInit = {},
+  ): Promise<{ status: number; location: string; body: string }> {
     const { port } = this.#server.address() as AddressInfo
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, {
@@ -643,7 +725,9 @@ describe('with Passport, Express and express-session', () => {
     const app = await startApp({
       callback: { successRedirect: '/home', failureRedirect: '/failed', failureMessage: true },
     })
-    const denied: AnswerBends = { answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) } }
+    const denied: AnswerBends = {
+      answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) },
+    }
     expect(await app.bring(await app.answered(denied))).toMatchObject({ status: 302, location: '/failed' })
     expect(JSON.parse((await app.visit('/failed')).body)).toEqual({
       messages: ['the login was cancelled or refused at the bank'],
@@ -664,7 +748,10 @@ describe('with Passport, Express and express-session', () => {
     app.platform.fault('bankA.token', answer(401, { error: 'invalid_client' }))
     const { status, body } = await app.bring(response)
     expect(status).toBe(502)
-    expect(JSON.parse(body)).toMatchObject({ error: 'provider_error', message: expect.stringMatching(/invalid_client/) })
+    expect(JSON.parse(body)).toMatchObject({
+      error: 'provider_error',
+      message: expect.stringMatching(/invalid_client/),
+    })
   })
 
   test('the same answer again logs nobody in, and sends no second code', async () => {
@@ -731,6 +818,9 @@ describe('with Passport, Express and express-session', () => {
     const app = await startApp({ store: new BrokenStore() })
     const { status, body } = await app.visit('/login')
     expect(status).toBe(500)
-    expect(JSON.parse(body)).toMatchObject({ error: 'config_invalid', message: expect.stringMatching(/store failed/) })
+    expect(JSON.parse(body)).toMatchObject({
+      error: 'config_invalid',
+      message: expect.stringMatching(/store failed/),
+    })
   })
 })

@@ -29,7 +29,7 @@ afterEach(() => {
 const unavailable = (status: number): Refusal => ({ code: 'provider_unavailable', status })
 
 /** Short, where a request waits for it, and else long enough for a busy machine. */
-const SHORT = 250
+const SHORT = 750
 
 interface Row {
   fault: string
@@ -153,7 +153,7 @@ describe('one time budget for a callback', () => {
   const slow = ['directory.jwks', 'bankA.discovery', 'bankA.jwks']
 
   test('ends it, although each request alone is in time, and leaves the login pending', async () => {
-    const scene = await startScene({ strategy: { timeout: 400 } })
+    const scene = await startScene({ strategy: { timeout: 750 } })
     const login = await scene.victim.begin()
     for (const endpoint of slow) scene.platform.fault(endpoint, late(330))
     expectRefused(await scene.victim.finish(login), unavailable(504))
@@ -163,7 +163,7 @@ describe('one time budget for a callback', () => {
   })
 
   test('covers token and userinfo together', async () => {
-    const scene = await startScene({ strategy: { timeout: 400 } })
+    const scene = await startScene({ strategy: { timeout: 750 } })
     const login = await scene.victim.begin()
     for (const endpoint of ['bankA.jwks', 'bankA.token', 'bankA.userinfo'])
       scene.platform.fault(endpoint, late(330))
