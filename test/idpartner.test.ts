@@ -101,10 +101,7 @@ describe('a client is made', () => {
       tls_client_key: pem.client.key,
     })
     await client.getPublicJWKs()
-    const shown = [
-      inspect(client, { depth: Infinity, showHidden: true }),
-      JSON.stringify(client),
-    ]
+    const shown = [inspect(client, { depth: Infinity, showHidden: true }), JSON.stringify(client)]
     for (const secret of ['a-client-secret', 'BEGIN', String(jwks.keys[0]?.d), String(jwks.keys[1]?.p)]) {
       expect(shown.join()).not.toContain(secret)
     }

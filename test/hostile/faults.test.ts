@@ -155,7 +155,7 @@ describe('one time budget for a callback', () => {
   test('ends it, although each request alone is in time, and leaves the login pending', async () => {
     const scene = await startScene({ strategy: { timeout: 750 } })
     const login = await scene.victim.begin()
-    for (const endpoint of slow) scene.platform.fault(endpoint, late(330))
+    for (const endpoint of slow) scene.platform.fault(endpoint, late(620))
     expectRefused(await scene.victim.finish(login), unavailable(504))
     expect(scene.platform.requests).not.toContain('bankA.token')
     scene.platform.wire.heal()
@@ -166,7 +166,7 @@ describe('one time budget for a callback', () => {
     const scene = await startScene({ strategy: { timeout: 750 } })
     const login = await scene.victim.begin()
     for (const endpoint of ['bankA.jwks', 'bankA.token', 'bankA.userinfo'])
-      scene.platform.fault(endpoint, late(330))
+      scene.platform.fault(endpoint, late(620))
     expectRefused(await scene.victim.finish(login), unavailable(504))
     expect(scene.logins).toEqual([])
   })
