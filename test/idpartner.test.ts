@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { IDPartner, type IDPartnerConfig, type Proofs, type TokenSet } from 'passport-idpartner'
+import { IDPartner, type AuthorizationParams, type IDPartnerConfig, type Proofs, type TokenSet } from 'passport-idpartner'
 import { appended, set, without, type Change } from './support/bends.js'
 import { tlsCertificates } from './support/certificates.js'
 import { answer, hang, json, send } from './support/faults.js'
@@ -217,7 +217,7 @@ describe('the URL of the account selector', () => {
       scope = SCOPE,
       extra = {},
       config = {},
-    }: { scope?: string | string[]; extra?: object; config?: object } = {},
+    }: { scope?: string | string[]; extra?: AuthorizationParams; config?: object } = {},
   ): Promise<string> => {
     const { client } = await start({ flow: 'direct' }, config)
     return client.getAuthorizationUrl(query, client.generateProofs(), scope, extra)

@@ -41,7 +41,7 @@ describe('generateJwks', () => {
     for (const key of keys) {
       expect(key.kid).toMatch(/^[\w-]{43}$/)
       for (const member of ['n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi']) {
-        expect(key[member]).toEqual(expect.any(String))
+        expect(key).toHaveProperty(member, expect.any(String))
       }
     }
   })

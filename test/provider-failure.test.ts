@@ -25,7 +25,8 @@ const challenge = (
     response: new Response(FREE_TEXT, { status }),
   })
 
-const client = (code: string, cause?: unknown): ClientError => new ClientError(FREE_TEXT, { code, cause })
+const client = (code: string, cause?: unknown): ClientError =>
+  Object.assign(new ClientError(FREE_TEXT, { cause }), { code })
 
 const failure = (err: unknown): IDPartnerError => providerFailure(err, 'token endpoint', 'token_invalid')
 

@@ -18,7 +18,7 @@ const store: LoginStore<object> = {
 const base = { client_id: 'app', callback: 'https://app.example/callback' }
 
 const resolve = (options: object = {}): ReturnType<typeof resolveStrategyOptions<object>> =>
-  resolveStrategyOptions({ ...base, ...options }, verify)
+  resolveStrategyOptions<object>({ ...base, ...options }, verify)
 
 describe('without options of its own', () => {
   test('the strategy has these', () => {

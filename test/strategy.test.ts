@@ -28,7 +28,7 @@ import { startScene, type Begun, type Scene, type SceneOptions } from './support
 import { settle, type Settled } from './support/settle.js'
 import { thrown } from './support/thrown.js'
 
-const options: IDPartnerStrategyOptions = {
+const options = {
   client_id: 'app',
   callback: 'https://app.example/callback',
 }
@@ -40,7 +40,10 @@ const loggingIn = async (scene: Scene, asked: AuthenticateOptions = {}): Promise
 /** How the callback pass ends with a verify of its own. */
 async function settledBy(verifying: Verify): Promise<Settled> {
   const { platform, victim } = await startScene()
-  const strategy = new IDPartnerStrategy({ ...(await platform.config()), passReqToCallback: false }, verifying)
+  const strategy = new IDPartnerStrategy(
+    { ...(await platform.config()), passReqToCallback: false },
+    verifying,
+  )
   const response = await victim.answer(await victim.begin())
   return settle(strategy, victim.get('/callback', new URLSearchParams({ response })))
 }
@@ -60,7 +63,9 @@ describe('a strategy is made', () => {
     for (const name of names) {
       const strategy = new IDPartnerStrategy({ ...config, name, sessionKey: `bank of ${name}` }, verify)
       expect(strategy.name).toBe(name)
-      expect(await settle(strategy, victim.get('/login', new URLSearchParams()))).toMatchObject({ via: 'redirect' })
+      expect(await settle(strategy, victim.get('/login', new URLSearchParams()))).toMatchObject({
+        via: 'redirect',
+      })
     }
     expect(Object.keys(victim.session)).toEqual(['bank of one', 'bank of other'])
   })
