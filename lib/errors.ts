@@ -23,9 +23,11 @@ export interface ErrorDetails {
   cause?: unknown
   /** HTTP status for the application's own answer; each code has a default. */
   status?: number | undefined
-  reason?: MissingReason
+  reason?: MissingReason | undefined
   /** The OAuth error name the bank gave, such as `login_required`. */
   providerError?: string | undefined
+  /** The `x-fapi-interaction-id` of the login. */
+  interactionId?: string | undefined
 }
 
 const STATUS: Record<ErrorCode, number> = {
@@ -55,15 +57,26 @@ export class IDPartnerError extends Error {
   /** Only with `access_denied` and `provider_error`. */
   declare readonly providerError?: string
   /** The `x-fapi-interaction-id` of the login, for support calls with the bank, once it is known. */
-  declare interactionId?: string
+  declare readonly interactionId?: string
 
-  constructor(code: ErrorCode, message: string, { cause, status, reason, providerError }: ErrorDetails = {}) {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const { cause, status, reason, providerError, interactionId } = details
     super(message, cause === undefined ? undefined : { cause: withoutPayload(cause) })
     this.code = code
     this.status = status ?? STATUS[code]
     this.statusCode = this.status
     if (reason !== undefined) this.reason = reason
     if (providerError !== undefined) this.providerError = providerError
+    if (interactionId !== undefined) this.interactionId = interactionId
+  }
+
+  /** The same failure as that of one login; logins that wait for the same thing share the error they fail with. */
+  of(interactionId: string | undefined): IDPartnerError {
+    if (interactionId === undefined) return this
+    const { code, message, cause, status, reason, providerError } = this
+    const copy = new IDPartnerError(code, message, { cause, status, reason, providerError, interactionId })
+    if (this.stack !== undefined) copy.stack = this.stack
+    return copy
   }
 
   /** Whether the person, their browser or their bank's decision is the reason, and nothing is broken behind us. */

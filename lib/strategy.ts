@@ -187,8 +187,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
       if (settings.fetchUserInfo) login.userInfo = await client.userInfo(issuer, tokens, { signal })
       return login
     } catch (err) {
-      if (err instanceof IDPartnerError && interactionId !== undefined) err.interactionId = interactionId
-      throw err
+      throw err instanceof IDPartnerError ? err.of(interactionId) : err
     }
   }
 
@@ -221,9 +220,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     const { logins } = this.settings
     const waiting = await this.stored(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
-    const err = unsignedError(error)
-    if (waiting) err.interactionId = waiting.interactionId
-    return err
+    return unsignedError(error).of(waiting?.interactionId)
   }
 
   /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */
@@ -245,7 +242,10 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   }
 
   private async assertAccepted(provider: IdentityProvider, req: Req): Promise<void> {
-    const accepted: unknown = await (this.settings.acceptProvider?.(provider, req) ?? true)
+    const { acceptProvider } = this.settings
+    if (!acceptProvider) return
+    // Only true is a yes: a function that forgets to return should not open the door.
+    const accepted: unknown = await acceptProvider(provider, req)
     if (accepted !== true) {
       throw new IDPartnerError(
         'provider_refused',

@@ -283,6 +283,19 @@ describe('no request leaves for', () => {
     expect(err.message).toBe('bank.example/thing resolves to a private address, which is refused')
   })
 
+  test('a name that resolves to one private address, as where Node is told not to try several', async () => {
+    jest.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      _options: unknown,
+      callback: (err: null, address: string, family: number) => void,
+    ) => {
+      callback(null, '10.0.0.1', 4)
+    }) as unknown as typeof dns.lookup)
+    expect(await refusal(http().fetch('https://bank.example/thing'))).toMatchObject({
+      message: expect.stringMatching(/resolves to a private address/),
+    })
+  })
+
   test('a name that resolves to a private address when it is asked for again', async () => {
     const url = new URL(await serve())
     const client = http()

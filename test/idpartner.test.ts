@@ -1,6 +1,12 @@
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { IDPartner, type AuthorizationParams, type IDPartnerConfig, type Proofs, type TokenSet } from 'passport-idpartner'
+import {
+  IDPartner,
+  type AuthorizationParams,
+  type IDPartnerConfig,
+  type Proofs,
+  type TokenSet,
+} from 'passport-idpartner'
 import { appended, set, without, type Change } from './support/bends.js'
 import { tlsCertificates } from './support/certificates.js'
 import { answer, hang, json, send } from './support/faults.js'

@@ -141,6 +141,22 @@ describe('a name that is not among the keys', () => {
   })
 })
 
+describe('a key that fits and cannot be used', () => {
+  test.each<[string, Partial<JWK>]>([
+    ['has no exponent', { e: undefined }],
+    ['has no modulus', { n: undefined }],
+  ])("is its publisher's fault when it %s", async (_name, members) => {
+    published = [await jwk('first', members), await jwk('second')]
+    const keys = remoteKeys()
+    expect(await refusal(find(keys, 'first'))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: 'a key that was published cannot be used',
+    })
+    await expectKey(find(keys, 'second'), 'second')
+  })
+})
+
 describe('keys that cannot be had', () => {
   test.each<{ name: string; fault: Fault; status: number; message: RegExp }>([
     { name: 'HTTP 404', fault: answer(404), status: 502, message: /JWKS answered with HTTP 404/ },

@@ -12,7 +12,6 @@ import {
   type AuthenticateOptions,
   type Done,
   type IDPartnerLogin,
-  type IDPartnerStrategyOptions,
   type LoginStore,
   type PendingLogin,
   type Verify,
@@ -84,7 +83,7 @@ describe('a strategy is made', () => {
     ['a scope with openid', { ...options, scope: 'email' }, verify, /must include "openid"/],
     ['sense in its own options', { ...options, loginTtl: -1 }, verify, /option "loginTtl" must be at least/],
   ])('but not without %s', (_name, given, verifying, message) => {
-    const err = thrown(() => new IDPartnerStrategy(given as IDPartnerStrategyOptions, verifying as Verify))
+    const err = thrown(() => new IDPartnerStrategy(given as typeof options, verifying as Verify))
     expect(err).toMatchObject({ code: 'config_invalid', status: 500 })
     expect(err.message).toMatch(message)
   })
@@ -452,6 +451,38 @@ describe('a store of the application', () => {
     const begun = await scene.victim.begin()
     expectRefused(await scene.victim.bring({ error: 'access_denied' }), { code: 'access_denied' })
     expectLoggedIn(await scene.victim.finish(begun), scene)
+  })
+
+  test.each<[string, (login: PendingLogin) => unknown, Parameters<typeof expectRefused>[1]]>([
+    ['nothing', () => undefined, { code: 'login_missing', reason: 'no_login' }],
+    ['null', () => null, { code: 'login_missing', reason: 'no_login' }],
+    ['a reason', () => 'already_used', { code: 'login_missing', reason: 'already_used' }],
+    ['a text that is no reason', () => 'gone', { code: 'login_missing', reason: 'no_login' }],
+    [
+      'an empty object',
+      () => ({}),
+      { code: 'config_invalid', message: /store returned something that is no/ },
+    ],
+    [
+      'half a login',
+      ({ nonce }) => ({ nonce }),
+      { code: 'config_invalid', message: /store returned something that is no pending login/ },
+    ],
+    [
+      'the login at another bank',
+      (login) => ({ ...login, issuer: 'https://other.example' }),
+      { code: 'response_invalid', message: /from another bank than the login went to/ },
+    ],
+  ])('may take %s, and no code is sent', async (_name, change, refused) => {
+    const store = new MapStore()
+    const take = store.take.bind(store)
+    jest.spyOn(store, 'take').mockImplementation(async (req, state) => {
+      const taken = await take(req, state)
+      return change(taken as PendingLogin) as PendingLogin
+    })
+    const scene = await startScene({ strategy: { store } })
+    expectRefused(await loggingIn(scene), refused)
+    expect(scene.platform.requests).not.toContain('bankA.token')
   })
 
   test('that is called synchronously may throw', async () => {

@@ -249,7 +249,7 @@ describe('verify fails', () => {
     ).rejects.toBe(thrown)
     await expect(
       run(() => {
-        throw thrown as Error
+        throw thrown as unknown
       }),
     ).rejects.toBe(thrown)
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { IDPartner, Proofs } from 'passport-idpartner'
 import { set } from '../support/bends.js'
+import { answer } from '../support/faults.js'
 import type { AnswerBends, BankName } from '../support/platform.js'
 import { startScene, type Scene } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
@@ -118,17 +119,63 @@ describe('the client without the strategy', () => {
     expect(scene.platform.requests).toEqual(['proxy.discovery'])
   })
 
-  test('believes no credential issuer metadata of another issuer', async () => {
+  test.each<{ name: string; metadata: (issuer: string) => unknown }>([
+    {
+      name: 'of another issuer',
+      metadata: (issuer) => ({
+        credential_issuer: `${issuer}1`,
+        credential_endpoint: `${issuer}/credential`,
+      }),
+    },
+    { name: 'without an endpoint', metadata: (issuer) => ({ credential_issuer: issuer }) },
+    { name: 'whose endpoint is a path', metadata: () => ({ credential_endpoint: '/credential' }) },
+    { name: 'whose endpoint is a number', metadata: () => ({ credential_endpoint: 1 }) },
+    { name: 'that is null', metadata: () => null },
+    { name: 'that is a text', metadata: () => 'credential' },
+  ])('believes no credential issuer metadata $name', async ({ metadata }) => {
     const { client, proofs, bring, scene } = await begun('direct')
     const { bankA } = scene.platform
     const tokens = await client.token(await bring(), proofs)
-    scene.platform.fault('bankA.credentialIssuer', (res) => {
-      const credential_endpoint = `${bankA.issuer}/credential`
-      res.end(JSON.stringify({ credential_issuer: `${bankA.issuer}1`, credential_endpoint }))
-    })
-    expect(await refusal(client.credential(bankA.issuer, tokens, {}))).toMatchObject({
-      code: 'provider_unavailable',
-    })
+    scene.platform.fault('bankA.credentialIssuer', answer(200, JSON.stringify(metadata(bankA.issuer))))
+    const err = await refusal(client.credential(bankA.issuer, tokens, {}))
+    expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
     expect(scene.platform.requests).not.toContain('bankA.credential')
+  })
+
+  test('gets a credential of the bank it asks', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const tokens = await client.token(await bring(), proofs)
+    expect(await client.credential(scene.platform.bankA.issuer, tokens, {})).toEqual({ credential: 'vc' })
+  })
+
+  test.each([
+    { status: 400, refusal: { code: 'provider_unavailable', status: 502 } },
+    { status: 429, refusal: { code: 'provider_unavailable', status: 503 } },
+    { status: 500, refusal: { code: 'provider_unavailable', status: 502 } },
+    { status: 503, refusal: { code: 'provider_unavailable', status: 503 } },
+  ])(
+    'takes no JSON with HTTP $status for a payment, its details or a credential',
+    async ({ status, refusal: expected }) => {
+      const { client, proofs, bring, scene } = await begun('direct')
+      const { issuer } = scene.platform.bankA
+      const tokens = await client.token(await bring(), proofs)
+      for (const endpoint of ['payment', 'paymentDetails', 'credential']) {
+        scene.platform.fault(`bankA.${endpoint}`, answer(status, { status: 'accepted' }))
+      }
+      for (const call of [
+        () => client.paymentProcessing(issuer, tokens, { amount: 1 }),
+        () => client.paymentDetailsInfo(issuer, tokens),
+        () => client.credential(issuer, tokens, {}),
+      ]) {
+        expect(await refusal(call())).toMatchObject(expected)
+      }
+    },
+  )
+
+  test('has nothing to return where a bank has nothing to say', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const tokens = await client.token(await bring(), proofs)
+    scene.platform.fault('bankA.payment', (res) => res.writeHead(204).end())
+    expect(await client.paymentProcessing(scene.platform.bankA.issuer, tokens, {})).toBeUndefined()
   })
 })

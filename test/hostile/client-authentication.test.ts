@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
+import type { IDPartner, TokenSet } from 'passport-idpartner'
 import { set, without, type Change } from '../support/bends.js'
+import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
 import { startScene } from '../support/scene.js'
+import { refusal } from '../support/settle.js'
 
 /** What a bank sees is checked by the platform: test/support/client-checks.ts. */
 describe('the application authenticates in the way that is configured, and in no other', () => {
@@ -13,6 +16,16 @@ describe('the application authenticates in the way that is configured, and in no
     { auth: 'client_secret_basic', flow: 'direct' },
   ] as const)('$auth ($flow flow)', async (options) => {
     const scene = await startScene(options)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test('client_secret_basic, without any key', async () => {
+    const scene = await startScene({
+      auth: 'client_secret_basic',
+      flow: 'direct',
+      encrypted: false,
+      strategy: { jwks: undefined },
+    })
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
   })
 
@@ -40,14 +53,14 @@ describe('the application authenticates in the way that is configured, and in no
   )
 })
 
-describe('nothing is sent without the certificate, when', () => {
-  const aliases =
-    (change: Change): Change =>
-    (document) => ({
-      ...document,
-      mtls_endpoint_aliases: change({ ...(document['mtls_endpoint_aliases'] as object) }),
-    })
+const aliases =
+  (change: Change): Change =>
+  (document) => ({
+    ...document,
+    mtls_endpoint_aliases: change({ ...(document['mtls_endpoint_aliases'] as object) }),
+  })
 
+describe('nothing is sent without the certificate, when', () => {
   test.each<{ name: string; change: Change }>([
     { name: 'the bank has no such endpoints', change: without('mtls_endpoint_aliases') },
     {
@@ -93,6 +106,51 @@ describe('nothing is sent without the certificate, when', () => {
       message: /mtls_endpoint_aliases\.token_endpoint/,
     })
     expect(platform.requests.filter((endpoint) => endpoint.endsWith('token'))).toEqual([])
+  })
+})
+
+describe('nothing is sent without the certificate after the login either, when an alias is missing:', () => {
+  test('userinfo, which ends the login', async () => {
+    const { victim, platform, logins } = await startScene({ mutual: true })
+    platform.bankA.metadata = aliases(without('userinfo_endpoint'))
+    expectRefused(await victim.finish(await victim.begin()), {
+      code: 'config_invalid',
+      message: /mtls_endpoint_aliases\.userinfo_endpoint/,
+    })
+    expect(platform.requests.filter((endpoint) => endpoint.endsWith('userinfo'))).toEqual([])
+    expect(logins).toEqual([])
+  })
+
+  test.each<{
+    name: string
+    call: (client: IDPartner, issuer: string, tokens: TokenSet) => Promise<unknown>
+  }>([
+    { name: 'revocation_endpoint', call: (client, issuer, tokens) => client.revokeToken(issuer, tokens) },
+    { name: 'token_endpoint', call: (client, issuer, tokens) => client.refreshToken(issuer, tokens) },
+    {
+      name: 'payment_processing_endpoint',
+      call: (client, issuer, tokens) => client.paymentProcessing(issuer, tokens, { amount: 1 }),
+    },
+    {
+      name: 'payment_details_info_endpoint',
+      call: (client, issuer, tokens) => client.paymentDetailsInfo(issuer, tokens),
+    },
+  ])('$name', async ({ name, call }) => {
+    const scene = await startScene({ mutual: true })
+    const { platform, strategy, victim } = scene
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+    const tokens = scene.logins[0]?.tokens
+    if (!tokens) throw new Error('no tokens')
+    await call(strategy.client, platform.bankA.issuer, tokens)
+    expect(platform.requests.at(-1)).toMatch(/^bankA\+mtls\./)
+    platform.bankA.metadata = aliases(without(name))
+    travel(11 * MINUTE)
+    const before = platform.requests.filter((endpoint) => !endpoint.endsWith('discovery'))
+    expect(await refusal(call(strategy.client, platform.bankA.issuer, tokens))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining(`mtls_endpoint_aliases.${name}`),
+    })
+    expect(platform.requests.filter((endpoint) => !endpoint.endsWith('discovery'))).toEqual(before)
   })
 })
 

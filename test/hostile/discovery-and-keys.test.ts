@@ -97,11 +97,14 @@ describe('a discovery document is refused when', () => {
       change: set({ authorization_endpoint: 'https://user:password@bank.example/auth' }),
     },
   ])('$name, before anything is pushed', async ({ change }) => {
-    const { platform, victim } = await startScene({ flow: 'direct' })
-    platform.bankA.metadata = change
-    expectRefused(await victim.login({ iss: platform.bankA.issuer }), { code: 'provider_unavailable' })
-    expectOnly(platform, ['bankA.discovery'])
-    expect(victim.session).toEqual({})
+    const plain = { auth: 'client_secret_basic', encrypted: false, strategy: { jwks: undefined } } as const
+    for (const options of [{}, plain]) {
+      const { platform, victim } = await startScene({ flow: 'direct', ...options })
+      platform.bankA.metadata = change
+      expectRefused(await victim.login({ iss: platform.bankA.issuer }), { code: 'provider_unavailable' })
+      expectOnly(platform, ['bankA.discovery'])
+      expect(victim.session).toEqual({})
+    }
   })
 
   test.each<{ name: string; change: Change }>([

@@ -189,6 +189,29 @@ describe('one time budget for a callback', () => {
   })
 })
 
+describe('an application that decides too late about a bank', () => {
+  test('gets no answer checked that was given up before', async () => {
+    let decide = (): void => undefined
+    const slow = new Promise<boolean>((resolve) => {
+      decide = () => {
+        resolve(true)
+      }
+    })
+    const verdicts = [Promise.resolve(true), slow]
+    const scene = await startScene({
+      flow: 'direct',
+      strategy: { timeout: SHORT, trusted_issuers: () => verdicts.shift() ?? true },
+    })
+    const login = await scene.victim.begin()
+    expectRefused(await scene.victim.finish(login), unavailable(504))
+    decide()
+    // Long enough for a request to bank A, if there were one.
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin('bankB')), scene)
+    expect(scene.platform.requests).not.toContain('bankA.jwks')
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+})
+
 describe.each([{ flow: 'proxy' }, { flow: 'direct' }] as const)('clocks ($flow flow)', ({ flow }) => {
   test.each([{ skew: -20 }, { skew: 20 }])('$skew seconds apart are fine', async ({ skew }) => {
     const scene = await startScene({ flow })

@@ -3,6 +3,9 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { AllowedIssuers } from '../../lib/allowed-issuers.js'
 import { resolveConfig } from '../../lib/config.js'
 import { Http } from '../../lib/http.js'
+import { Issuers } from '../../lib/issuers.js'
+import { importKeys } from '../../lib/keys.js'
+import { Provider } from '../../lib/provider.js'
 import { set, type JwtBend } from '../support/bends.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { redirect } from '../support/faults.js'
@@ -336,6 +339,61 @@ describe('an endpoint that a discovery document names is not asked when it is', 
     expect(await refusal(new Http({ timeout: 1000 }).fetch(url))).toMatchObject({
       code: 'provider_unavailable',
     })
+  })
+})
+
+describe('a bank on the internet that names this machine', () => {
+  test.each([
+    'jwks_uri',
+    'token_endpoint',
+    'userinfo_endpoint',
+    'pushed_authorization_request_endpoint',
+    'authorization_endpoint',
+  ])('as its %s', async (name) => {
+    const { platform } = await startScene()
+    const issuer = 'https://bank.example'
+    const document = {
+      ...platform.bankA.document(),
+      issuer,
+      authorization_endpoint: `${issuer}/auth`,
+      [name]: `${platform.evil.origin}/x`,
+    }
+    const http = new Http({ timeout: 1000 })
+    // The one thing that is not as it would be: a public host that answers.
+    jest
+      .spyOn(http, 'get')
+      .mockImplementation((url, init) =>
+        String(url).startsWith(issuer) ? Promise.resolve(Response.json(document)) : http.fetch(url, init),
+      )
+    const config = resolveConfig({ ...(await platform.config()), trusted_issuers: [issuer] })
+    const issuers = new Issuers(http)
+    const metadata = await issuers.metadata(issuer)
+    const keys = await importKeys(config.keys)
+    const remoteKeys = issuers.keys(issuer)
+    const bank = new Provider({ config, http, keys, remoteKeys, metadata, signal: undefined })
+    const calls: Record<string, () => Promise<unknown>> = {
+      jwks_uri: async () => remoteKeys.find({ alg: 'PS256' }, { payload: '', signature: '' }),
+      token_endpoint: () => bank.refresh('token'),
+      userinfo_endpoint: () => bank.userInfo('token', 'sub'),
+      pushed_authorization_request_endpoint: () => bank.pushedAuthorizationUrl({}),
+      authorization_endpoint: () => bank.signedAuthorizationUrl({}),
+    }
+    const err = await refusal(calls[name]?.() ?? Promise.resolve())
+    expect(err).toMatchObject({
+      code: 'provider_unavailable',
+      message: expect.stringMatching(/this machine|authorization_endpoint/),
+    })
+  })
+
+  test('for its discovery document to be at', async () => {
+    const http = new Http({ timeout: 1000 })
+    const named: unknown[] = []
+    jest.spyOn(http, 'get').mockImplementation((_url, init) => {
+      named.push(init?.namedBy)
+      return Promise.resolve(Response.json({}))
+    })
+    await refusal(new Issuers(http).metadata('https://bank.example'))
+    expect(named).toEqual(['https://bank.example'])
   })
 })
 
