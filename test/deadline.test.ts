@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { Deadline, until } from '../lib/deadline.js'
+import { Deadline, assertInTime, tooLate, until } from '../lib/deadline.js'
+import { thrown } from './support/thrown.js'
 
 beforeEach(() => {
   jest.useFakeTimers()
@@ -59,6 +60,28 @@ describe('a deadline', () => {
     expect(listeners(outer.signal)).toBe(0)
     outer.abort()
     expect(deadline.signal.aborted).toBe(false)
+  })
+})
+
+describe('time that is over', () => {
+  test('ends in an error of ours that names the option', () => {
+    const err = thrown(() => {
+      assertInTime(AbortSignal.abort(new RangeError('given up')))
+    })
+    expect(err).toMatchObject({
+      code: 'provider_unavailable',
+      status: 504,
+      message: expect.stringContaining('"timeout"'),
+      cause: { name: 'RangeError', message: 'given up' },
+    })
+    expect(tooLate(undefined)).toMatchObject({ code: err.code, status: err.status, message: err.message })
+  })
+
+  test('is not over before the signal is', () => {
+    expect(() => {
+      assertInTime(new AbortController().signal)
+      assertInTime(undefined)
+    }).not.toThrow()
   })
 })
 

@@ -94,6 +94,33 @@ describe('an error', () => {
   })
 })
 
+describe('an error of one login', () => {
+  const shared = new IDPartnerError('login_missing', 'text', {
+    reason: 'expired',
+    status: 410,
+    providerError: 'x',
+    cause: new TypeError('underneath'),
+  })
+
+  test('is the same failure with an interaction id', () => {
+    const own = shared.of('interaction')
+    expect(own).toBeInstanceOf(IDPartnerError)
+    expect({ ...own }).toEqual({ ...shared, interactionId: 'interaction' })
+    expect(own).toMatchObject({ message: 'text', stack: shared.stack })
+    expect(own.cause).toMatchObject({ name: 'TypeError', message: 'underneath' })
+  })
+
+  test('leaves the error that others fail with as it was', () => {
+    shared.of('one')
+    expect(shared.of('other').interactionId).toBe('other')
+    expect('interactionId' in shared).toBe(false)
+  })
+
+  test('is that error itself as long as the login is not known', () => {
+    expect(shared.of(undefined)).toBe(shared)
+  })
+})
+
 describe('the cause of an error', () => {
   test('keeps name, message, code and the lines of the stack', () => {
     class SocketError extends Error {

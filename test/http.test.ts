@@ -17,7 +17,10 @@ import {
 import { Wire, startServer, unusedOrigin, type Running } from './support/loopback-server.js'
 import { refusal } from './support/settle.js'
 
-const TIMEOUT = 200
+/** Much longer than anything here takes, however busy the machine is. */
+const AMPLE = 20_000
+/** For what never answers. */
+const SHORT = 100
 
 let wire: Wire
 let servers: Running[] = []
@@ -49,7 +52,7 @@ async function serve(options: { host?: string; tls?: ServerOptions } = {}): Prom
   return `${server.origin}/thing`
 }
 
-const http = (timeout = TIMEOUT): Http => new Http({ timeout })
+const http = (timeout = AMPLE): Http => new Http({ timeout })
 
 /** Makes every name resolve to these addresses. */
 function resolving(...addresses: string[]): void {
@@ -117,9 +120,9 @@ describe('a request', () => {
       (res) =>
         res.end('x'.repeat(size))
     wire.plan('bank.thing', sized(1024 * 1024), 1)
-    await expect(http(5000).fetch(url)).resolves.toHaveProperty('status', 200)
+    await expect(http().fetch(url)).resolves.toHaveProperty('status', 200)
     wire.plan('bank.thing', sized(1024 * 1024 + 1), 1)
-    expect(await refusal(http(5000).fetch(url))).toMatchObject({
+    expect(await refusal(http().fetch(url))).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
       message: expect.stringMatching(/\/thing answered with more than 1 MiB$/),
@@ -128,30 +131,28 @@ describe('a request', () => {
 })
 
 describe('a request ends in provider_unavailable when the server', () => {
-  const tooLate = { status: 504, message: /gave no whole answer in time .*"timeout"/ }
+  const tooLate = { timeout: SHORT, status: 504, message: /gave no whole answer in time .*"timeout"/ }
   const broken = { status: 502, message: /broke the connection off|could not be reached/ }
 
-  test.each<{ name: string; fault: Fault; status: number; message: RegExp }>([
+  test.each<{ name: string; fault: Fault; timeout?: number; status: number; message: RegExp }>([
     { name: 'says nothing', fault: hang, ...tooLate },
     { name: 'stops in the body', fault: hangInBody, ...tooLate },
     { name: 'never gets to the end', fault: drip, ...tooLate },
     { name: 'sends headers slowly', fault: slowHeaders, ...tooLate },
-    { name: 'answers later than that', fault: late(TIMEOUT * 3), ...tooLate },
+    { name: 'answers later than that', fault: late(SHORT * 5), ...tooLate },
     { name: 'resets the connection', fault: reset, ...broken },
     { name: 'closes it without an answer', fault: (res) => res.socket?.end(), ...broken },
     { name: 'closes it before all was sent', fault: brokenOff, ...broken },
     { name: 'speaks another protocol', fault: (res) => res.socket?.end('SSH-2.0\r\n\r\n'), ...broken },
     { name: 'makes a status up', fault: (res) => res.writeHead(999).end(), ...broken },
     { name: 'sends 10 MB', fault: huge, status: 502, message: /more than 1 MiB/ },
-  ])('$name', async ({ fault, status, message }) => {
+  ])('$name', async ({ fault, timeout, status, message }) => {
     const url = await serve()
     wire.plan('bank.thing', fault, Infinity)
-    const begun = Date.now()
-    const err = await refusal(http().fetch(`${url}?token=secret-token`))
+    const err = await refusal(http(timeout).fetch(`${url}?token=secret-token`))
     expect(err).toMatchObject({ code: 'provider_unavailable', status })
     expect(err.message).toMatch(message)
     expect(err.message).toMatch(/^127\.0\.0\.1:\d+\/thing /)
-    expect(Date.now() - begun).toBeLessThan(TIMEOUT * 5)
   })
 
   test('is not there', async () => {
@@ -176,7 +177,7 @@ describe('a request ends in provider_unavailable when the server', () => {
 
   test('has a name whose resolving takes too long', async () => {
     jest.spyOn(dns, 'lookup').mockImplementation(() => undefined)
-    const err = await refusal(http().fetch('https://bank.example/thing'))
+    const err = await refusal(http(SHORT).fetch('https://bank.example/thing'))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(err.message).toMatch(/in time/)
   })
@@ -366,7 +367,7 @@ describe('over TLS', () => {
       ...(options.ca && { ca: pem.server.cert }),
       ...(options.cert && { cert: Buffer.from(pem.client.cert), key: Buffer.from(pem.client.key) }),
     }
-    return new Http({ timeout: 2000, tls })
+    return new Http({ timeout: AMPLE, tls })
   }
   const serveTls = async (mutual = false): Promise<string> => {
     const { server, client: peer } = await tlsCertificates()
@@ -459,7 +460,7 @@ describe('a document is asked for', () => {
   test('once when its time is used up', async () => {
     const url = await serve()
     wire.plan('bank.thing', hang, Infinity)
-    expect(await refusal(http().get(url))).toMatchObject({ code: 'provider_unavailable', status: 504 })
+    expect(await refusal(http(SHORT).get(url))).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(wire.requests).toHaveLength(1)
   })
 

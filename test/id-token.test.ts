@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import type { IDPartnerClaims } from '../lib/claims.js'
 import type { ResolvedConfig } from '../lib/config.js'
@@ -125,7 +125,16 @@ describe('an ID token', () => {
 })
 
 describe('an ID token belongs to the login', () => {
-  const NOW = Math.floor(Date.now() / 1000)
+  const NOW = 1_700_000_000
+
+  beforeEach(() => {
+    jest.useFakeTimers({ now: NOW * 1000 })
+  })
+
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
   const match = (claims: Partial<IDPartnerClaims>, checks: Partial<IdTokenChecks> = {}): void => {
     matchLogin({ nonce: 'nonce', ...claims } as IDPartnerClaims, { nonce: 'nonce', ...checks }, 30)
   }

@@ -73,7 +73,7 @@ class App {
 
 async function start(options: PlatformOptions = {}, config: Partial<IDPartnerConfig> = {}): Promise<App> {
   platform = await Platform.start(options)
-  return new App(platform, { ...(await platform.config()), timeout: 2000, ...config })
+  return new App(platform, { ...(await platform.config()), timeout: 20_000, ...config })
 }
 
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
@@ -81,7 +81,7 @@ const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 describe('a client is made', () => {
   test('of its configuration, and asks nobody', async () => {
     const { client, platform } = await start()
-    expect([client.flow, client.timeout]).toEqual(['proxy', 2000])
+    expect([client.flow, client.timeout]).toEqual(['proxy', 20_000])
     expect(platform.requests).toEqual([])
   })
 

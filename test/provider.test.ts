@@ -68,7 +68,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     client_id: 'app',
     callback: CALLBACK,
     jwks: await clientJwks(),
-    timeout: 300,
+    timeout: 20_000,
     ...options,
   })
   const http = new Http(config)
@@ -81,6 +81,9 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     signal,
   })
 }
+
+/** For what never answers. */
+const impatient: Setup = { config: { timeout: 100 } }
 
 const withSecret: Partial<IDPartnerConfig> = {
   flow: 'direct',
@@ -153,8 +156,8 @@ describe('the code is exchanged', () => {
   })
 
   test('once, whatever happens', async () => {
-    const provider = await startProvider()
     for (const fault of [reset, answer(500), answer(503), html, empty, hang]) {
+      const provider = await startProvider(fault === hang ? impatient : {})
       wire.plan('bank.token', fault, Infinity)
       const before = wire.requests.length
       expect(await refusal(provider.exchange('code', 'verifier'))).toMatchObject({
@@ -219,7 +222,6 @@ describe('the application authenticates', () => {
         tls_client_cert: pem.client.cert,
         tls_client_key: pem.client.key,
         tls_server_ca: pem.server.cert,
-        timeout: 3000,
       },
       metadata: { mtls_endpoint_aliases: endpoints(mutual) },
     })
@@ -397,7 +399,7 @@ describe('the browser is sent', () => {
       expected: { code: 'provider_unavailable', status: 502 },
     },
   ])('nowhere when the bank $name to a pushed request', async ({ fault, expected }) => {
-    const provider = await startProvider()
+    const provider = await startProvider(fault === hang ? impatient : {})
     wire.plan('bank.par', fault, Infinity)
     expect(await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject(expected)
     expect(seen()).toEqual(['bank.par'])
@@ -520,7 +522,7 @@ describe("the bank's own endpoints", () => {
       message: /refused: invalid_token \(the access token has expired/,
     },
   ])('are asked once, also when one $name', async ({ fault, expected, message }) => {
-    const provider = await startProvider()
+    const provider = await startProvider(fault === hang ? impatient : {})
     wire.plan('bank.payment', fault, Infinity)
     const err = await refusal(provider.resource('payment_processing_endpoint', 'access', {}))
     expect(err).toMatchObject(expected)

@@ -24,7 +24,8 @@ async function jwk(name: string, members: Partial<JWK> = {}): Promise<JWK> {
   return publicJwk(await rsaKey(name), { use: 'sig', alg: 'PS256', ...members })
 }
 
-const remoteKeys = (): RemoteKeys => new RemoteKeys(new Http({ timeout: 200 }), `${server.origin}/jwks`)
+const remoteKeys = (timeout = 20_000): RemoteKeys =>
+  new RemoteKeys(new Http({ timeout }), `${server.origin}/jwks`)
 
 /** Asks for a key as jose does for the header of a JWS. */
 async function find(keys: RemoteKeys, kid: string | undefined, alg = 'PS256'): Promise<JWK> {
@@ -68,12 +69,12 @@ describe('published keys', () => {
   })
 
   test('may be at an address that is only known later', async () => {
-    const keys = new RemoteKeys(new Http({ timeout: 200 }), () => Promise.resolve(`${server.origin}/jwks`))
+    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), () => Promise.resolve(`${server.origin}/jwks`))
     await expectKey(find(keys, 'first'), 'first')
   })
 
   test('are not fetched from this machine for a party that is elsewhere', async () => {
-    const http = new Http({ timeout: 200 })
+    const http = new Http({ timeout: 20_000 })
     const keys = new RemoteKeys(http, `${server.origin}/jwks`, 'https://bank.example')
     expect(await refusal(find(keys, 'first'))).toMatchObject({
       code: 'provider_unavailable',
@@ -141,20 +142,16 @@ describe('a name that is not among the keys', () => {
   })
 })
 
-describe('a key that fits and cannot be used', () => {
-  test.each<[string, Partial<JWK>]>([
-    ['has no exponent', { e: undefined }],
-    ['has no modulus', { n: undefined }],
-  ])("is its publisher's fault when it %s", async (_name, members) => {
-    published = [await jwk('first', members), await jwk('second')]
-    const keys = remoteKeys()
-    expect(await refusal(find(keys, 'first'))).toMatchObject({
-      code: 'provider_unavailable',
-      status: 502,
-      message: 'a key that was published cannot be used',
-    })
-    await expectKey(find(keys, 'second'), 'second')
+test.each(['e', 'n'])("a key without its %j is its publisher's fault", async (member) => {
+  const half = Object.fromEntries(Object.entries(await jwk('first')).filter(([name]) => name !== member))
+  published = [half, await jwk('second')]
+  const keys = remoteKeys()
+  expect(await refusal(find(keys, 'first'))).toMatchObject({
+    code: 'provider_unavailable',
+    status: 502,
+    message: 'a key that was published cannot be used',
   })
+  await expectKey(find(keys, 'second'), 'second')
 })
 
 describe('keys that cannot be had', () => {
@@ -172,7 +169,6 @@ describe('keys that cannot be had', () => {
     { name: 'keys as an object', fault: answer(200, { keys: {} }), status: 502, message: /something else/ },
     { name: 'a key as a text', fault: answer(200, { keys: ['x'] }), status: 502, message: /something else/ },
     { name: 'a key without kty', fault: answer(200, { keys: [{}] }), status: 502, message: /something else/ },
-    { name: 'silence', fault: hang, status: 504, message: /gave no whole answer in time/ },
   ])('are unavailable: $name', async ({ fault, status, message }) => {
     const keys = remoteKeys()
     wire.plan('bank.jwks', fault, Infinity)
@@ -181,6 +177,15 @@ describe('keys that cannot be had', () => {
     expect(err.message).toMatch(message)
     wire.heal()
     await expectKey(find(keys, 'first'), 'first')
+  })
+
+  test('are unavailable: silence', async () => {
+    wire.plan('bank.jwks', hang, Infinity)
+    expect(await refusal(find(remoteKeys(100), 'first'))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 504,
+      message: expect.stringContaining('gave no whole answer in time'),
+    })
   })
 
   test('are covered by the last good copy for a day', async () => {
@@ -203,7 +208,7 @@ describe('keys that cannot be had', () => {
   })
 
   test('are unavailable as well when their address is', async () => {
-    const keys = new RemoteKeys(new Http({ timeout: 200 }), () => Promise.reject(new Error('no address')))
+    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), () => Promise.reject(new Error('no address')))
     await expect(find(keys, 'first')).rejects.toThrow('no address')
   })
 })
