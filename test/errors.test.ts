@@ -105,7 +105,7 @@ describe('an error of one login', () => {
   test('is the same failure with an interaction id', () => {
     const own = shared.of('interaction')
     expect(own).toBeInstanceOf(IDPartnerError)
-    expect({ ...own }).toEqual({ ...shared, interactionId: 'interaction' })
+    expect(Object.entries(own)).toEqual([...Object.entries(shared), ['interactionId', 'interaction']])
     expect(own).toMatchObject({ message: 'text', stack: shared.stack })
     expect(own.cause).toMatchObject({ name: 'TypeError', message: 'underneath' })
   })
