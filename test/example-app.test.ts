@@ -362,7 +362,7 @@ describe('npm start', () => {
       'options that the strategy refuses',
       ['--port', '0', '--flow', 'direct', '--auth', 'client_secret_basic'],
       { IDPARTNER_CLIENT_ID: 'x', IDPARTNER_CALLBACK: 'https://quayside.example/cb' },
-      /option "client_secret" is required/,
+      /option "trusted_issuers" is required/,
     ],
   ])('with %s says so in one line', async (_what, args, env, message) => {
     const { code, stdout, stderr } = await run(home, args, env).ended
