@@ -178,4 +178,16 @@ describe('the client without the strategy', () => {
     scene.platform.fault('bankA.payment', (res) => res.writeHead(204).end())
     expect(await client.paymentProcessing(scene.platform.bankA.issuer, tokens, {})).toBeUndefined()
   })
+
+  test('ends a call when it is told to, long before the time is over', async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const { platform } = scene
+    const tokens = await client.token(await bring(), proofs)
+    const controller = new AbortController()
+    platform.fault('bankA.userinfo', () => {
+      controller.abort()
+    })
+    const call = client.userInfo(platform.bankA.issuer, tokens, { signal: controller.signal })
+    expect(await refusal(call)).toMatchObject({ code: 'provider_unavailable', status: 504 })
+  })
 })

@@ -1,5 +1,7 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { JWK } from 'jose'
+import { Http } from '../../lib/http.js'
+import { Issuers } from '../../lib/issuers.js'
 import { appended, fromNow, set, without, type Change } from '../support/bends.js'
 import { HOUR, MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
@@ -404,6 +406,16 @@ describe('retries', () => {
 })
 
 describe('an issuer', () => {
+  test.each([
+    { asked: 'https://bank.example', answered: 'https://bank.example/' },
+    { asked: 'https://bank.example/', answered: 'https://bank.example' },
+  ])('$asked is not $answered', async ({ asked, answered }) => {
+    const http = new Http({ timeout: 1000 })
+    jest.spyOn(http, 'get').mockImplementation(() => Promise.resolve(Response.json({ issuer: answered })))
+    const err = await refusal(new Issuers(http).metadata(asked))
+    expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
+  })
+
   test('is discovered wherever its document says its keys are', async () => {
     const scene = await startScene({ flow: 'direct' })
     const { bankA, bankB } = scene.platform

@@ -1,6 +1,7 @@
 import dns from 'node:dns'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import type { LoginStore, PendingLogin } from 'passport-idpartner'
+import { fromNow } from '../support/bends.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import {
   answer,
@@ -217,6 +218,34 @@ describe.each([{ flow: 'proxy' }, { flow: 'direct' }] as const)('clocks ($flow f
     const scene = await startScene({ flow })
     scene.platform.skew = skew
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test.each([{ skew: -90 }, { skew: 90 }])(
+    '$skew seconds apart are fine where 120 are configured',
+    async ({ skew }) => {
+      const scene = await startScene({ flow, strategy: { clock_tolerance: 120 } })
+      const login = await scene.victim.begin()
+      scene.platform.skew = skew
+      expectLoggedIn(await scene.victim.finish(login), scene)
+      // The bank tolerates less.
+      scene.platform.wire.complaints.length = 0
+    },
+  )
+
+  test('are taken into account for an ID token that expired a minute ago', async () => {
+    const scene = await startScene({ flow, strategy: { clock_tolerance: 120 } })
+    const idToken = { claims: fromNow({ exp: -60 }) }
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin(), { idToken }), scene)
+  })
+
+  test('10 seconds apart are refused where none are configured', async () => {
+    const scene = await startScene({ flow, strategy: { clock_tolerance: 0 } })
+    const login = await scene.victim.begin()
+    scene.platform.skew = 10
+    expectRefused(await scene.victim.finish(login), {
+      code: flow === 'proxy' ? 'response_invalid' : 'token_invalid',
+      message: /clock/,
+    })
   })
 
   test.each([{ skew: -600 }, { skew: 600 }])(
