@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import type { AnswerBends } from '../support/platform.js'
 import { startScene, type Begun, type Scene } from '../support/scene.js'
@@ -179,6 +180,18 @@ describe.each(flows)('while no login is pending ($flow flow)', ({ flow }) => {
     },
   )
 
+  test('because it took too long, an error finds none', async () => {
+    const scene = await startScene({ flow })
+    const login = await scene.victim.begin()
+    travel(11 * MINUTE)
+    for (const query of [
+      { error: 'access_denied' },
+      { error: 'access_denied', state: login.request.state },
+    ]) {
+      expectRefused(await scene.victim.bring(query), { code: 'login_missing', reason: 'no_login' })
+    }
+  })
+
   test('but one was answered, an error finds none', async () => {
     const scene = await startScene({ flow })
     const login = await scene.victim.begin()
@@ -223,7 +236,18 @@ describe('an answer that is posted', () => {
   test('names the missing middleware when nobody parsed it, and begins no login', async () => {
     const { scene, login } = await pending()
     const before = scene.platform.requests.length
-    expectRefused(await post(scene, {}), { code: 'config_invalid', message: /express\.urlencoded\(\)/ })
+    for (const type of [
+      'application/x-www-form-urlencoded',
+      'Application/X-WWW-Form-URLencoded; charset=utf-8',
+    ]) {
+      const headers = { 'content-type': type, 'content-length': '1000' }
+      for (const body of [undefined, {}]) {
+        expectRefused(await post(scene, { headers, body }), {
+          code: 'config_invalid',
+          message: /express\.urlencoded\(\)/,
+        })
+      }
+    }
     expect(scene.platform.requests).toHaveLength(before)
     expectLoggedIn(await scene.victim.finish(login), scene)
   })
@@ -239,6 +263,8 @@ describe('an answer that is posted', () => {
     { name: 'it is a number', body: () => ({ response: 1 }) },
     { name: 'it is empty', body: () => ({ response: '' }) },
     { name: 'it is a list of nothing', body: () => ({ response: [null, null] }) },
+    { name: 'its error is an object', body: () => ({ error: { $ne: 1 } }) },
+    { name: 'its error is an empty list', body: () => ({ error: [] }) },
     { name: 'a bare code is posted', body: () => ({ code: 'code', state: 'state' }) },
   ])('is refused when $name', async ({ body, query }) => {
     const { scene, login, response } = await pending()

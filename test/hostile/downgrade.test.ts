@@ -90,6 +90,7 @@ const rows: { name: string; bend: JwtBend; message?: RegExp }[] = [
     bend: { seal: set({ zip: 'DEF' }), signed: () => 'A'.repeat(30 * 1024 * 1024) },
     message: /not encrypted with/,
   },
+  { name: 'it is compressed', bend: { seal: set({ zip: 'DEF' }) }, message: /not encrypted with/ },
   { name: 'its "zip" is unknown', bend: { seal: set({ zip: 'GZIP' }) } },
   {
     name: 'its header names another issuer than is signed',

@@ -256,6 +256,7 @@ describe('the application that accepts only some banks', () => {
   test.each<{ name: string; accept: () => boolean | Promise<boolean> }>([
     { name: 'says no', accept: () => false },
     { name: 'says no later', accept: () => Promise.resolve(false) },
+    { name: 'forgets to say anything', accept: () => undefined as unknown as boolean },
     { name: 'says something that is not true', accept: () => 'yes' as unknown as boolean },
   ])('$name: no code is sent', async ({ accept }) => {
     const scene = await startScene({ strategy: { acceptProvider: accept } })

@@ -3,8 +3,8 @@ import { inspect } from 'node:util'
 /** Whatever may never show up in an error or in what Passport is told of a failure. */
 const secrets = new Set<string>()
 
-/** Stands for whatever a server writes in its own words; it may never show up either. */
-export const FREE_TEXT = 'in the words of the server'
+/** Stands for whatever a server writes in its own words; no name, and short enough for JSON.parse to quote. */
+export const FREE_TEXT = 'zZ words'
 
 export function keepSecret<T extends string>(value: T): T {
   // What is shorter is no secret, and would be found in any text.
