@@ -31,6 +31,9 @@ const all = [
   'tokens',
   'verify',
 ]
+/** A RuntimeError is a file that cannot even be loaded by its tests. */
+const NOTICED = ['Killed', 'Timeout', 'RuntimeError']
+
 const names = process.argv.length > 2 ? process.argv.slice(2) : all
 const total = { killed: 0, all: 0 }
 
@@ -48,7 +51,7 @@ for (const name of names) {
   const { files } = JSON.parse(readFileSync(report, 'utf8'))
   for (const [file, { mutants }] of Object.entries(files)) {
     const counted = mutants.filter(({ status }) => status !== 'Ignored')
-    const survivors = counted.filter(({ status }) => status !== 'Killed' && status !== 'Timeout')
+    const survivors = counted.filter(({ status }) => !NOTICED.includes(status))
     total.all += counted.length
     total.killed += counted.length - survivors.length
     console.log(`${file}: ${counted.length - survivors.length} of ${counted.length}`)

@@ -56,9 +56,8 @@ export async function opened(
   }
   if (parts !== 5) throw refused(refusal, 'is not encrypted, although the application has an encryption key')
   const { kid, iss, aud } = jweHeader(jwt, refusal)
-  // The kid is a hint: a bank may still use the name of a key that was renamed in a rotation.
-  const ordered = [...keys].sort((a, b) => Number(b.kid === kid) - Number(a.kid === kid))
-  for (const { key } of ordered) {
+  // Whatever the kid says: a bank may still use the name of a key that was renamed in a rotation.
+  for (const { key } of keys) {
     const jws = await compactDecrypt(jwt, key, {
       keyManagementAlgorithms: [ENCRYPTION_ALG],
       contentEncryptionAlgorithms: [CONTENT_ENCRYPTION_ALG],
@@ -135,7 +134,8 @@ function isSame(aud: unknown, audience: string): boolean {
 
 function reason(err: unknown, jws: string, { alg }: Expected): string {
   if (err instanceof errors.JOSEAlgNotAllowed) {
-    return `is signed with ${claimedAlg(jws)}, but ${alg} is configured (…_signed_response_alg)`
+    const claimed = printable(decodeProtectedHeader(jws).alg) ?? 'no known algorithm'
+    return `is signed with ${claimed}, but ${alg} is configured (…_signed_response_alg)`
   }
   if (err instanceof errors.JWTExpired || isOutOfTime(err)) {
     return `is out of date by its "${err.claim}": it came too late, or this server's clock is wrong`
@@ -150,12 +150,4 @@ function reason(err: unknown, jws: string, { alg }: Expected): string {
 function isOutOfTime(err: unknown): err is errors.JWTClaimValidationFailed {
   if (!(err instanceof errors.JWTClaimValidationFailed) || err.reason !== 'check_failed') return false
   return err.claim === 'iat' || err.claim === 'nbf'
-}
-
-function claimedAlg(jws: string): string {
-  try {
-    return printable(decodeProtectedHeader(jws).alg) ?? 'no known algorithm'
-  } catch {
-    return 'no known algorithm'
-  }
 }

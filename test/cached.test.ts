@@ -163,6 +163,13 @@ describe('a refresh', () => {
     expect(source.loads).toBe(12)
   })
 
+  test('that many ask for at once counts as one', async () => {
+    const source = new Source()
+    await source.get()
+    await Promise.all(Array.from({ length: 20 }, () => source.refresh()))
+    await expect(source.refresh()).resolves.toBe('copy 3')
+  })
+
   test('that failed counts too', async () => {
     const source = new Source()
     await source.get()

@@ -116,6 +116,12 @@ describe('an error of one login', () => {
     expect('interactionId' in shared).toBe(false)
   })
 
+  test('has no stack where the other has none', () => {
+    const bare = new IDPartnerError('token_invalid', 'text')
+    delete bare.stack
+    expect(bare.of('interaction').stack).toMatch(/^IDPartnerError: text/)
+  })
+
   test('is that error itself as long as the login is not known', () => {
     expect(shared.of(undefined)).toBe(shared)
   })

@@ -1,4 +1,5 @@
 import dns from 'node:dns'
+import { getEventListeners } from 'node:events'
 import type { ServerOptions } from 'node:https'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { Http, isLoopback, isPrivateAddress, parseEndpoint, type HttpRequest } from '../lib/http.js'
@@ -191,6 +192,16 @@ describe("the caller's signal", () => {
     const fetching = refusal(http(60_000).fetch(url, { signal: controller.signal }))
     controller.abort()
     expect(await fetching).toMatchObject({ code: 'provider_unavailable', status: 504 })
+  })
+
+  test('is let go of when the request has ended', async () => {
+    const url = await serve()
+    const { signal } = new AbortController()
+    await http().fetch(url, { signal })
+    await http()
+      .fetch(`${await unusedOrigin()}/`, { signal })
+      .catch(() => undefined)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('that has ended lets none begin', async () => {
@@ -414,6 +425,7 @@ describe('over TLS', () => {
     expect(await refusal((await client()).fetch(url))).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
+      message: expect.stringMatching(/broke the connection off \(ERR_SSL_[A-Z_]+\)/),
     })
   })
 })

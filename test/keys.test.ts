@@ -64,8 +64,8 @@ describe('generateJwks', () => {
   })
 })
 
-test('generateJwks refuses a size that the configuration would refuse', async () => {
-  await expect(generateJwks({ modulusLength: 1024 })).rejects.toMatchObject({
+test.each([1024, 2048.5, 16_385])('generateJwks makes no keys of %d bits', async (modulusLength) => {
+  await expect(generateJwks({ modulusLength })).rejects.toMatchObject({
     code: 'config_invalid',
     message: expect.stringContaining('modulusLength'),
   })
@@ -87,6 +87,11 @@ describe('a JWKS is refused when', () => {
     ['a key is for PS512', () => [{ ...sig, alg: 'PS512' }], /sign with PS256 or ES256 only; key 1/],
     ['a signing key is for RSA-OAEP', () => [{ ...sig, alg: 'RSA-OAEP' }], /sign with PS256 or ES256 only/],
     ['a key for ES256 is RSA', () => [{ ...sig, alg: 'ES256' }], /sign with PS256 or ES256 only/],
+    [
+      'a key for ES256 is RSA with a curve',
+      () => [{ ...sig, alg: 'ES256', crv: 'P-256' }],
+      /PS256 or ES256 only/,
+    ],
     ['a key for PS256 is EC', () => [{ ...ec, use: 'sig', alg: 'PS256' }], /sign with PS256 or ES256 only/],
     ['an EC key is on another curve', () => [{ ...p384(), use: 'sig' }], /sign with PS256 or ES256 only/],
     ['a key is for RSA-OAEP-256', () => [sig, { ...enc, alg: 'RSA-OAEP-256' }], /RSA-OAEP only; key 2/],

@@ -285,6 +285,11 @@ describe('a signed JWT is refused when', () => {
       message: /names another audience in its header/,
     },
     {
+      name: 'its envelope names another audience in a list',
+      outer: { aud: ['other'] },
+      message: /names another audience in its header/,
+    },
+    {
       name: 'its envelope names a second audience',
       outer: { aud: [AUDIENCE, 'other'] },
       message: /names another audience in its header/,

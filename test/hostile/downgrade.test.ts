@@ -102,6 +102,11 @@ const rows: { name: string; bend: JwtBend; message?: RegExp }[] = [
     message: /audience/,
   },
   {
+    name: 'its header names another client in a list',
+    bend: { seal: set({ aud: ['another'] }) },
+    message: /audience/,
+  },
+  {
     name: 'its header names a second client',
     bend: { seal: set({ aud: ['test-app', 'another'] }) },
     message: /audience/,
