@@ -154,7 +154,13 @@ const schema = z.strictObject({
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
-  const { tls_client_cert: cert, tls_client_key: key, tls_server_ca: ca, jwks, ...options } = parsed(config)
+  const {
+    tls_client_cert: cert,
+    tls_client_key: key,
+    tls_server_ca: ca,
+    jwks,
+    ...options
+  } = parseOptions(schema, config)
   const resolved = {
     ...options,
     client_secret: options.client_secret,
@@ -186,18 +192,13 @@ export function parseOptions<T extends z.ZodType>(schema: T, options: unknown): 
       'options are required: an object with at least client_id and callback',
     )
   }
-  const result = schema.safeParse(options, { reportInput: false })
+  const result = schema.safeParse(options)
   if (result.success) return result.data
-  const own = result.error
-  const issue = own.issues[0]
+  const issue = result.error.issues[0]
   if (issue?.code === 'unrecognized_keys') throw badOption(String(issue.keys[0]), 'is not a known option')
   const name = String(issue?.path[0] ?? 'options')
   if ((options as Record<string, unknown>)[name] === undefined) throw badOption(name, 'is required')
   throw badOption(name, issue?.message ?? 'is not valid')
-}
-
-function parsed(config: IDPartnerConfig): z.output<typeof schema> {
-  return parseOptions(schema, config)
 }
 
 function checkKeys({ keys, flow, token_endpoint_auth_method }: ResolvedConfig): void {

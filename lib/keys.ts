@@ -17,7 +17,8 @@ export type SigningAlg = (typeof SIGNING_ALGS)[number]
 /** The one key management algorithm accepted for encrypted answers. */
 export const ENCRYPTION_ALG = 'RSA-OAEP'
 
-const MIN_RSA_BITS = 2048
+/** What RFC 7518, sections 3.5 and 4.3 ask for at least, of our keys and of others'. */
+export const MIN_RSA_BITS = 2048
 const MAX_RSA_BITS = 16_384
 
 export interface ImportedKey {

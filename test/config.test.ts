@@ -166,6 +166,8 @@ describe('an option is refused:', () => {
     ['callback', 'https://user:password@app.example/callback', /without credentials/],
     ['callback', 'https://app.example/callback#', /must not have a fragment/],
     ['callback', 'https://app.example/callback#part', /must not have a fragment/],
+    ['callback', 'http://localhost:3001/a,http://localhost:3001/b', /must be a single URL/],
+    ['callback', 'https://app.example/a,https://app.example/b', /must be a single URL/],
     ['callback', 'https://app.example/callback?response=1', /must not have a query parameter named response/],
     ['callback', 'https://app.example/callback?a=b&code', /query parameter named .*code/],
     ['callback', 'https://app.example/callback?error=', /query parameter named .*error/],
@@ -375,6 +377,10 @@ describe('options go together:', () => {
       client_secret,
       token_endpoint_auth_method: token_endpoint_auth_method ?? 'private_key_jwt',
     })
+  })
+
+  test('what is not given is not there', () => {
+    expect(resolveConfig(direct(basic))).toMatchObject({ keys: [], tls: {} })
   })
 
   test('certificate, key and CA, as text or as Buffers', () => {

@@ -1,5 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { errors, exportJWK, type CryptoKey, type JWK } from 'jose'
+import { errors, exportJWK, type JWK } from 'jose'
 import { Http } from '../lib/http.js'
 import { RemoteKeys } from '../lib/remote-keys.js'
 import { HOUR, MINUTE, travel } from './support/clock.js'
@@ -30,7 +31,7 @@ const remoteKeys = (timeout = 20_000): RemoteKeys =>
 /** Asks for a key as jose does for the header of a JWS. */
 async function find(keys: RemoteKeys, kid: string | undefined, alg = 'PS256'): Promise<JWK> {
   const key = await keys.find({ alg, ...(kid !== undefined && { kid }) }, { payload: '', signature: '' })
-  return exportJWK(key as CryptoKey)
+  return exportJWK(key)
 }
 
 const expectKey = async (found: Promise<JWK>, name: string): Promise<void> => {
@@ -150,6 +151,22 @@ test.each(['e', 'n'])("a key without its %j is its publisher's fault", async (me
     code: 'provider_unavailable',
     status: 502,
     message: 'a key that was published cannot be used',
+  })
+  await expectKey(find(keys, 'second'), 'second')
+})
+
+test("an RSA key that is too short is its publisher's fault", async () => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2040 })
+  published = [
+    { ...(publicKey.export({ format: 'jwk' }) as JWK), kid: 'short', use: 'sig', alg: 'PS256' },
+    await jwk('second'),
+  ]
+  const keys = remoteKeys()
+  expect(await refusal(find(keys, 'short'))).toMatchObject({
+    code: 'provider_unavailable',
+    status: 502,
+    message: 'a key that was published cannot be used',
+    cause: { message: 'it has 2040 bits' },
   })
   await expectKey(find(keys, 'second'), 'second')
 })

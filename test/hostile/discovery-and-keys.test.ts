@@ -145,7 +145,15 @@ describe("the bank's keys: its answer is refused when", () => {
     { name: 'its key is for RS256', jwks: signer((jwk) => ({ ...jwk, alg: 'RS256' })) },
     { name: 'its key is not for verifying', jwks: signer((jwk) => ({ ...jwk, key_ops: ['encrypt'] })) },
     { name: 'two keys have the same name', jwks: (keys) => [...keys, ...keys] },
-    { name: 'its key is damaged', jwks: signer((jwk) => ({ ...jwk, n: 'AA' })) },
+    {
+      name: 'its key is damaged',
+      jwks: signer((jwk) => ({ ...jwk, n: `${jwk.n?.slice(0, -8) ?? ''}AAAAAAAA` })),
+    },
+    {
+      name: 'its key is too short to be secure',
+      jwks: signer((jwk) => ({ ...jwk, n: jwk.n?.slice(0, 171) ?? '' })),
+      refusal: { code: 'provider_unavailable' },
+    },
     {
       name: 'its key is half there',
       jwks: signer(bare('n')),
