@@ -381,6 +381,17 @@ describe('acceptProvider', () => {
     expect(scene.platform.requests).not.toContain('bankA.token')
   })
 
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ["a word that Express would take for 'go on elsewhere'", 'route'],
+  ])('that throws %s ends in an error all the same', async (_name, thrown) => {
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do
+    const scene = await startScene(asking(() => Promise.reject(thrown)))
+    expectRefused(await loggingIn(scene), { code: 'config_invalid', message: /something that is no error/ })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
   test('is given the bank and the request, and asked once', async () => {
     const accept = jest.fn(() => true)
     const scene = await startScene(asking(accept))
@@ -491,7 +502,9 @@ describe('a store of the application', () => {
       throw new Error('down')
     })
     const { victim } = await startScene({ strategy: { store } })
-    expectRefused(await victim.login({}), { code: 'config_invalid', message: /login store failed/ })
+    const settled = await victim.login({})
+    expectRefused(settled, { code: 'config_invalid', message: /login store failed/ })
+    expect(settled.value).toMatchObject({ cause: { message: 'down' } })
   })
 })
 
@@ -587,6 +600,29 @@ describe('the redirect', () => {
     const settled = await settle(strategy, req)
     order.push(settled.via)
     expect(order).toEqual(['saved', 'redirect'])
+  })
+})
+
+describe('a failure', () => {
+  test('is told without members that do not apply to it', async () => {
+    const { victim } = await startScene()
+    const missing = await victim.bring({ error: 'access_denied' })
+    expect(Object.keys(missing.value as object)).toEqual(['code', 'message', 'reason'])
+    const { request } = await victim.begin()
+    const denied = await victim.bring({ error: 'access_denied', state: request.state })
+    expect(Object.keys(denied.value as object)).toEqual(['code', 'message', 'providerError', 'interactionId'])
+  })
+
+  test('leaves no timer behind', async () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const { victim } = await startScene()
+    const before = timers()
+    expectRefused(await victim.bring({ error: 'access_denied' }), {
+      code: 'login_missing',
+      reason: 'no_session',
+    })
+    expect(timers()).toBe(before)
   })
 })
 

@@ -6,10 +6,11 @@ import { appended, fromNow, set, without, type Change } from '../support/bends.j
 import { HOUR, MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, reset, type Fault } from '../support/faults.js'
-import { renamed, rsaKey } from '../support/key-pairs.js'
+import { ecKey, ed25519Key, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
 import { newPerson } from '../support/platform.js'
 import { startScene, type Scene } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
+import { es256 } from './jwt-rows.js'
 
 const otherIssuer: { name: string; change: Change }[] = [
   {
@@ -138,6 +139,14 @@ const signer =
   (keys: JWK[]): JWK[] =>
     keys.map((jwk) => (jwk.kid === 'bankA' && jwk.kty === 'RSA' ? change(jwk) : jwk))
 
+/** A key of each kind of each party, as a publisher has them who gives no key a name. */
+async function namelessKeys(...parties: string[]): Promise<JWK[]> {
+  const pairs = await Promise.all(
+    parties.flatMap((party) => [rsaKey(party), ecKey(party), ecKey(party, 'secp256k1'), ed25519Key(party)]),
+  )
+  return pairs.map((pair) => bare('kid')(publicJwk(pair, { use: 'sig' })))
+}
+
 describe("the bank's keys: its answer is refused when", () => {
   test.each<{ name: string; jwks: (keys: JWK[]) => JWK[]; refusal?: Refusal }>([
     { name: 'there are none', jwks: () => [] },
@@ -201,14 +210,54 @@ describe("the bank's keys: its answer is refused when", () => {
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
   })
 
-  test('and accepted when it names no key and one alone fits: by kind, curve and use', async () => {
+  test('it names no key, and of those that fit none has a name', async () => {
     const scene = await startScene({ flow: 'direct' })
-    scene.platform.bankA.jwks = (keys) =>
-      keys.filter(({ kid }) => kid !== 'bankA-extra').map(bare('kid', 'alg'))
-    const nameless = { header: without('kid') }
+    const several = await namelessKeys('bankA', 'decoy', 'stranger')
+    scene.platform.bankA.jwks = () => several
     const login = await scene.victim.begin()
-    expectLoggedIn(await scene.victim.finish(login, { answer: nameless, idToken: nameless }), scene)
+    expectRefused(await scene.victim.finish(login, { answer: { header: without('kid') } }), {
+      code: 'response_invalid',
+      message: /which of several/,
+    })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+    scene.platform.bankA.jwks = (keys) => keys
+    expectLoggedIn(await scene.victim.finish(login), scene)
   })
+
+  test.each([
+    { alg: 'PS256', genuine: {} },
+    { alg: 'ES256', genuine: es256('bankA') },
+  ] as const)(
+    'but accepted when it names no key and one alone fits, by kind, curve and use: $alg',
+    async ({ alg, genuine }) => {
+      const scene = await startScene({
+        flow: 'direct',
+        strategy: { authorization_signed_response_alg: alg, id_token_signed_response_alg: alg },
+      })
+      const [single, sealing] = await Promise.all([namelessKeys('bankA'), namelessKeys('decoy')])
+      scene.platform.bankA.jwks = () => [...sealing.map((jwk) => ({ ...jwk, use: 'enc' })), ...single]
+      const nameless = { ...genuine, header: () => ({ alg }) }
+      const login = await scene.victim.begin()
+      expectLoggedIn(await scene.victim.finish(login, { answer: nameless, idToken: nameless }), scene)
+    },
+  )
+})
+
+test('an ID token is refused when it names no key, and of those that fit none has a name', async () => {
+  const scene = await startScene({
+    flow: 'direct',
+    strategy: { authorization_signed_response_alg: 'ES256' },
+  })
+  const { platform, victim } = scene
+  const several = await namelessKeys('bankA', 'decoy', 'stranger')
+  // The answer before it names its key, which is of another kind.
+  platform.bankA.jwks = (keys) => [...keys.filter(({ kid }) => kid === 'bankA-P-256'), ...several]
+  const idToken = { header: without('kid') }
+  const response = await victim.answer(await victim.begin(), { answer: es256('bankA'), idToken })
+  expectRefused(await victim.bring({ response }), { code: 'token_invalid', message: /which of several/ })
+  expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
+  expect(platform.count('bankA.token')).toBe(1)
+  expect(platform.requests).not.toContain('bankA.userinfo')
 })
 
 describe('keys rotated', () => {
@@ -231,6 +280,7 @@ describe('keys rotated', () => {
     expectLoggedIn(await victim.finish(await victim.begin()), scene)
     const response = await victim.answer(await victim.begin())
     platform.bankA.signer = 'bankA-rotated'
+    platform.bankA.jwks = (keys) => keys.filter(({ kid }) => kid === 'bankA-rotated')
     expectLoggedIn(await victim.bring({ response }), scene)
     expect(platform.count('bankA.jwks')).toBe(2)
   })

@@ -191,25 +191,37 @@ describe('one time budget for a callback', () => {
 })
 
 describe('an application that decides too late about a bank', () => {
-  test('gets no answer checked that was given up before', async () => {
+  test.each([
+    { step: 'at the login', questions: 0, asked: 'bankA.par' },
+    { step: 'at the answer', questions: 1, asked: 'bankA.jwks' },
+    { step: 'before the code is sent', questions: 2, asked: 'bankA.token' },
+    { step: 'before userinfo is asked for', questions: 3, asked: 'bankA.userinfo' },
+  ])('$step: nothing more is asked for a login that was given up', async ({ questions, asked }) => {
     let decide = (): void => undefined
     const slow = new Promise<boolean>((resolve) => {
       decide = () => {
         resolve(true)
       }
     })
-    const verdicts = [Promise.resolve(true), slow]
+    const verdicts: (boolean | Promise<boolean>)[] = [...Array<boolean>(questions).fill(true), slow]
+    const decided = (): boolean | Promise<boolean> => verdicts.shift() ?? true
     const scene = await startScene({
       flow: 'direct',
-      strategy: { timeout: SHORT, trusted_issuers: () => verdicts.shift() ?? true },
+      strategy: { timeout: SHORT, trusted_issuers: decided, acceptProvider: decided },
     })
-    const login = await scene.victim.begin()
-    expectRefused(await scene.victim.finish(login), unavailable(504))
+    const { victim, platform } = scene
+    const login = questions === 0 ? undefined : await victim.begin()
+    const settled = login ? await victim.finish(login) : await victim.login({ iss: platform.bankA.issuer })
+    expectRefused(settled, unavailable(504))
     decide()
     // Long enough for a request to bank A, if there were one.
-    expectLoggedIn(await scene.victim.finish(await scene.victim.begin('bankB')), scene)
-    expect(scene.platform.requests).not.toContain('bankA.jwks')
-    expectLoggedIn(await scene.victim.finish(login), scene)
+    expectLoggedIn(await victim.finish(await victim.begin('bankB')), scene)
+    expect(platform.requests).not.toContain(asked)
+    expect(scene.logins).toHaveLength(1)
+    const usedUp = questions > 1
+    if (login && usedUp)
+      expectRefused(await victim.finish(login), { code: 'login_missing', reason: 'already_used' })
+    if (login && !usedUp) expectLoggedIn(await victim.finish(login), scene)
   })
 })
 

@@ -3,18 +3,18 @@ import type { AuthenticateOptions } from 'passport-idpartner'
 import { appended, asText, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
-import { startScene } from '../support/scene.js'
-import { jwtRows } from './jwt-rows.js'
+import { startScene, type SceneOptions } from '../support/scene.js'
+import { es256, es256Rows, jwtRows } from './jwt-rows.js'
 
 /** Nobody gets in, nothing more is asked of the bank, and the answer is used up. */
 async function expectTurnedAway(
   idToken: JwtBend,
   message: RegExp | undefined,
-  options?: AuthenticateOptions,
+  { asked, ...options }: SceneOptions & { asked?: AuthenticateOptions } = {},
 ): Promise<void> {
-  const scene = await startScene()
+  const scene = await startScene(options)
   const { victim, platform } = scene
-  const response = await victim.answer(await victim.begin('bankA', options), { idToken })
+  const response = await victim.answer(await victim.begin('bankA', asked), { idToken })
   expectRefused(await victim.bring({ response }), { code: 'token_invalid', ...(message && { message }) })
   expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
   expect(platform.count('bankA.token')).toBe(1)
@@ -75,6 +75,18 @@ describe('an ID token is refused when', () => {
   })
 })
 
+describe('an ID token is refused, signed only, when', () => {
+  test.each(jwtRows)('$name', async ({ bend, message }) => {
+    await expectTurnedAway(bend('bankA'), message, { encrypted: false })
+  })
+})
+
+describe('an ID token is refused, where ES256 is configured, when', () => {
+  test.each(es256Rows)('$name', async ({ bend, message }) => {
+    await expectTurnedAway(bend('bankA'), message, { strategy: { id_token_signed_response_alg: 'ES256' } })
+  })
+})
+
 describe('what a login asked for has to be in its ID token, which is refused when', () => {
   test.each<{ name: string; asked: AuthenticateOptions; idToken: JwtBend; message: RegExp }>([
     { name: 'there is no "auth_time"', asked: { max_age: 60 }, idToken: {}, message: /max_age/ },
@@ -110,11 +122,17 @@ describe('what a login asked for has to be in its ID token, which is refused whe
       message: /acr_values/,
     },
   ])('$name', async ({ asked, idToken, message }) => {
-    await expectTurnedAway(idToken, message, asked)
+    await expectTurnedAway(idToken, message, { asked })
   })
 })
 
 describe('an ID token is accepted when', () => {
+  test('it is signed with ES256, where that is configured', async () => {
+    const scene = await startScene({ strategy: { id_token_signed_response_alg: 'ES256' } })
+    const login = await scene.victim.begin()
+    expectLoggedIn(await scene.victim.finish(login, { idToken: es256('bankA') }), scene)
+  })
+
   test.each<{ name: string; idToken: JwtBend; asked?: AuthenticateOptions }>([
     { name: 'its "aud" is a list of one', idToken: { claims: listed('aud') } },
     { name: 'it has no "at_hash"', idToken: { claims: without('at_hash') } },

@@ -1,15 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import { appended, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
-import { ecKey, rsaKey } from '../support/key-pairs.js'
+import { rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
 import { startScene, type Scene } from '../support/scene.js'
-import { jwtRows } from './jwt-rows.js'
+import { es256, es256Rows, jwtRows } from './jwt-rows.js'
 
 const targets = [
-  { target: "the bank's answer, directly,", flow: 'direct', signer: 'bankA', part: 'answer' },
-  { target: "the bank's answer, through the proxy,", flow: 'proxy', signer: 'bankA', part: 'answer' },
-  { target: "IDPartner's document", flow: 'proxy', signer: 'directory', part: 'document' },
+  { target: "the bank's answer, directly,", part: 'answer', flow: 'direct', encrypted: true },
+  { target: "the bank's answer, through the proxy,", part: 'answer', flow: 'proxy', encrypted: true },
+  { target: "the bank's answer, signed only,", part: 'answer', flow: 'direct', encrypted: false },
+  { target: "IDPartner's document", part: 'document', flow: 'proxy', encrypted: true },
 ] as const
 
 /** Up to the keys that the answer is checked with, and no further. */
@@ -22,22 +23,35 @@ async function expectTurnedAway(
   bends: AnswerBends,
   refusal: Refusal,
   allowed: readonly string[],
+  genuine: AnswerBends = {},
 ): Promise<void> {
   const { victim, platform } = scene
   const login = await victim.begin()
   expectRefused(await victim.finish(login, bends), refusal)
   expectOnly(platform, allowed)
   expect(scene.logins).toEqual([])
-  expectLoggedIn(await victim.finish(login), scene)
+  expectLoggedIn(await victim.finish(login, genuine), scene)
 }
 
-describe.each(targets)('$target is refused when', ({ flow, signer, part }) => {
+describe.each(targets)('$target is refused when', ({ part, ...options }) => {
   test.each(jwtRows)('$name', async ({ bend, message }) => {
     await expectTurnedAway(
-      await startScene({ flow }),
-      { [part]: bend(signer) },
+      await startScene(options),
+      { [part]: bend(part === 'document' ? 'directory' : 'bankA') },
       { code: 'response_invalid', ...(message && { message }) },
       part === 'document' ? BEFORE_BANK : BEFORE_TOKEN,
+    )
+  })
+})
+
+describe("the bank's answer is refused, where ES256 is configured, when", () => {
+  test.each(es256Rows)('$name', async ({ bend, message }) => {
+    await expectTurnedAway(
+      await startScene({ flow: 'direct', strategy: { authorization_signed_response_alg: 'ES256' } }),
+      { answer: bend('bankA') },
+      { code: 'response_invalid', ...(message && { message }) },
+      BEFORE_TOKEN,
+      { answer: es256('bankA') },
     )
   })
 })
@@ -95,10 +109,8 @@ describe("the bank's answer is accepted when", () => {
       flow: 'direct',
       strategy: { authorization_signed_response_alg: 'ES256', id_token_signed_response_alg: 'ES256' },
     })
-    const es256: JwtBend = { header: set({ alg: 'ES256' }), key: () => ecKey('bankA') }
-    const login = await scene.victim.begin()
-    expectRefused(await scene.victim.finish(login), { code: 'response_invalid', message: /PS256, but ES256/ })
-    expectLoggedIn(await scene.victim.finish(login, { answer: es256, idToken: es256 }), scene)
+    const answer = es256('bankA')
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin(), { answer, idToken: answer }), scene)
   })
 })
 

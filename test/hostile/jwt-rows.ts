@@ -31,7 +31,7 @@ export const jwtRows: JwtRow[] = [
   { name: 'its "aud" is another client', bend: () => ({ claims: appended('aud') }), message: /"aud"/ },
   {
     name: 'its "aud" names a second client as well',
-    bend: () => ({ claims: (c) => ({ ...c, aud: [c['aud'], 'another'] }) }),
+    bend: () => ({ claims: (c) => ({ ...c, aud: [c['aud'], `${String(c['aud'])}1`] }) }),
     message: /others/,
   },
   { name: 'its "aud" names nobody', bend: () => ({ claims: set({ aud: [] }) }), message: /"aud"/ },
@@ -165,5 +165,45 @@ export const jwtRows: JwtRow[] = [
   { name: 'a part is missing', bend: () => ({ signed: (jws) => jws.slice(0, jws.lastIndexOf('.')) }) },
   { name: 'a part is too many', bend: () => ({ signed: (jws) => `${jws}.e30` }) },
 ]
+
+/** The same where ES256 is configured; each name completes "is refused, where ES256 is configured, when". */
+export const es256Rows: JwtRow[] = [
+  {
+    name: 'its signature is broken',
+    bend: (signer) => ({ ...es256(signer), signed: withBrokenSignature }),
+    message: /does not verify/,
+  },
+  {
+    name: 'it is not signed',
+    bend: () => ({ header: () => ({ alg: 'none' }) }),
+    message: /signed with none, but ES256/,
+  },
+  {
+    name: 'it is signed with RS256 by a published key without "alg"',
+    bend: (signer) => ({ header: set({ alg: 'RS256' }), key: () => extraKey(signer) }),
+    message: /RS256, but ES256/,
+  },
+  { name: 'it is signed with PS256 by a published key', bend: () => ({}), message: /PS256, but ES256/ },
+  {
+    name: 'it is signed with ES256K by a published key',
+    bend: () => ({ header: set({ alg: 'ES256K' }), key: () => ecKey('decoy', 'secp256k1') }),
+    message: /ES256K, but ES256/,
+  },
+  {
+    name: 'a published key of another curve signed it',
+    bend: () => ({ header: set({ alg: 'ES256' }), key: () => ecKey('decoy', 'secp256k1') }),
+    message: /does not publish/,
+  },
+  {
+    name: 'a stranger signed it and names the right key',
+    bend: (signer) => ({ ...es256(signer), key: () => renamed(ecKey('stranger'), `${signer}-P-256`) }),
+    message: /does not verify/,
+  },
+]
+
+/** Signed with the P-256 key that every party publishes, as it is genuine where ES256 is configured. */
+export function es256(signer: Signer): JwtBend {
+  return { header: set({ alg: 'ES256' }), key: () => ecKey(signer) }
+}
 
 const strangersJwk = publicJwk(await rsaKey('stranger'))

@@ -174,7 +174,7 @@ describe('a refreshed token set', () => {
   })
 
   test('opens a resource that answers 401 until two refreshes were done', async () => {
-    const { client, issuer, tokens, scene } = await loggedIn()
+    const { client, issuer, tokens, scene } = await loggedIn({ refreshed: { tokens: without('id_token') } })
     const unauthorized: Fault = (res) =>
       res.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end()
     scene.platform.fault('bankA.paymentDetails', unauthorized, 2)
@@ -182,7 +182,9 @@ describe('a refreshed token set', () => {
     for (let refreshes = 0; refreshes < 2; refreshes++) {
       const err = await refusal(client.paymentDetailsInfo(issuer, held))
       expect(err).toMatchObject({ code: 'provider_error', status: 502, providerError: 'invalid_token' })
-      held = await client.refreshToken(issuer, held)
+      const renewed = await client.refreshToken(issuer, held)
+      expect(renewed.refresh_token).not.toBe(held.refresh_token)
+      held = renewed
     }
     expect(await client.paymentDetailsInfo(issuer, held)).toEqual({ account: 'DE00' })
   })

@@ -1,0 +1,3 @@
+import { checkTablesOfTests } from './support/tables-of-tests.js'
+
+checkTablesOfTests('docs/conformance.md', 70)
