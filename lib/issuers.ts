@@ -60,7 +60,7 @@ export class Issuers {
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
-        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { headers, namedBy: issuer }),
+        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { headers }),
         execute: [leaveTransportToHttp],
       })
       metadata = configuration.serverMetadata()

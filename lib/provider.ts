@@ -126,14 +126,10 @@ export class Provider {
     return readJson(response, name)
   }
 
-  /** Fetches a public document of the bank, which may be asked for twice. */
+  /** Fetches a public document at the issuer's own host, which may be asked for twice. */
   async document(url: URL, name: string): Promise<unknown> {
     const { http, signal } = this.#context
-    const response = await http.get(url, {
-      headers: { accept: 'application/json' },
-      signal,
-      namedBy: this.issuer,
-    })
+    const response = await http.get(url, { headers: { accept: 'application/json' }, signal })
     return readJson(response, name)
   }
 

@@ -329,6 +329,14 @@ describe('the browser is sent', () => {
     })
   })
 
+  test('with a request that holds for five minutes, also where the clock is a little behind', async () => {
+    const provider = await startProvider()
+    const url = await provider.signedAuthorizationUrl({ scope: 'openid' })
+    const { iat = NaN, nbf = NaN, exp = NaN } = decodeJwt(url.searchParams.get('request') ?? '')
+    expect(iat).toBeLessThanOrEqual(Date.now() / 1000 - 10)
+    expect({ nbf: nbf - iat, exp: exp - iat }).toEqual({ nbf: 0, exp: 250 })
+  })
+
   test('with a reference to the request that was pushed, signed where there is a key', async () => {
     const provider = await startProvider()
     const url = await provider.pushedAuthorizationUrl({ scope: 'openid', state: 's' })
@@ -413,7 +421,7 @@ describe('userinfo', () => {
       key: await rsaKey('bank'),
       ...(sealed && { seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } }),
     })
-    return { status: 200, headers: { 'content-type': 'application/jwt; charset=utf-8' }, body: jwt }
+    return { status: 200, headers: { 'content-type': 'application/jwt ; charset=utf-8' }, body: jwt }
   }
 
   test.each<[string, (() => Promise<Reply>) | undefined]>([
@@ -457,6 +465,7 @@ describe("the bank's own endpoints", () => {
       authorization: 'Bearer access',
       accept: 'application/json',
     })
+    expect(sent('bank.payment-details').headers).not.toHaveProperty('content-type')
   })
 
   test('are given JSON', async () => {
@@ -508,6 +517,12 @@ describe("the bank's own endpoints", () => {
       message: /answered with HTTP 302/,
     },
     {
+      name: 'answers with a JWT',
+      fault: answer(200, 'e30.e30.', 'application/jwt'),
+      expected: { code: 'provider_unavailable', status: 502 },
+      message: /something else/,
+    },
+    {
       name: 'answers with a page',
       fault: html,
       expected: { code: 'provider_unavailable', status: 502 },
@@ -535,7 +550,8 @@ describe("the bank's own endpoints", () => {
     const url = new URL(`${provider.issuer}/credential`)
     expect(await provider.json(url, 'credential endpoint', 'access', {})).toEqual({ credential: 'vc' })
     expect(await provider.document(url, 'credential')).toEqual({ credential: 'vc' })
-    expect(wire.requests[1]?.headers.authorization).toBeUndefined()
+    expect(wire.requests[1]?.headers).toMatchObject({ accept: 'application/json' })
+    expect(wire.requests[1]?.headers).not.toHaveProperty('authorization')
   })
 
   test('a public document is asked for a second time', async () => {
@@ -579,11 +595,17 @@ test('a token is revoked', async () => {
   expect(new URLSearchParams(sent('bank.revocation').body).get('token')).toBe('access')
 })
 
-test('the signal of the operation ends its requests', async () => {
+test.each<{ name: string; request: (provider: Provider) => Promise<unknown> }>([
+  { name: 'token', request: (provider) => provider.exchange('code', 'verifier') },
+  {
+    name: 'credential',
+    request: (provider) => provider.document(new URL(`${provider.issuer}/credential`), 'metadata'),
+  },
+])('the signal of the operation ends its requests: $name', async ({ name, request }) => {
   const controller = new AbortController()
   const provider = await startProvider({ signal: controller.signal, config: { timeout: 60_000 } })
-  wire.plan('bank.token', hang, Infinity)
-  const failing = refusal(provider.exchange('code', 'verifier'))
+  wire.plan(`bank.${name}`, hang, Infinity)
+  const failing = refusal(request(provider))
   controller.abort()
   expect(await failing).toMatchObject({ code: 'provider_unavailable', status: 504 })
 })
