@@ -384,17 +384,6 @@ describe('a bank on the internet that names this machine', () => {
       message: expect.stringMatching(/this machine|authorization_endpoint/),
     })
   })
-
-  test('for its discovery document to be at', async () => {
-    const http = new Http({ timeout: 1000 })
-    const named: unknown[] = []
-    jest.spyOn(http, 'get').mockImplementation((_url, init) => {
-      named.push(init?.namedBy)
-      return Promise.resolve(Response.json({}))
-    })
-    await refusal(new Issuers(http).metadata('https://bank.example'))
-    expect(named).toEqual(['https://bank.example'])
-  })
 })
 
 describe('a redirect is not followed', () => {
