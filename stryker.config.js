@@ -10,11 +10,10 @@ export default {
   testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
   jest: { configFile: 'stryker.jest.config.js', enableFindRelatedTests: false },
   coverageAnalysis: 'perTest',
-  ignoreStatic: true,
   concurrency: 2,
   timeoutMS: 20_000,
-  // Most texts are for people, and a changed word breaks no check.
-  mutator: { excludedMutations: ['StringLiteral'] },
+  plugins: ['@stryker-mutator/jest-runner', './.ci/stryker-prose.mjs'],
+  ignorers: ['prose'],
   ignorePatterns: ['dist', 'build', 'docs', 'coverage', 'reports', '.keys'],
   reporters: ['json'],
   jsonReporter: { fileName: `reports/mutation/${file}.json` },

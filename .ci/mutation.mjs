@@ -33,6 +33,7 @@ const all = [
 ]
 /** A RuntimeError is a file that cannot even be loaded by its tests. */
 const NOTICED = ['Killed', 'Timeout', 'RuntimeError']
+const of = (mutants, status) => mutants.filter((mutant) => mutant.status === status).length
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : all
 const total = { killed: 0, all: 0 }
@@ -54,7 +55,9 @@ for (const name of names) {
     const survivors = counted.filter(({ status }) => !NOTICED.includes(status))
     total.all += counted.length
     total.killed += counted.length - survivors.length
-    console.log(`${file}: ${counted.length - survivors.length} of ${counted.length}`)
+    console.log(
+      `${file}: ${counted.length - survivors.length} of ${counted.length}, ${of(counted, 'Timeout')} by taking too long`,
+    )
     for (const { location, mutatorName, replacement } of survivors) {
       console.log(
         `  ${file}:${location.start.line}:${location.start.column} ${mutatorName}: ${replacement.slice(0, 60)}`,
