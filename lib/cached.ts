@@ -1,3 +1,5 @@
+import { Deadline, until } from './deadline.js'
+
 /** How long a copy is used without asking again, and how long a failed load is not tried again. */
 export interface CacheTimes {
   ttl: number
@@ -6,12 +8,15 @@ export interface CacheTimes {
   staleFor: number
 }
 
+/** How long a copy that is due waits for a newer one: a server that hangs must not cost each login its time. */
+const PATIENCE = 1000
+
 /** Forced reloads are bounded, since anyone can send an answer whose `kid` nobody knows. */
 const MAX_REFRESHES_PER_MINUTE = 10
 
 /**
  * One document of a provider: loaded when first asked for, shared between all who wait for it, renewed after a
- * while, and served from its last good copy while it cannot be loaded. A failure is never kept.
+ * while, and served from its last good copy while it cannot be loaded or is slow to. A failure is never kept.
  */
 export class Cached<T> {
   readonly #load: () => Promise<T>
@@ -34,7 +39,16 @@ export class Cached<T> {
     if (age < ttl) return copy.value
     if (age >= ttl + staleFor) return this.#reload()
     if (Date.now() - this.#failedAt < retryAfter) return copy.value
-    return this.#reload().catch(() => copy.value)
+    const patience = new Deadline(PATIENCE)
+    try {
+      return await until(patience.signal, this.#reload())
+    } catch {
+      // Also while it is still loading, so that no two who ask wait for the same silence.
+      this.#failedAt = Date.now()
+      return copy.value
+    } finally {
+      patience.clear()
+    }
   }
 
   /** Loads anew although the copy is young; `undefined` when this was done too often of late. */

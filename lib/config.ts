@@ -56,7 +56,7 @@ export interface IDPartnerConfig {
   authorization_signed_response_alg?: SigningAlg | undefined
   /** The one algorithm accepted for ID tokens and signed userinfo; `'PS256'` by default. */
   id_token_signed_response_alg?: SigningAlg | undefined
-  /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long. */
+  /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
   clock_tolerance?: number | undefined

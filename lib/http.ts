@@ -78,17 +78,12 @@ export class Http {
   }
 
   /**
-   * The same for documents that may be asked for twice: one more try when the connection broke or the server
-   * failed, but not after a timeout, which has used the time up already.
+   * The same for documents that may be asked for twice: one more try when the server failed, the connection broke, or
+   * no answer came in time, which is how a kept connection looks whose other end is gone.
    */
   async get(target: string | URL, init: HttpRequest = {}): Promise<Response> {
-    try {
-      const response = await this.fetch(target, init)
-      if (response.status < 500) return response
-    } catch (err) {
-      if (!(err instanceof IDPartnerError) || err.status !== 502) throw err
-    }
-    return this.fetch(target, init)
+    const first = await this.fetch(target, init).catch(() => undefined)
+    return first && first.status < 500 ? first : this.fetch(target, init)
   }
 }
 

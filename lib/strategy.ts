@@ -34,6 +34,9 @@ export interface FailureInfo {
  */
 const ACCOUNT_SELECTOR = 'account-selector'
 
+/** Milliseconds by which a request's own time limit, whose error names the host, comes before that of the whole pass. */
+const GRACE = 250
+
 /** How a request ends in Passport; all that an error is thrown for ends in `error`. */
 type Outcome =
   | { type: 'redirect'; url: string }
@@ -82,7 +85,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   }
 
   private async outcome(req: Req, options: AuthenticateOptions): Promise<Outcome> {
-    const budget = new Deadline(2 * this.client.timeout)
+    const budget = new Deadline(2 * this.client.timeout + GRACE)
     let passed: string | IDPartnerLogin
     try {
       passed = await until(budget.signal, this.phase(req, options, budget.signal))

@@ -20,13 +20,15 @@ const pass = (milliseconds: number): void => {
 class Source {
   loads = 0
   down = false
+  /** What loading waits for. */
+  delay: Promise<unknown> = Promise.resolve()
   readonly cached = new Cached(() => this.#load(), TIMES)
 
-  #load(): Promise<string> {
-    this.loads++
-    return this.down
-      ? Promise.reject(new Error(`failure ${String(this.loads)}`))
-      : Promise.resolve(`copy ${String(this.loads)}`)
+  async #load(): Promise<string> {
+    const load = ++this.loads
+    await this.delay
+    if (this.down) throw new Error(`failure ${String(load)}`)
+    return `copy ${String(load)}`
   }
 
   get = (): Promise<string> => this.cached.get()
@@ -98,6 +100,31 @@ describe('a failure', () => {
     source.down = false
     pass(1)
     await expect(source.get()).resolves.toBe('copy 3')
+  })
+
+  test('to answer in a second is covered as well, and waited for once', async () => {
+    const source = new Source()
+    await source.get()
+    let end = (): void => undefined
+    source.delay = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    pass(TIMES.ttl)
+    let copy: string | undefined
+    const asked = source.get().then((value) => {
+      copy = value
+    })
+    await jest.advanceTimersByTimeAsync(999)
+    expect(copy).toBeUndefined()
+    await jest.advanceTimersByTimeAsync(1)
+    expect(copy).toBe('copy 1')
+    await asked
+    await expect(source.get()).resolves.toBe('copy 1')
+    end()
+    await jest.advanceTimersByTimeAsync(0)
+    await expect(source.get()).resolves.toBe('copy 2')
+    expect(source.loads).toBe(2)
+    expect(jest.getTimerCount()).toBe(0)
   })
 
   test('is forgotten after a success', async () => {

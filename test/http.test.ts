@@ -441,10 +441,11 @@ describe('a document is asked for', () => {
     { name: 'HTTP 503', fault: status(503) },
     { name: 'a reset', fault: reset },
     { name: 'an answer broken off', fault: brokenOff },
+    { name: 'no answer in time', fault: hang },
   ])('a second time after $name', async ({ fault }) => {
     const url = await serve()
     wire.plan('bank.thing', fault, 1)
-    expect((await http().get(url)).status).toBe(200)
+    expect((await http(SHORT).get(url)).status).toBe(200)
     expect(wire.requests).toHaveLength(2)
   })
 
@@ -469,10 +470,22 @@ describe('a document is asked for', () => {
     expect(wire.requests).toHaveLength(1)
   })
 
-  test('once when its time is used up', async () => {
+  test('twice at most, and the second silence counts', async () => {
     const url = await serve()
     wire.plan('bank.thing', hang, Infinity)
     expect(await refusal(http(SHORT).get(url))).toMatchObject({ code: 'provider_unavailable', status: 504 })
+    expect(wire.requests).toHaveLength(2)
+  })
+
+  test('once when whoever asked has given up', async () => {
+    const url = await serve()
+    const asker = new AbortController()
+    const giveUp: Fault = () => {
+      asker.abort()
+    }
+    wire.plan('bank.thing', giveUp, Infinity)
+    const err = await refusal(http().get(url, { signal: asker.signal }))
+    expect(err).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(wire.requests).toHaveLength(1)
   })
 

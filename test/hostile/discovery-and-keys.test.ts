@@ -5,7 +5,7 @@ import { Issuers } from '../../lib/issuers.js'
 import { appended, fromNow, set, without, type Change } from '../support/bends.js'
 import { HOUR, MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
-import { answer, reset, type Fault } from '../support/faults.js'
+import { answer, hang, reset, type Fault } from '../support/faults.js'
 import { ecKey, ed25519Key, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
 import { newPerson } from '../support/platform.js'
 import { startScene, type Scene } from '../support/scene.js'
@@ -339,6 +339,16 @@ describe('what is published', () => {
     expect(scene.platform.requests.length).toBe(tried + 2)
   })
 
+  test('serves from its last good copy while nobody answers', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published) scene.platform.fault(endpoint, hang)
+    travel(11 * MINUTE)
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of published)
+      expect([endpoint, scene.platform.count(endpoint)]).toEqual([endpoint, 2])
+  }, 20_000)
+
   test('does not serve from a copy that is older than a day', async () => {
     const scene = await startScene()
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
@@ -393,19 +403,21 @@ describe('retries', () => {
     { kind: 'a reset connection', fault: reset },
     { kind: 'HTTP 500', fault: answer(500) },
     { kind: 'HTTP 503', fault: answer(503) },
+    { kind: 'no answer in time', fault: hang },
   ]
+  const strategy = { timeout: 750 }
   const published = ['proxy.discovery', 'directory.jwks', 'bankA.discovery', 'bankA.jwks']
   const gets = published.flatMap((endpoint) => broken.map((one) => ({ endpoint, ...one })))
 
   test.each(gets)('$endpoint is asked a second time after $kind', async ({ endpoint, fault }) => {
-    const scene = await startScene()
+    const scene = await startScene({ strategy })
     scene.platform.fault(endpoint, fault, 1)
     expectLoggedIn(await wholeLogin(scene), scene)
     expect(scene.platform.count(endpoint)).toBe(2)
   })
 
   test.each(published)('%s is not asked a third time', async (endpoint) => {
-    const scene = await startScene()
+    const scene = await startScene({ strategy })
     scene.platform.fault(endpoint, reset)
     if (endpoint === 'proxy.discovery') await scene.victim.login({})
     else await wholeLogin(scene)
@@ -413,7 +425,7 @@ describe('retries', () => {
   })
 
   test.each(published)('%s is not asked a second time after HTTP 404', async (endpoint) => {
-    const scene = await startScene()
+    const scene = await startScene({ strategy })
     scene.platform.fault(endpoint, answer(404))
     if (endpoint === 'proxy.discovery') await scene.victim.login({})
     else await wholeLogin(scene)
@@ -421,14 +433,14 @@ describe('retries', () => {
   })
 
   test.each(broken)('a code is sent once, also after $kind', async ({ fault }) => {
-    const scene = await startScene()
+    const scene = await startScene({ strategy })
     scene.platform.fault('bankA.token', fault)
     expect((await wholeLogin(scene)).via).toBe('error')
     expect(scene.platform.count('bankA.token')).toBe(1)
   })
 
   test.each(broken)('a request is pushed once, also after $kind', async ({ fault }) => {
-    const { platform, victim } = await startScene({ flow: 'direct' })
+    const { platform, victim } = await startScene({ flow: 'direct', strategy })
     platform.fault('bankA.par', fault)
     expect((await victim.login({ iss: platform.bankA.issuer })).via).toBe('error')
     expect(platform.count('bankA.par')).toBe(1)
@@ -437,8 +449,8 @@ describe('retries', () => {
   test.each(broken)(
     'a payment is ordered, a credential and a refresh asked for once, also after $kind',
     async ({ fault }) => {
-      const scene = await startScene()
-      const { platform, strategy } = scene
+      const scene = await startScene({ strategy })
+      const { platform } = scene
       expectLoggedIn(await wholeLogin(scene), scene)
       const tokens = scene.logins[0]?.tokens
       if (!tokens) throw new Error('no tokens')
@@ -447,7 +459,7 @@ describe('retries', () => {
         platform.fault(endpoint, fault)
       }
       const before = platform.count('bankA.token')
-      const { client } = strategy
+      const { client } = scene.strategy
       const calls = [
         () => client.paymentProcessing(issuer, tokens, { amount: 1 }),
         () => client.credential(issuer, tokens, { format: 'jwt_vc' }),
