@@ -16,7 +16,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**', 'example-app/**'],
+    files: ['test/**', 'bench/**', 'example-app/**'],
     rules: { 'no-restricted-imports': 'off' },
   },
   {
