@@ -1,20 +1,21 @@
 import process from 'node:process'
 
-// One file of lib/ at a time, since every mutant costs a run of its tests: see .ci/mutation.mjs.
-const file = process.env.MUTATE ?? 'sealed-jwt'
+/** Places in lib/ to break, as .ci/mutation.mjs names them; every one costs a run of its tests. */
+const places = process.env.MUTATE ?? 'lib/sealed-jwt.ts'
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
-  mutate: [`lib/${file}.ts`],
+  mutate: places.split(','),
   testRunner: 'jest',
   testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
   jest: { configFile: 'stryker.jest.config.js', enableFindRelatedTests: false },
+  plugins: ['@stryker-mutator/jest-runner', './.ci/stryker-prose.mjs'],
+  ignorers: ['prose'],
   coverageAnalysis: 'perTest',
   concurrency: 2,
   timeoutMS: 20_000,
-  plugins: ['@stryker-mutator/jest-runner', './.ci/stryker-prose.mjs'],
-  ignorers: ['prose'],
+  warnings: { slow: false },
   ignorePatterns: ['dist', 'build', 'docs', 'coverage', 'reports', '.keys'],
   reporters: ['json'],
-  jsonReporter: { fileName: `reports/mutation/${file}.json` },
+  jsonReporter: { fileName: 'reports/mutation.json' },
 }
