@@ -1,5 +1,6 @@
 /** The files of lib/ that check anything; the others are types and lists of names. */
 export const FILES = [
+  'account-selector',
   'allowed-issuers',
   'authorization-request',
   'cached',

@@ -101,10 +101,3 @@ export function scopeText(scope: unknown): string {
   }
   return text
 }
-
-/** The names asked for in a `claims` parameter, as the account selector wants them. */
-export function claimNames(claims: ClaimsRequest | undefined): string {
-  return [...new Set([...Object.keys(claims?.userinfo ?? {}), ...Object.keys(claims?.id_token ?? {})])].join(
-    ' ',
-  )
-}

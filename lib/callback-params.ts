@@ -45,6 +45,12 @@ export function searchParams(query: unknown): URLSearchParams {
   return params
 }
 
+/** A parameter that may be there once; a repeated one is as good as none. */
+export function single(params: URLSearchParams, name: string): string | undefined {
+  const values = params.getAll(name)
+  return values.length === 1 && values[0] !== '' ? values[0] : undefined
+}
+
 /** An error in a query that nobody signed: a failure of this login, whatever it says, and of nothing behind us. */
 export function unsignedError(error: string | undefined): IDPartnerError {
   if (error === 'access_denied') return accessDenied()

@@ -89,9 +89,11 @@ const endpoint = z.string('must be a URL').refine(parseEndpoint, {
   error: 'must be an https: URL (plain http: on loopback only) without credentials in it',
   abort: true,
 })
-const issuer = endpoint.refine((value) => !/[?#]/.test(value), {
-  error: 'must hold issuers without query and fragment',
-})
+const withoutQuery = (error: string): z.ZodType<string> =>
+  endpoint.refine((value) => !/[?#]/.test(value), { error })
+const issuer = withoutQuery('must hold issuers without query and fragment')
+/** What is fetched there lies below it. */
+const service = withoutQuery('must be a URL without query and fragment')
 const callback = endpoint
   .refine((value) => !value.includes('#'), { error: 'must not have a fragment' })
   .refine((value) => !/,https?:/.test(value), {
@@ -111,9 +113,9 @@ const schema = z.strictObject({
     .transform(checkJwks)
     .optional(),
   flow: z.enum(['proxy', 'direct'], 'must be "proxy" or "direct"').default('proxy'),
-  oidc_proxy_service_url: endpoint.default('https://auth-api.idpartner.com/oidc-proxy'),
-  trust_directory_service_url: endpoint.default('https://auth-api.idpartner.com/trust-directory'),
-  account_selector_service_url: endpoint.default('https://preferences.idpartner.com/v1'),
+  oidc_proxy_service_url: service.default('https://auth-api.idpartner.com/oidc-proxy'),
+  trust_directory_service_url: service.default('https://auth-api.idpartner.com/trust-directory'),
+  account_selector_service_url: service.default('https://preferences.idpartner.com/v1'),
   trust_directory_issuer: endpoint.default('https://idpartner.com'),
   trusted_issuers: z
     .union(

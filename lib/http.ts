@@ -103,6 +103,11 @@ export function parseEndpoint(value: unknown): URL | undefined {
   return url.protocol === 'http:' && isLoopback(url) ? url : undefined
 }
 
+/** The URL of something that a service has below its own URL, whether or not that ends with a slash. */
+export function below(base: string, path: string): string {
+  return `${base.replace(/\/$/, '')}/${path}`
+}
+
 /** Whether the URL's host is spelled as an address that is not a public one. Loopback counts as private here. */
 export function isPrivateAddress(url: URL): boolean {
   const host = url.hostname.replace(/^\[|\]$/g, '')

@@ -1,19 +1,14 @@
 import type { JSONWebKeySet } from 'jose'
 import * as oidc from 'openid-client'
+import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
-import {
-  claimNames,
-  requestParameters,
-  scopeText,
-  type AuthorizationParams,
-  type Proofs,
-} from './authorization-request.js'
-import { MAX_ANSWER_LENGTH, callbackParams, searchParams, unsignedError } from './callback-params.js'
+import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
+import { MAX_ANSWER_LENGTH, callbackParams, searchParams, single, unsignedError } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from './claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { assertInTime } from './deadline.js'
 import { IDPartnerError } from './errors.js'
-import { Http, parseEndpoint } from './http.js'
+import { Http, below, parseEndpoint } from './http.js'
 import { matchLogin, type IdTokenChecks } from './id-token.js'
 import { Issuers } from './issuers.js'
 import {
@@ -119,7 +114,7 @@ export class IDPartner {
     if (this.#config.flow === 'proxy') {
       return this.#proxyUrl(params, await requestParameters(this.#config, proofs, scope, extra))
     }
-    if (!params.has('iss')) return this.#accountSelectorUrl(params, scope, extra)
+    if (!params.has('iss')) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
     const issuer = single(params, 'iss')
     extra['identity_provider_id'] ??= single(params, 'idp_id')
     extra['idpartner_token'] ??= single(params, 'idpartner_token')
@@ -389,22 +384,6 @@ export class IDPartner {
     return url.href
   }
 
-  #accountSelectorUrl(
-    params: URLSearchParams,
-    scope: string | readonly string[],
-    extra: AuthorizationParams,
-  ): string {
-    const base = this.#config.account_selector_service_url
-    const url = new URL(base.endsWith('/select-accounts') ? base : below(base, 'select-accounts'))
-    url.searchParams.set('client_id', this.#config.client_id)
-    const visitor = single(params, 'visitor_id')
-    if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
-    url.searchParams.set('scope', scopeText(scope))
-    const names = claimNames(extra.claims)
-    if (names !== '') url.searchParams.set('claims', names)
-    return url.href
-  }
-
   async #bank(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
     await this.#allowed.check(issuer)
     return this.#provider(issuer, signal)
@@ -428,14 +407,4 @@ function isProofs(proofs: unknown): proofs is Proofs {
   if (typeof proofs !== 'object' || proofs === null) return false
   const { state, nonce, codeVerifier } = proofs as Record<string, unknown>
   return [state, nonce, codeVerifier].every((one) => typeof one === 'string' && one !== '')
-}
-
-/** A parameter that may be there once; a repeated one is as good as none. */
-function single(params: URLSearchParams, name: string): string | undefined {
-  const values = params.getAll(name)
-  return values.length === 1 && values[0] !== '' ? values[0] : undefined
-}
-
-function below(base: string, path: string): string {
-  return `${base.replace(/\/$/, '')}/${path}`
 }

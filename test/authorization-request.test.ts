@@ -2,13 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { IDPartner, type AuthorizationParams, type IDPartnerConfig } from 'passport-idpartner'
-import {
-  backdated,
-  claimNames,
-  requestParameters,
-  scopeText,
-  type Proofs,
-} from '../lib/authorization-request.js'
+import { backdated, requestParameters, scopeText, type Proofs } from '../lib/authorization-request.js'
 import type { ResolvedConfig } from '../lib/config.js'
 import { clientJwks, ecKey } from './support/key-pairs.js'
 import { Platform } from './support/platform.js'
@@ -124,21 +118,6 @@ describe('the scope', () => {
       })
     },
   )
-})
-
-describe('the names of claims, for the account selector', () => {
-  test.each([
-    [undefined, ''],
-    [{}, ''],
-    [{ userinfo: { email: null } }, 'email'],
-    [{ id_token: { name: null, birthdate: { essential: true } } }, 'name birthdate'],
-    [
-      { userinfo: { email: null, name: null }, id_token: { name: null, address: null } },
-      'email name address',
-    ],
-  ])('are those of both places, each once: %j', (claims, names) => {
-    expect(claimNames(claims)).toBe(names)
-  })
 })
 
 test('a signed statement begins a few seconds ago and ends within five minutes', () => {
