@@ -51,17 +51,35 @@ export function single(params: URLSearchParams, name: string): string | undefine
   return values.length === 1 && values[0] !== '' ? values[0] : undefined
 }
 
+/**
+ * What an authorization endpoint may answer with (RFC 6749, section 4.1.2.1; Core 3.1.2.6; RFC 9101, section 7). Anyone
+ * can write a word of theirs in a query, and a message may be shown on a page.
+ */
+const REGISTERED = [
+  'invalid_request',
+  'unauthorized_client',
+  'unsupported_response_type',
+  'invalid_scope',
+  'server_error',
+  'temporarily_unavailable',
+  'interaction_required',
+  'login_required',
+  'account_selection_required',
+  'consent_required',
+  'invalid_request_uri',
+  'invalid_request_object',
+  'request_not_supported',
+  'request_uri_not_supported',
+]
+
 /** An error in a query that nobody signed: a failure of this login, whatever it says, and of nothing behind us. */
 export function unsignedError(error: string | undefined): IDPartnerError {
   if (error === 'access_denied') return accessDenied()
-  return new IDPartnerError(
-    'provider_error',
-    `the login ended with an error: ${error ?? 'no known reason'}`,
-    {
-      providerError: error,
-      status: 401,
-    },
-  )
+  const name = error !== undefined && REGISTERED.includes(error) ? error : 'no known reason'
+  return new IDPartnerError('provider_error', `the login ended with an error: ${name}`, {
+    providerError: error,
+    status: 401,
+  })
 }
 
 function only(params: URLSearchParams, name: string): string | undefined {

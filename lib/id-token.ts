@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { JWTVerifyGetKey } from 'jose'
 import type { IDPartnerClaims } from './claims.js'
 import type { ResolvedConfig } from './config.js'
@@ -21,7 +22,7 @@ const refusal: Refusal = { code: 'token_invalid', what: "the bank's ID token" }
 /**
  * Opens an ID token and checks what every ID token has to satisfy; returns the signed JWT inside.
  *
- * Does not compare it with the login: see {@link matchLogin}.
+ * Does not compare it with the login and with the access token: see {@link matchLogin} and {@link matchAccessToken}.
  *
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
@@ -71,5 +72,21 @@ export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clock
   const wanted = checks.acr_values?.split(' ').filter((value) => value !== '') ?? []
   if (wanted.length > 0 && !wanted.includes(claims.acr ?? '')) {
     throw refused(refusal, 'does not show any of the "acr_values" asked for')
+  }
+}
+
+/**
+ * Compares an ID token with the access token it came with, if it names one: parts of two answers would let one person's
+ * data be asked for in the name of another.
+ *
+ * @throws {IDPartnerError} `token_invalid`
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowTokenValidation
+ */
+export function matchAccessToken(claims: IDPartnerClaims, accessToken: string): void {
+  if (!('at_hash' in claims)) return
+  // SHA-256 belongs to PS256 and to ES256, which are all that can be configured.
+  const hash = createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
+  if (claims['at_hash'] !== hash) {
+    throw refused(refusal, 'belongs to another access token: its "at_hash" differs')
   }
 }

@@ -4,7 +4,7 @@ import type { IDPartnerClaims, UserInfo } from './claims.js'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from './errors.js'
 import { isLoopback, parseEndpoint, type Http } from './http.js'
-import { openIdToken } from './id-token.js'
+import { matchAccessToken, openIdToken } from './id-token.js'
 import { badMetadata, leaveTransportToHttp } from './issuers.js'
 import type { ClientKeys } from './keys.js'
 import { providerFailure, unusable } from './provider-failure.js'
@@ -199,11 +199,14 @@ export class Provider {
       .catch(() => undefined)
     if (typeof body !== 'object' || body === null || !('id_token' in body)) return response
     if (typeof body.id_token !== 'string') return response
-    const { jws } = await openIdToken(body.id_token, this.issuer, {
+    const { jws, claims } = await openIdToken(body.id_token, this.issuer, {
       config,
       keys: remoteKeys.find,
       decryption: keys.decryption,
     })
+    if ('access_token' in body && typeof body.access_token === 'string') {
+      matchAccessToken(claims, body.access_token)
+    }
     return new Response(JSON.stringify({ ...body, id_token: jws }), response)
   }
 

@@ -101,6 +101,15 @@ describe('an error that nobody signed', () => {
     },
   )
 
+  test('is not put in the words of whoever wrote it', () => {
+    expect(unsignedError('call-1-555-0100')).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      providerError: 'call-1-555-0100',
+      message: 'the login ended with an error: no known reason',
+    })
+  })
+
   test('may have no name', () => {
     expect(unsignedError(undefined)).toMatchObject({
       code: 'provider_error',

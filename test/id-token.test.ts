@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import type { IDPartnerClaims } from '../lib/claims.js'
 import type { ResolvedConfig } from '../lib/config.js'
-import { matchLogin, openIdToken, type IdTokenChecks } from '../lib/id-token.js'
+import { matchAccessToken, matchLogin, openIdToken, type IdTokenChecks } from '../lib/id-token.js'
 import { checkJwks, importKeys, type ImportedKey } from '../lib/keys.js'
 import { fromNow, mint, set, without, type JwtBend } from './support/bends.js'
 import { payloadOf } from './support/jws.js'
@@ -143,7 +143,7 @@ describe('an ID token belongs to the login', () => {
     ['nothing but the nonce was asked for', {}, {}],
     ['the person logged in a moment ago', { auth_time: NOW }, { max_age: 0 }],
     ['the person logged in within max_age', { auth_time: NOW - 590 }, { max_age: 600 }],
-    ['the person logged in within max_age, as far as clocks go', { auth_time: NOW - 625 }, { max_age: 600 }],
+    ['the person logged in within max_age, as far as clocks go', { auth_time: NOW - 630 }, { max_age: 600 }],
     ['it has the acr', { acr: 'gold' }, { acr_values: 'gold' }],
     ['it has one of the acr values', { acr: 'silver' }, { acr_values: 'gold silver bronze' }],
     ['it has an acr that nobody asked for', { acr: 'silver' }, {}],
@@ -159,7 +159,7 @@ describe('an ID token belongs to the login', () => {
     ['its nonce is a list', { nonce: ['nonce'] }, {}, /"nonce" differs/],
     ['it does not say when the person logged in', {}, { max_age: 600 }, /within "max_age"/],
     ['it says so in a text', { auth_time: String(NOW) }, { max_age: 600 }, /within "max_age"/],
-    ['the person logged in before', { auth_time: NOW - 640 }, { max_age: 600 }, /within "max_age"/],
+    ['the person logged in before', { auth_time: NOW - 631 }, { max_age: 600 }, /within "max_age"/],
     ['the person logged in before the request', { auth_time: NOW - 40 }, { max_age: 0 }, /within "max_age"/],
     ['it has no acr', {}, { acr_values: 'gold' }, /any of the "acr_values"/],
     ['it has another acr', { acr: 'bronze' }, { acr_values: 'gold silver' }, /any of the "acr_values"/],
@@ -178,5 +178,39 @@ describe('an ID token belongs to the login', () => {
     })
     expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
     expect(err.message).toMatch(message)
+  })
+})
+
+describe('an ID token fits the access token that came along', () => {
+  // The example of Core, appendix A.3.
+  const accessToken = 'jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y'
+  const match = (members: object, token = accessToken): void => {
+    matchAccessToken({ iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members }, token)
+  }
+
+  test.each([{}, { at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }])('when it has %j', (members) => {
+    expect(() => {
+      match(members)
+    }).not.toThrow()
+  })
+
+  test.each([
+    [{ at_hash: '77QmUPtjPfzWtF2AnpK9RR' }],
+    [{ at_hash: '77QmUPtjPfzWtF2AnpK9RQ==' }],
+    [{ at_hash: '' }],
+    [{ at_hash: null }],
+    [{ at_hash: undefined }],
+  ])('but not when it has %j', (members) => {
+    const err = thrown(() => {
+      match(members)
+    })
+    expect(err).toMatchObject({ code: 'token_invalid', message: expect.stringContaining('"at_hash"') })
+  })
+
+  test('but not when that is another', () => {
+    const err = thrown(() => {
+      match({ at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }, `${accessToken}1`)
+    })
+    expect(err).toMatchObject({ code: 'token_invalid' })
   })
 })

@@ -62,6 +62,13 @@ describe('an ID token is refused when', () => {
       idToken: { claims: (c) => ({ ...c, azp: c['aud'], aud: [c['aud'], 'another'] }) },
       message: /others/,
     },
+    {
+      name: 'its "at_hash" is of another access token',
+      idToken: { claims: appended('at_hash') },
+      message: /another access token/,
+    },
+    { name: 'its "at_hash" is empty', idToken: { claims: set({ at_hash: '' }) }, message: /at_hash/ },
+    { name: 'its "at_hash" is null', idToken: { claims: set({ at_hash: null }) }, message: /at_hash/ },
     { name: 'another bank signed it', idToken: { key: () => rsaKey('bankB') } },
     { name: 'IDPartner signed it', idToken: { key: () => rsaKey('directory') } },
     {
