@@ -36,6 +36,11 @@ describe('the parameters of a request', () => {
       'response=a&response=b',
     ],
     [
+      'are none in what is no form, whoever should have parsed it',
+      { method: 'POST', url: '/cb', headers: { 'content-type': 'text/plain', 'content-length': '2' } },
+      '',
+    ],
+    [
       'may be parsed from JSON',
       { method: 'POST', url: '/cb', headers: { 'content-type': 'application/json' }, body: { x: '1' } },
       'x=1',
