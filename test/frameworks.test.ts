@@ -1,0 +1,211 @@
+import type { AddressInfo, Server } from 'node:net'
+import { Authenticator as FastifyAuthenticator } from '@fastify/passport'
+import secureSession from '@fastify/secure-session'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import 'reflect-metadata'
+import { PassportStrategy } from '@nestjs/passport'
+import cookieSession from 'cookie-session'
+import express, { type RequestHandler } from 'express'
+import session from 'express-session'
+import fastify from 'fastify'
+import Koa from 'koa'
+import { KoaPassport } from 'koa-passport'
+import koaSession from 'koa-session'
+import passport from 'passport'
+import { IDPartnerStrategy, type IDPartnerConfig, type IDPartnerLogin } from 'passport-idpartner'
+import { Platform } from './support/platform.js'
+
+const SECRET = 'a secret of at least 32 characters'
+
+/** An application with the routes `/login` and `/callback`, which answers the callback with its user. */
+type Application = (config: IDPartnerConfig) => Promise<{ server: Server; close: () => Promise<unknown> }>
+
+const user = ({ claims }: IDPartnerLogin): Promise<{ sub: string }> => Promise.resolve({ sub: claims.sub })
+
+const onExpress =
+  (
+    makeSession: () => RequestHandler[],
+    strategyOf: (config: IDPartnerConfig) => passport.Strategy,
+  ): Application =>
+  (config) => {
+    const authenticator = new passport.Passport()
+    authenticator.use('idpartner', strategyOf(config))
+    authenticator.serializeUser((person, done) => {
+      done(null, person)
+    })
+    authenticator.deserializeUser((person: Express.User, done) => {
+      done(null, person)
+    })
+    const app = express()
+    app.use(...makeSession(), authenticator.session() as RequestHandler)
+    app.get('/login', authenticator.authenticate('idpartner') as RequestHandler)
+    // Passport renews the session at login, in which a second tab's login may be waiting.
+    const finish = authenticator.authenticate('idpartner', { keepSessionInfo: true }) as RequestHandler
+    app.get('/callback', finish, (req, res) => {
+      res.json(req.user)
+    })
+    const server = app.listen(0, '127.0.0.1')
+    return listening(server)
+  }
+
+const nodeSession = (): RequestHandler[] => [
+  session({ secret: SECRET, resave: false, saveUninitialized: false }),
+]
+
+/** As the README's recipe has it. */
+const cookieSessionShim: RequestHandler = (req, _res, next) => {
+  const renewable = req.session as unknown as Record<string, unknown>
+  renewable['regenerate'] ??= (done: () => void) => {
+    done()
+  }
+  renewable['save'] ??= (done: () => void) => {
+    done()
+  }
+  next()
+}
+
+const cookies = (): RequestHandler[] => [cookieSession({ keys: [SECRET] }), cookieSessionShim]
+
+const onFastify: Application = async (config) => {
+  const authenticator = new FastifyAuthenticator()
+  authenticator.use(
+    'idpartner',
+    new IDPartnerStrategy({ ...config, passReqToCallback: false }, user) as never,
+  )
+  const app = fastify()
+  await app.register(secureSession, { secret: SECRET, salt: 'sixteen letters!', cookie: { path: '/' } })
+  await app.register(authenticator.initialize())
+  app.get('/login', { preValidation: authenticator.authenticate('idpartner', { session: false }) }, () => '')
+  app.get(
+    '/callback',
+    { preValidation: authenticator.authenticate('idpartner', { session: false }) },
+    (req) => req.user,
+  )
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return { server: app.server, close: () => app.close() }
+}
+
+const onKoa: Application = (config) => {
+  const authenticator = new KoaPassport()
+  authenticator.use(
+    'idpartner',
+    new IDPartnerStrategy({ ...config, passReqToCallback: false }, user) as never,
+  )
+  const app = new Koa()
+  app.keys = [SECRET]
+  app.silent = true
+  app.use(koaSession(app))
+  app.use(authenticator.initialize())
+  app.use(authenticator.authenticate('idpartner', { session: false }))
+  app.use((ctx) => {
+    ctx.body = ctx.state['user'] as object
+  })
+  return listening(app.listen(0, '127.0.0.1'))
+}
+
+/** What Nest makes of a strategy: a class whose `validate` stands in for verify. */
+class NestStrategy extends PassportStrategy(IDPartnerStrategy, 'idpartner') {
+  validate(login: IDPartnerLogin): Promise<{ sub: string }> {
+    return user(login)
+  }
+}
+
+const applications: { framework: string; start: Application }[] = [
+  {
+    framework: 'Express with express-session',
+    start: onExpress(
+      nodeSession,
+      (config) => new IDPartnerStrategy({ ...config, passReqToCallback: false }, user),
+    ),
+  },
+  {
+    framework: 'Express with cookie-session',
+    start: onExpress(
+      cookies,
+      (config) => new IDPartnerStrategy({ ...config, passReqToCallback: false }, user),
+    ),
+  },
+  {
+    framework: "Express with Nest's PassportStrategy",
+    start: onExpress(nodeSession, (config) => new NestStrategy(config)),
+  },
+  { framework: 'Fastify with secure-session', start: onFastify },
+  { framework: 'Koa with koa-session', start: onKoa },
+]
+
+async function listening(server: Server): ReturnType<Application> {
+  if (!server.listening) await new Promise((resolve) => server.once('listening', resolve))
+  return { server, close: () => new Promise((resolve) => server.close(resolve)) }
+}
+
+const closing: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+/** A browser at an application of that framework. */
+async function visit(
+  start: Application,
+): Promise<{ platform: Platform; get: (path: string) => Promise<Response>; answer: () => Promise<string> }> {
+  const platform = await Platform.start()
+  closing.push(() => platform.close())
+  const { server, close } = await start(await platform.config())
+  closing.push(close)
+  const { port } = server.address() as AddressInfo
+  const jar = new Map<string, string>()
+  const get = async (path: string): Promise<Response> => {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, {
+      redirect: 'manual',
+      headers: { cookie, connection: 'close' },
+    })
+    for (const set of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? []
+      jar.set(name, value)
+    }
+    return response
+  }
+  const answer = async (): Promise<string> => {
+    const response = await get('/login')
+    expect(response.status).toBe(302)
+    return platform.answer(await platform.request(response.headers.get('location') ?? ''))
+  }
+  return { platform, get, answer }
+}
+
+describe.each(applications)('$framework', ({ start }) => {
+  test('logs a person in, once for each answer', async () => {
+    const { platform, get, answer } = await visit(start)
+    const path = `/callback?response=${await answer()}`
+    const response = await get(path)
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual({ sub: platform.person.sub })
+    expect((await get(path)).status).toBe(401)
+    expect(platform.count('bankA.token')).toBe(1)
+  })
+
+  test('turns a forged answer away and leaves the login pending', async () => {
+    const { platform, get, answer } = await visit(start)
+    const genuine = await answer()
+    expect((await get(`/callback?response=${genuine.slice(0, -3)}AAA`)).status).toBe(401)
+    expect((await get('/callback?error=access_denied')).status).toBe(401)
+    expect((await get(`/callback?response=${genuine}`)).status).toBe(200)
+    expect(platform.wire.complaints).toEqual([])
+  })
+
+  test('lets two tabs log in', async () => {
+    const { get, answer } = await visit(start)
+    const first = await answer()
+    const second = await answer()
+    expect((await get(`/callback?response=${second}`)).status).toBe(200)
+    expect((await get(`/callback?response=${first}`)).status).toBe(200)
+  })
+
+  test('answers with our own status when the bank is down', async () => {
+    const { platform, get, answer } = await visit(start)
+    const genuine = await answer()
+    platform.fault('bankA.token', (res) => res.writeHead(401).end())
+    expect((await get(`/callback?response=${genuine}`)).status).toBe(502)
+  })
+})
