@@ -55,6 +55,7 @@ describe('a document', () => {
     pass(1)
     await expect(source.get()).resolves.toBe('copy 2')
     expect(source.loads).toBe(2)
+    expect(jest.getTimerCount()).toBe(0)
   })
 
   test('that is loaded again is young again', async () => {

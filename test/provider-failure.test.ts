@@ -131,6 +131,13 @@ describe('an answer with a wrong content', () => {
     })
     expect(providerFailure(err, 'userinfo', 'provider_unavailable').code).toBe('provider_unavailable')
   })
+
+  test('keeps its cause', () => {
+    expect(failure(new TypeError('unexpected')).cause).toMatchObject({
+      name: 'TypeError',
+      message: 'unexpected',
+    })
+  })
 })
 
 test('an error of ours goes on as it is, however it was wrapped', () => {
