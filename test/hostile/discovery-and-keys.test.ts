@@ -359,6 +359,14 @@ describe('what is published', () => {
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
   })
 
+  test('is asked for as JSON', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    const { requests } = scene.platform.wire
+    const asked = published.map((one) => requests.find(({ endpoint }) => endpoint === one)?.headers.accept)
+    expect(asked).toEqual(published.map(() => 'application/json'))
+  })
+
   test('is asked for anew after a while', async () => {
     const scene = await startScene()
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
