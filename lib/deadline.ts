@@ -49,9 +49,21 @@ export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promis
   }
 }
 
+/**
+ * The same for what has no error of its own when the time is over.
+ *
+ * @throws {IDPartnerError} `provider_unavailable` 504
+ */
+export async function inTime<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (!signal) return promise
+  return until(signal, promise).catch((err: unknown) => {
+    throw err === signal.reason ? tooLate(err) : err
+  })
+}
+
 /** @throws {IDPartnerError} `provider_unavailable` 504 when the time is over already */
-export function assertInTime(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw tooLate(signal.reason)
+export function assertInTime(signal: AbortSignal): void {
+  if (signal.aborted) throw tooLate(signal.reason)
 }
 
 export function tooLate(cause: unknown): IDPartnerError {

@@ -6,7 +6,7 @@ import { requestParameters, type AuthorizationParams, type Proofs } from './auth
 import { MAX_ANSWER_LENGTH, callbackParams, searchParams, single, unsignedError } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from './claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
-import { assertInTime } from './deadline.js'
+import { inTime } from './deadline.js'
 import { IDPartnerError } from './errors.js'
 import { Http, below, parseEndpoint } from './http.js'
 import { matchLogin, type IdTokenChecks } from './id-token.js'
@@ -112,7 +112,8 @@ export class IDPartner {
     const params = searchParams(query)
     const extra = { ...extraAuthorizationParams }
     if (this.#config.flow === 'proxy') {
-      return this.#proxyUrl(params, await requestParameters(this.#config, proofs, scope, extra))
+      const parameters = await requestParameters(this.#config, proofs, scope, extra)
+      return this.#proxyUrl(params, parameters, options.signal)
     }
     if (!params.has('iss')) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
     const issuer = single(params, 'iss')
@@ -338,13 +339,12 @@ export class IDPartner {
     const jwt = await opened(response, decryption, jarmRefusal)
     const from = answerIssuer(jwt)
     if (issuer !== undefined && from !== issuer) throw refused(jarmRefusal, 'has a wrong or missing "iss"')
-    await this.#allowed.check(from).catch((err: unknown) => {
+    await inTime(signal, this.#allowed.check(from)).catch((err: unknown) => {
       // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
       if (!(err instanceof IDPartnerError) || err.code !== 'provider_refused') throw err
       throw refused(jarmRefusal, 'has a wrong or missing "iss"', err)
     })
-    assertInTime(signal)
-    const payload = await verified(
+    const verifying = verified(
       jwt,
       {
         alg: this.#config.authorization_signed_response_alg,
@@ -356,7 +356,7 @@ export class IDPartner {
       },
       jarmRefusal,
     )
-    return readAnswer(from, payload)
+    return readAnswer(from, await inTime(signal, verifying))
   }
 
   /**
@@ -376,8 +376,12 @@ export class IDPartner {
     return tokens
   }
 
-  async #proxyUrl(params: URLSearchParams, parameters: Record<string, string>): Promise<string> {
-    const proxy = await this.#provider(this.#config.oidc_proxy_service_url, undefined)
+  async #proxyUrl(
+    params: URLSearchParams,
+    parameters: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const proxy = await this.#provider(this.#config.oidc_proxy_service_url, signal)
     const url = await proxy.signedAuthorizationUrl(parameters)
     const visitor = single(params, 'visitor_id')
     if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
@@ -385,13 +389,12 @@ export class IDPartner {
   }
 
   async #bank(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
-    await this.#allowed.check(issuer)
+    await inTime(signal, this.#allowed.check(issuer))
     return this.#provider(issuer, signal)
   }
 
   async #provider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
-    const [keys, metadata] = await Promise.all([this.#keys, this.#issuers.metadata(issuer)])
-    assertInTime(signal)
+    const [keys, metadata] = await inTime(signal, Promise.all([this.#keys, this.#issuers.metadata(issuer)]))
     return new Provider({
       config: this.#config,
       http: this.#http,

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { Deadline, assertInTime, tooLate, until } from '../lib/deadline.js'
+import { Deadline, assertInTime, inTime, tooLate, until } from '../lib/deadline.js'
 import { thrown } from './support/thrown.js'
 
 beforeEach(() => {
@@ -80,7 +80,6 @@ describe('time that is over', () => {
   test('is not over before the signal is', () => {
     expect(() => {
       assertInTime(new AbortController().signal)
-      assertInTime(undefined)
     }).not.toThrow()
   })
 })
@@ -133,6 +132,26 @@ describe('waiting until a signal', () => {
     await expect(waiting).rejects.toThrow('enough')
     fail(new Error('late'))
     await expect(late).rejects.toThrow('late')
+  })
+})
+
+describe('a call of ours that a signal may end', () => {
+  test('gives its value or its failure, with a signal and without', async () => {
+    for (const signal of [undefined, new AbortController().signal]) {
+      await expect(inTime(signal, Promise.resolve('value'))).resolves.toBe('value')
+      await expect(inTime(signal, Promise.reject(new RangeError('no')))).rejects.toThrow(RangeError)
+    }
+  })
+
+  test('ends with the signal, in an error of ours', async () => {
+    const controller = new AbortController()
+    const waiting = inTime(controller.signal, new Promise(() => undefined))
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      status: 504,
+      cause: { message: 'enough' },
+    })
   })
 })
 

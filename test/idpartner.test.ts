@@ -774,6 +774,58 @@ describe('a call can be given up', () => {
   })
 })
 
+describe('a call can be given up while it waits for what others publish', () => {
+  const givenUp = { code: 'provider_unavailable', status: 504 }
+
+  /** Whoever asks there gives up. */
+  function giveUpAt(app: App, endpoint: string): AbortSignal {
+    const controller = new AbortController()
+    app.platform.fault(endpoint, () => {
+      controller.abort()
+    })
+    return controller.signal
+  }
+
+  test.each([
+    { flow: 'proxy', endpoint: 'proxy.discovery' },
+    { flow: 'direct', endpoint: 'bankA.discovery' },
+  ] as const)('getAuthorizationUrl: $endpoint', async ({ flow, endpoint }) => {
+    const app = await start({ flow }, { timeout: 60_000 })
+    const { client, issuer } = app
+    const signal = giveUpAt(app, endpoint)
+    const query = flow === 'direct' ? { iss: issuer } : {}
+    const calling = client.getAuthorizationUrl(query, client.generateProofs(), SCOPE, {}, { signal })
+    expect(await refusal(calling)).toMatchObject(givenUp)
+  })
+
+  test.each(['bankA.discovery', 'bankA.jwks'])('claims: %s', async (endpoint) => {
+    const app = await start({}, { timeout: 60_000 })
+    const response = await app.answered()
+    const signal = giveUpAt(app, endpoint)
+    expect(await refusal(app.client.claims(response, app.begun, undefined, { signal }))).toMatchObject(
+      givenUp,
+    )
+    expect(app.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('and while the application decides about a bank', async () => {
+    const controller = new AbortController()
+    const trusted_issuers = (): Promise<boolean> => {
+      controller.abort()
+      return new Promise(() => undefined)
+    }
+    const { client, issuer } = await start({ flow: 'direct' }, { trusted_issuers })
+    const calling = client.getAuthorizationUrl(
+      { iss: issuer },
+      client.generateProofs(),
+      SCOPE,
+      {},
+      { signal: controller.signal },
+    )
+    expect(await refusal(calling)).toMatchObject(givenUp)
+  })
+})
+
 function parts(jws: string): { payload: Record<string, unknown> } {
   const [, payload = ''] = jws.split('.')
   return { payload: JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown> }
