@@ -89,7 +89,7 @@ export class Http {
 
 /** Whether a host is this machine: the only place where plain http is good enough. */
 export function isLoopback(url: URL): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(url)
   return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback')
 }
 
@@ -110,8 +110,13 @@ export function below(base: string, path: string): string {
 
 /** Whether the URL's host is spelled as an address that is not a public one. Loopback counts as private here. */
 export function isPrivateAddress(url: URL): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(url)
   return ipaddr.isValid(host) && !isPublic(host)
+}
+
+/** The host without the brackets that a URL puts around IPv6. */
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
 }
 
 function isPublic(address: string): boolean {

@@ -2,7 +2,7 @@ import dns from 'node:dns'
 import { getEventListeners } from 'node:events'
 import type { ServerOptions } from 'node:https'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { Http, isLoopback, isPrivateAddress, parseEndpoint, type HttpRequest } from '../lib/http.js'
+import { Http, below, isLoopback, isPrivateAddress, parseEndpoint, type HttpRequest } from '../lib/http.js'
 import { tlsCertificates } from './support/certificates.js'
 import {
   brokenOff,
@@ -141,7 +141,12 @@ describe('a request ends in provider_unavailable when the server', () => {
     { name: 'never gets to the end', fault: drip, ...tooLate },
     { name: 'sends headers slowly', fault: slowHeaders, ...tooLate },
     { name: 'answers later than that', fault: late(SHORT * 5), ...tooLate },
-    { name: 'resets the connection', fault: reset, ...broken },
+    {
+      name: 'resets the connection',
+      fault: reset,
+      ...broken,
+      message: /broke the connection off \(ECONNRESET\); .* check tls_client_cert/,
+    },
     { name: 'closes it without an answer', fault: (res) => res.socket?.end(), ...broken },
     { name: 'closes it before all was sent', fault: brokenOff, ...broken },
     { name: 'speaks another protocol', fault: (res) => res.socket?.end('SSH-2.0\r\n\r\n'), ...broken },
@@ -542,6 +547,13 @@ test.each([
 ])('whether %s is spelled as a private address: %s', (url, expected) => {
   expect(isPrivateAddress(new URL(url))).toBe(expected)
 })
+
+test.each(['https://trust.example/directory', 'https://trust.example/directory/'])(
+  'what a service has lies below its URL: %s',
+  (base) => {
+    expect(below(base, 'jwks')).toBe('https://trust.example/directory/jwks')
+  },
+)
 
 /** Begins an answer and sends a header every now and then. */
 function slowHeaders(...[res]: Parameters<Fault>): void {

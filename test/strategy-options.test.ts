@@ -72,11 +72,16 @@ describe('an option is taken as it is:', () => {
     expect(settings).not.toHaveProperty('store')
   })
 
-  test('sessionKey, as the place in the session', async () => {
-    const { settings } = resolve({ sessionKey: 'bank' })
+  test.each([
+    [{}, 'idpartner'],
+    ...['bank', 'identity', 'passports', 'my-id', 'logins.save'].map(
+      (sessionKey) => [{ sessionKey }, sessionKey] as const,
+    ),
+  ])('sessionKey, as the place in the session: %j', async (options, key) => {
+    const { settings } = resolve(options)
     const session: Record<string, unknown> = {}
     await settings.logins.save({ session }, 's', { nonce: 'n', codeVerifier: 'v', interactionId: 'i' }, 60)
-    expect(Object.keys(session)).toEqual(['bank'])
+    expect(Object.keys(session)).toEqual([key])
   })
 
   test('what the strategy does not know, for the client to judge', () => {
@@ -100,10 +105,19 @@ describe('an option is refused:', () => {
     ['max_age', '600', /whole number of seconds/],
     ['acr_values', ['gold'], /must be a string/],
     ['sessionKey', '', /must not be empty or taken/],
-    ['sessionKey', '__proto__', /must not be empty or taken/],
-    ['sessionKey', 'passport', /must not be empty or taken/],
-    ['sessionKey', 'cookie', /must not be empty or taken/],
-    ['sessionKey', 'save', /must not be empty or taken/],
+    ...[
+      '__proto__',
+      'passport',
+      'cookie',
+      'id',
+      'req',
+      'save',
+      'regenerate',
+      'destroy',
+      'reload',
+      'touch',
+      'resetMaxAge',
+    ].map((taken) => ['sessionKey', taken, /must not be empty or taken/] as [string, unknown, RegExp]),
     ['sessionKey', 42, /must be a string/],
     ['loginTtl', 0, /at least 1 s/],
     ['loginTtl', 86_401, /at most a day/],
