@@ -29,6 +29,7 @@ test('a browser is there where one is required', () => {
   expect(installed || process.env.REQUIRE_BROWSER !== '1').toBe(true)
 })
 
+// Only where no browser is required, as on a developer's machine that has none; the test above sees to it.
 const describeWithBrowser = installed ? describe : describe.skip
 
 describeWithBrowser('in Chromium', () => {
