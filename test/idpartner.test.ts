@@ -414,17 +414,21 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
     await expect(app.client.token(response, app.begun, app.issuer)).resolves.toBeDefined()
   })
 
-  test.each<[string, unknown]>([
-    ['missing', undefined],
-    ['an object', { response: 'x' }],
-    ['empty', ''],
-    ['garbage', 'a.b.c'],
-    ['too long', 'x'.repeat(65_537)],
-  ])('not when it is %s', async (_name, response) => {
+  const unread = expect.stringContaining('is missing or longer than 64 KiB')
+
+  test.each<[string, unknown, unknown]>([
+    ['missing', undefined, unread],
+    ['an object', { response: 'x' }, unread],
+    ['empty', '', expect.not.stringContaining('64 KiB')],
+    ['garbage', 'a.b.c', expect.not.stringContaining('64 KiB')],
+    ['as long as it may be, but garbage', 'x'.repeat(65_536), expect.not.stringContaining('64 KiB')],
+    ['too long', 'x'.repeat(65_537), unread],
+  ])('not when it is %s', async (_name, response, message) => {
     const { client } = await start(options)
     expect(await refusal(client.claims(response as string, client.generateProofs()))).toMatchObject({
       code: 'response_invalid',
       status: 401,
+      message,
     })
   })
 
