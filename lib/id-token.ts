@@ -45,12 +45,13 @@ export async function openIdToken(
       issuer,
       audience: config.client_id,
       clockTolerance: config.clock_tolerance,
-      requiredClaims: ['exp', 'sub'],
+      requiredClaims: ['exp'],
       maxAge: MAX_AGE_SECONDS,
     },
     refusal,
   )
-  if (typeof claims.sub !== 'string' || claims.sub === '') throw refused(refusal, 'has a wrong "sub"')
+  if (typeof claims.sub !== 'string' || claims.sub === '')
+    throw refused(refusal, 'has a wrong or missing "sub"')
   if ('azp' in claims && claims['azp'] !== config.client_id)
     throw refused(refusal, 'was issued to another client')
   return { jws: jwt.jws, claims: claims as IDPartnerClaims }

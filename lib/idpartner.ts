@@ -11,14 +11,7 @@ import { IDPartnerError } from './errors.js'
 import { Http, below, parseEndpoint } from './http.js'
 import { matchLogin, type IdTokenChecks } from './id-token.js'
 import { Issuers } from './issuers.js'
-import {
-  JARM_CLAIMS,
-  answerIssuer,
-  jarmRefusal,
-  readAnswer,
-  signedError,
-  type AuthorizationAnswer,
-} from './jarm.js'
+import { answerIssuer, jarmRefusal, readAnswer, signedError, type AuthorizationAnswer } from './jarm.js'
 import { importKeys, type ClientKeys } from './keys.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from './proxy-document.js'
@@ -352,7 +345,7 @@ export class IDPartner {
         issuer: from,
         audience: this.#config.client_id,
         clockTolerance: this.#config.clock_tolerance,
-        requiredClaims: JARM_CLAIMS,
+        requiredClaims: ['exp'],
       },
       jarmRefusal,
     )

@@ -12,9 +12,6 @@ export interface AuthorizationAnswer {
 
 export const jarmRefusal: Refusal = { code: 'response_invalid', what: "the bank's answer" }
 
-/** The claims that every JARM answer has (JARM 2.1), beside `iss` and `aud`. */
-export const JARM_CLAIMS = ['exp', 'state']
-
 const answer = z.union([
   z.looseObject({ state: z.string().min(1), error: z.string(), code: z.undefined().optional() }),
   z.looseObject({ state: z.string().min(1), code: z.string().min(1), error: z.undefined().optional() }),

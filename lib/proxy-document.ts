@@ -55,7 +55,7 @@ export async function verifyProxyDocument(
 ): Promise<ProxyDocument> {
   const claims = await verified(
     { jws, outer: {} },
-    { ...expected, alg: ALG, requiredClaims: ['exp', 'sub'], maxAge: LIFETIME_SECONDS },
+    { ...expected, alg: ALG, requiredClaims: ['exp'], maxAge: LIFETIME_SECONDS },
     refusal,
   )
   const parsed = payload.safeParse(claims)

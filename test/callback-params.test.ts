@@ -88,18 +88,30 @@ describe('an error that nobody signed', () => {
     expect(unsignedError('access_denied')).toMatchObject({ code: 'access_denied', status: 401 })
   })
 
-  test.each(['login_required', 'server_error', 'temporarily_unavailable'])(
-    'is a failure of this login, whatever it says: %s',
-    (error) => {
-      expect(unsignedError(error)).toMatchObject({
-        code: 'provider_error',
-        status: 401,
-        isFailure: true,
-        providerError: error,
-        message: `the login ended with an error: ${error}`,
-      })
-    },
-  )
+  test.each([
+    'invalid_request',
+    'unauthorized_client',
+    'unsupported_response_type',
+    'invalid_scope',
+    'server_error',
+    'temporarily_unavailable',
+    'interaction_required',
+    'login_required',
+    'account_selection_required',
+    'consent_required',
+    'invalid_request_uri',
+    'invalid_request_object',
+    'request_not_supported',
+    'request_uri_not_supported',
+  ])('is a failure of this login, whatever it says: %s', (error) => {
+    expect(unsignedError(error)).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      isFailure: true,
+      providerError: error,
+      message: `the login ended with an error: ${error}`,
+    })
+  })
 
   test('is not put in the words of whoever wrote it', () => {
     expect(unsignedError('call-1-555-0100')).toMatchObject({

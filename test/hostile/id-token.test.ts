@@ -143,6 +143,7 @@ describe('an ID token is accepted when', () => {
   test.each<{ name: string; idToken: JwtBend; asked?: AuthenticateOptions }>([
     { name: 'its "aud" is a list of one', idToken: { claims: listed('aud') } },
     { name: 'it has no "at_hash"', idToken: { claims: without('at_hash') } },
+    { name: 'it expired no longer ago than clocks may differ', idToken: { claims: fromNow({ exp: -25 }) } },
     { name: 'its "azp" is us', idToken: { claims: (c) => ({ ...c, azp: c['aud'] }) } },
     { name: 'it has a "typ"', idToken: { header: set({ typ: 'JWT' }) } },
     { name: 'the header of its JWE repeats nothing', idToken: { seal: without('iss', 'aud', 'cty') } },
