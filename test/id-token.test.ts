@@ -84,7 +84,11 @@ describe('an ID token', () => {
     },
     { name: 'expired', bend: { claims: fromNow({ exp: -32 }) }, message: /out of date by its "exp"/ },
     { name: 'says of nobody', bend: { claims: without('sub') }, message: /"sub"/ },
-    { name: 'says of an empty name', bend: { claims: set({ sub: '' }) }, message: /has a wrong or missing "sub"/ },
+    {
+      name: 'says of an empty name',
+      bend: { claims: set({ sub: '' }) },
+      message: /has a wrong or missing "sub"/,
+    },
     { name: 'says of a number', bend: { claims: set({ sub: 1 }) }, message: /"sub"/ },
     { name: 'says of a list', bend: { claims: set({ sub: ['person'] }) }, message: /"sub"/ },
     {
