@@ -33,7 +33,7 @@ export const TABLES = {
   'callback-params': ['callback'],
   'id-token': ['id-token'],
   http: ['ssrf'],
-  idpartner: ['callback', 'jarm', 'ssrf', 'client-alone'],
+  idpartner: ['callback', 'jarm', 'ssrf', 'client-alone', 'faults'],
   issuers: ['discovery-and-keys'],
   jarm: ['jarm'],
   logins: ['login-csrf'],
@@ -42,5 +42,5 @@ export const TABLES = {
   'proxy-document': ['proxy-document'],
   'remote-keys': ['discovery-and-keys'],
   'sealed-jwt': ['downgrade', 'jarm'],
-  strategy: ['callback', 'login-csrf', 'injection'],
+  strategy: ['callback', 'login-csrf', 'injection', 'faults'],
 }

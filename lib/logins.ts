@@ -147,9 +147,9 @@ const MISSING: Record<MissingReason, string> = {
 }
 
 /** A failure that says why no login is waiting, and what setting is the likeliest reason. */
-export function loginMissing(answer: string, req: object): IDPartnerError {
+export function loginMissing(answer: string | undefined, req: object): IDPartnerError {
   // A store of the application's own may give any answer.
-  const reason = Object.hasOwn(MISSING, answer) ? (answer as MissingReason) : 'no_login'
+  const reason = Object.hasOwn(MISSING, String(answer)) ? (answer as MissingReason) : 'no_login'
   const message = reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req)}` : MISSING[reason]
   return new IDPartnerError('login_missing', message, { reason })
 }

@@ -202,7 +202,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     if (typeof waiting === 'object') assertIssuer(waiting, answer.issuer)
     assertInTime(signal)
     const taken = await this.stored(() => logins.take(req, answer.state), signal)
-    if (!taken || typeof taken === 'string') throw loginMissing(taken || 'no_login', req)
+    if (!taken || typeof taken === 'string') throw loginMissing(taken, req)
     const pending = pendingLogin.safeParse(taken)
     if (!pending.success) {
       throw new IDPartnerError(

@@ -499,7 +499,7 @@ describe('the failure for a missing login', () => {
     expect(err.message).toMatch(message)
   })
 
-  test.each(['gone', '', 'constructor', '__proto__'])(
+  test.each(['gone', '', 'constructor', '__proto__', undefined])(
     'takes any other answer of a store for no_login: %j',
     (answer) => {
       expect(loginMissing(answer, {})).toMatchObject({ code: 'login_missing', reason: 'no_login' })

@@ -448,6 +448,15 @@ describe('a store of the application', () => {
     expectRefused(await scene.victim.finish(begun), { code: 'login_missing', reason: 'no_login' })
   })
 
+  test('is not asked for anything when a login begins at the proxy', async () => {
+    const store = new MapStore()
+    const peek = jest.fn(() => Promise.resolve('no_login' as const))
+    const scene = await startScene({ strategy: { store: Object.assign(store, { peek }) } })
+    await scene.victim.begin()
+    expect(store.saved.size).toBe(1)
+    expect(peek).not.toHaveBeenCalled()
+  })
+
   test('works in the direct flow, with the account selector, without peek', async () => {
     const store = new MapStore()
     const scene = await startScene({ flow: 'direct', strategy: { store } })
