@@ -63,17 +63,10 @@ export class Cached<T> {
 
   #reload(): Promise<T> {
     this.#loading ??= this.#load()
-      .then(
-        (value) => {
-          this.#copy = { value, loadedAt: Date.now() }
-          this.#failedAt = -Infinity
-          return value
-        },
-        (err: unknown) => {
-          this.#failedAt = Date.now()
-          throw err
-        },
-      )
+      .then((value) => {
+        this.#copy = { value, loadedAt: Date.now() }
+        return value
+      })
       .finally(() => {
         this.#loading = undefined
       })

@@ -44,6 +44,7 @@ describe("an error in the bank's answer", () => {
       status: 502,
       providerError: error,
       message: expect.stringMatching(hint),
+      cause: { name: 'ResponseBodyError' },
     })
     expect(failure(body(error)).message).toMatch(`the bank's token endpoint refused: ${error} (`)
   })
