@@ -1,4 +1,5 @@
 import * as oidc from 'openid-client'
+import { z } from 'zod'
 import { backdated } from './authorization-request.js'
 import type { IDPartnerClaims, UserInfo } from './claims.js'
 import type { ResolvedConfig } from './config.js'
@@ -29,6 +30,9 @@ type Endpoint =
   | 'userinfo_endpoint'
   | 'revocation_endpoint'
   | 'pushed_authorization_request_endpoint'
+
+/** A token response with an ID token, as far as it is read here. */
+const issued = z.looseObject({ access_token: z.string(), id_token: z.string() })
 
 const userInfoRefusal: Refusal = { code: 'token_invalid', what: "the bank's userinfo" }
 
@@ -193,26 +197,26 @@ export class Provider {
    */
   async #withOpenIdToken(response: Response): Promise<Response> {
     const { config, keys, remoteKeys } = this.#context
-    const body: unknown = await response
-      .clone()
-      .json()
-      .catch(() => undefined)
-    if (typeof body !== 'object' || body === null || !('id_token' in body)) return response
-    if (typeof body.id_token !== 'string') return response
-    const { jws, claims } = await openIdToken(body.id_token, this.issuer, {
+    const { data: tokens } = issued.safeParse(
+      await response
+        .clone()
+        .json()
+        .catch(() => undefined),
+    )
+    // What else is wrong with it, openid-client finds.
+    if (!tokens) return response
+    const { jws, claims } = await openIdToken(tokens.id_token, this.issuer, {
       config,
       keys: remoteKeys.find,
       decryption: keys.decryption,
     })
-    if ('access_token' in body && typeof body.access_token === 'string') {
-      matchAccessToken(claims, body.access_token)
-    }
-    return new Response(JSON.stringify({ ...body, id_token: jws }), response)
+    matchAccessToken(claims, tokens.access_token)
+    return new Response(JSON.stringify({ ...tokens, id_token: jws }), response)
   }
 
   /** Replaces a userinfo JWT by its verified claims (Core 5.3.2). */
   async #withOpenUserInfo(response: Response): Promise<Response> {
-    if (response.headers.get('content-type')?.split(';')[0]?.trim() !== 'application/jwt') return response
+    if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
     const { config, keys, remoteKeys } = this.#context
     const jwt = await response.text()
     // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
@@ -228,7 +232,8 @@ export class Provider {
         issuer: this.issuer,
         audience: config.client_id,
         clockTolerance: config.clock_tolerance,
-        requiredClaims: ['sub'],
+        // It need not expire, and openid-client compares its "sub".
+        requiredClaims: [],
       },
       userInfoRefusal,
     )

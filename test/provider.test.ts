@@ -414,20 +414,26 @@ describe('the browser is sent', () => {
   })
 })
 
-describe('userinfo', () => {
-  const signed = async (claims: Record<string, unknown> = {}, sealed = false): Promise<Reply> => {
-    const jwt = await mint({
-      claims: { iss: servers[0]?.origin, aud: 'app', sub: 'person', email: 'p@example.com', ...claims },
-      key: await rsaKey('bank'),
-      ...(sealed && { seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } }),
-    })
-    return { status: 200, headers: { 'content-type': 'application/jwt ; charset=utf-8' }, body: jwt }
-  }
+/** Userinfo as a JWT. */
+const signed = async (
+  claims: Record<string, unknown> = {},
+  sealed = false,
+  type = 'application/jwt ; charset=utf-8',
+): Promise<Reply> => {
+  const jwt = await mint({
+    claims: { iss: servers[0]?.origin, aud: 'app', sub: 'person', email: 'p@example.com', ...claims },
+    key: await rsaKey('bank'),
+    ...(sealed && { seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } }),
+  })
+  return { status: 200, headers: { 'content-type': type }, body: jwt }
+}
 
+describe('userinfo', () => {
   test.each<[string, (() => Promise<Reply>) | undefined]>([
     ['plain', undefined],
     ['signed', () => signed()],
     ['signed and encrypted', () => signed({}, true)],
+    ['signed, whatever the case of its type', () => signed({}, false, 'Application/JWT')],
   ])('may be %s', async (_name, reply) => {
     const provider = await startProvider()
     if (reply) replies['userinfo'] = await reply()
@@ -443,6 +449,7 @@ describe('userinfo', () => {
     ['is of another person', () => Promise.resolve(json({ sub: 'other' }))],
     ['is of nobody', () => Promise.resolve(json({ email: 'p@example.com' }))],
     ['is signed, of another person', () => signed({ sub: 'other' })],
+    ['is signed, of nobody', () => signed({ sub: undefined })],
     ['is signed, of another bank', () => signed({ iss: 'https://other.example' })],
     ['is signed, for another client', () => signed({ aud: 'other' })],
     ['is encrypted, of another person', () => signed({ sub: 'other' }, true)],
@@ -455,6 +462,20 @@ describe('userinfo', () => {
     })
   })
 })
+
+test.each(['application/jwt-like', 'x-application/jwt', 'text/plain', ''])(
+  'userinfo of another type is not read as a JWT: %j',
+  async (type) => {
+    const provider = await startProvider()
+    const { body } = await signed()
+    replies['userinfo'] = { status: 200, headers: type === '' ? {} : { 'content-type': type }, body }
+    expect(await refusal(provider.userInfo('access', 'person'))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: expect.stringMatching(/something else than the JSON/),
+    })
+  },
+)
 
 describe("the bank's own endpoints", () => {
   test('are asked with the token in the header, and answer JSON', async () => {
