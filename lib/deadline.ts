@@ -61,11 +61,6 @@ export async function inTime<T>(signal: AbortSignal | undefined, promise: Promis
   })
 }
 
-/** @throws {IDPartnerError} `provider_unavailable` 504 when the time is over already */
-export function assertInTime(signal: AbortSignal): void {
-  if (signal.aborted) throw tooLate(signal.reason)
-}
-
 export function tooLate(cause: unknown): IDPartnerError {
   return new IDPartnerError('provider_unavailable', 'there was not enough time (see the option "timeout")', {
     cause,

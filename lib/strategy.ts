@@ -3,7 +3,7 @@ import type { Request } from 'express'
 import passportStrategy from 'passport-strategy'
 import type { AuthorizationParams } from './authorization-request.js'
 import { callbackParams, unsignedError, type CallbackParams } from './callback-params.js'
-import { Deadline, assertInTime, tooLate, until } from './deadline.js'
+import { Deadline, tooLate, until } from './deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 import { IDPartner } from './idpartner.js'
 import type { AuthorizationAnswer } from './jarm.js'
@@ -200,7 +200,6 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     const waiting = await this.stored(() => logins.peek?.(req, answer.state), signal)
     // Another bank's answer is no answer to this login, so it must not use it up.
     if (typeof waiting === 'object') assertIssuer(waiting, answer.issuer)
-    assertInTime(signal)
     const taken = await this.stored(() => logins.take(req, answer.state), signal)
     if (!taken || typeof taken === 'string') throw loginMissing(taken, req)
     const pending = pendingLogin.safeParse(taken)
@@ -230,7 +229,6 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   private async stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
     const limit = new Deadline(this.client.timeout, signal)
     try {
-      assertInTime(signal)
       return await until(limit.signal, Promise.resolve(call()))
     } catch (err) {
       if (err instanceof IDPartnerError) throw err

@@ -129,6 +129,7 @@ describe('proofs', () => {
     ['null', null],
     ['a text', 'state'],
     ['without a verifier', { state: 's', nonce: 'n' }],
+    ['without a state', { nonce: 'n', codeVerifier: 'v' }],
     ['with an empty nonce', { state: 's', nonce: '', codeVerifier: 'v' }],
     ['with a number', { state: 's', nonce: 1, codeVerifier: 'v' }],
   ])('are needed to begin a login: not %s', async (_name, proofs) => {

@@ -47,7 +47,9 @@ describe('an answer', () => {
 
   test.each<[string, unknown]>([
     ['it has no state', { code: 'code' }],
+    ['it has no state, but an error', { error: 'access_denied' }],
     ['its state is empty', { code: 'code', state: '' }],
+    ['its state is empty, and it has an error', { error: 'access_denied', state: '' }],
     ['its state is a list', { code: 'code', state: ['state'] }],
     ['it has no code and no error', { state: 'state' }],
     ['it has a code and an error', { state: 'state', code: 'code', error: 'access_denied' }],

@@ -369,6 +369,12 @@ describe('the browser is sent', () => {
       expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
       expect(err.message).toMatch(/names no usable authorization_endpoint$/)
     }
+    // Without keys nothing is signed before it is pushed.
+    const keyless = await startProvider({ config: withoutKeys, metadata: { authorization_endpoint } })
+    expect(await refusal(keyless.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject({
+      code: 'provider_unavailable',
+      message: expect.stringMatching(/names no usable authorization_endpoint$/),
+    })
     expect(wire.requests).toEqual([])
   })
 
@@ -434,6 +440,7 @@ describe('userinfo', () => {
     ['signed', () => signed()],
     ['signed and encrypted', () => signed({}, true)],
     ['signed, whatever the case of its type', () => signed({}, false, 'Application/JWT')],
+    ['signed, by a clock that is a little ahead', () => signed({ nbf: Math.floor(Date.now() / 1000) + 25 })],
   ])('may be %s', async (_name, reply) => {
     const provider = await startProvider()
     if (reply) replies['userinfo'] = await reply()

@@ -636,6 +636,16 @@ describe('a failure', () => {
 })
 
 describe('an interaction id', () => {
+  test("is the login's own where no document of IDPartner names it", async () => {
+    const { victim, platform } = await startScene({ flow: 'direct' })
+    const begun = await victim.begin()
+    platform.fault('bankA.token', answer(400, { error: 'invalid_grant' }))
+    expect((await victim.finish(begun)).value).toMatchObject({
+      code: 'provider_error',
+      interactionId: begun.request.interactionId,
+    })
+  })
+
   test('is told for each login, whatever becomes of it', async () => {
     const { victim, platform } = await startScene()
     const begun = await victim.begin()
