@@ -1,4 +1,4 @@
-/** The files of lib/ that check anything; the others are types and lists of names. */
+/** The files of lib/ that check anything; the others are types, lists of names and the router of public keys. */
 export const FILES = [
   'account-selector',
   'allowed-issuers',

@@ -3,6 +3,7 @@ import {
   MAX_ANSWER_LENGTH,
   callbackParams,
   searchParams,
+  single,
   unsignedError,
   type CallbackParams,
 } from '../lib/callback-params.js'
@@ -80,6 +81,21 @@ describe('a query is read', () => {
       throw new Error('called')
     }
     expect(searchParams({ response: { toString } }).getAll('response')).toEqual(['', ''])
+  })
+})
+
+describe('a parameter that may be there once', () => {
+  test.each([
+    ['a=1', '1'],
+    ['b=2&a=1', '1'],
+    ['', undefined],
+    ['b=2', undefined],
+    ['a=', undefined],
+    ['a=1&a=1', undefined],
+    ['a=1&a=', undefined],
+    ['a=&a=1', undefined],
+  ])('in %j', (query, value) => {
+    expect(single(new URLSearchParams(query), 'a')).toBe(value)
   })
 })
 
