@@ -30,7 +30,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['lib/!(strategy|strategy-options|logins|verify|index).ts'],
+    files: ['lib/{client,jwt,net}/**', 'lib/errors.ts'],
     rules: {
       'no-restricted-imports': [
         'error',
@@ -42,8 +42,7 @@ export default tseslint.config(
             '**/example-app/**',
             'passport*',
             'express',
-            './strategy.js',
-            './logins.js',
+            '**/passport/**',
           ],
         },
       ],

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import config from './jest.config.js'
 
-const tests = process.env.TESTS ?? 'test/sealed-jwt'
+const tests = process.env.TESTS ?? 'test/jwt/sealed-jwt'
 
 export default {
   ...config,

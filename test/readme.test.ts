@@ -63,9 +63,9 @@ describe('the README', () => {
     }
     const documented = firstColumn(section('Options')).filter((name) => /^\w+$/.test(name))
     const declared = [
-      ...optionsOf('lib/config.ts', 'IDPartnerConfig'),
-      ...optionsOf('lib/strategy-options.ts', 'LoginOptions'),
-      ...optionsOf('lib/strategy-options.ts', 'IDPartnerStrategyOptions'),
+      ...optionsOf('lib/client/config.ts', 'IDPartnerConfig'),
+      ...optionsOf('lib/passport/options.ts', 'LoginOptions'),
+      ...optionsOf('lib/passport/options.ts', 'IDPartnerStrategyOptions'),
     ]
     expect(documented.sort()).toEqual(declared.sort())
   })

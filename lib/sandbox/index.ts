@@ -1,5 +1,5 @@
 export { startSandbox, type Sandbox, type SandboxBank, type SandboxConfig } from './sandbox.js'
 export { type SandboxAuthMethod, type SandboxFlow, type SandboxOptions } from './options.js'
 export { FAULTS, type Fault } from './faults.js'
-export { type Persona, type PersonaClaims } from './personas.js'
-export { type ClientCertificate, type ClientCertificateKind } from './tls.js'
+export { type Persona, type PersonaClaims } from './bank/personas.js'
+export { type ClientCertificate, type ClientCertificateKind } from './http/tls.js'

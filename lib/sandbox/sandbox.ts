@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
-import { Bank } from './bank.js'
-import { CONTINUE_SCRIPT } from './continue-page.js'
-import { errorPage } from './error-page.js'
+import { Bank } from './bank/bank.js'
+import { CONTINUE_SCRIPT } from './pages/continue.js'
+import { errorPage } from './pages/error.js'
 import { Faults, type Fault } from './faults.js'
-import { indexPage } from './index-page.js'
-import { listen, type Listener } from './listener.js'
-import { logo } from './logo.js'
-import { loadOidcProvider } from './oidc-provider.js'
+import { indexPage } from './pages/index.js'
+import { listen, type Listener } from './http/listener.js'
+import { logo } from './pages/logo.js'
+import { loadOidcProvider } from './bank/oidc-provider.js'
 import {
   resolveOptions,
   type ResolvedOptions,
@@ -17,15 +17,15 @@ import {
   type SandboxOptions,
 } from './options.js'
 import type { SigningAlg } from './keys.js'
-import { BANKS, type Persona } from './personas.js'
-import { Proxy } from './proxy.js'
-import { bindsTokens } from './registration.js'
-import { RelyingParty } from './relying-party.js'
-import { sendPage } from './reply.js'
-import { selectAccounts } from './select-accounts.js'
-import { STYLESHEET } from './stylesheet.js'
-import { Certificates, type ClientCertificate, type ClientCertificateKind } from './tls.js'
-import { TrustDirectory } from './trust-directory.js'
+import { BANKS, type Persona } from './bank/personas.js'
+import { Proxy } from './platform/proxy.js'
+import { bindsTokens } from './platform/registration.js'
+import { RelyingParty } from './platform/relying-party.js'
+import { sendPage } from './http/reply.js'
+import { selectAccounts } from './platform/select-accounts.js'
+import { STYLESHEET } from './pages/stylesheet.js'
+import { Certificates, type ClientCertificate, type ClientCertificateKind } from './http/tls.js'
+import { TrustDirectory } from './platform/trust-directory.js'
 
 /** The options of the strategy that make the app talk to the sandbox; the app adds its own `jwks`. */
 export interface SandboxConfig {

@@ -1,0 +1,55 @@
+import type { ResolvedConfig, TrustedIssuers } from './config.js'
+import { IDPartnerError } from '../errors.js'
+import { isLoopback, isPrivateAddress, parseEndpoint } from '../net/http.js'
+
+/** A bound for the memory of vouched issuers; far more than IDPartner has banks. */
+const MAX_VOUCHED = 1000
+
+/** Decides which issuers may be contacted at all; without this, a browser could make the server fetch any URL. */
+export class AllowedIssuers {
+  readonly #trusted: TrustedIssuers | undefined
+  readonly #onLoopback: boolean
+  readonly #vouched = new Set<string>()
+
+  constructor({ trusted_issuers, trust_directory_service_url }: ResolvedConfig) {
+    this.#trusted = trusted_issuers
+    this.#onLoopback = isLoopback(new URL(trust_directory_service_url))
+  }
+
+  /** Remembers that a verified document of IDPartner named this issuer. */
+  vouch(issuer: string): void {
+    const [oldest] = this.#vouched
+    if (oldest !== undefined && this.#vouched.size >= MAX_VOUCHED) this.#vouched.delete(oldest)
+    this.#vouched.add(issuer)
+  }
+
+  /** @throws {IDPartnerError} `provider_refused`, or `config_invalid` when the application's own function threw */
+  async check(issuer: string): Promise<void> {
+    const url = parseEndpoint(issuer)
+    if (!url || (isPrivateAddress(url) && !isLoopback(url))) throw notAllowed()
+    if (this.#trusted !== undefined) {
+      if (!(await isTrusted(this.#trusted, issuer))) throw notAllowed()
+      return
+    }
+    // A platform out there has no business with a server on this machine.
+    if (!this.#vouched.has(issuer) || (isLoopback(url) && !this.#onLoopback)) throw notAllowed()
+  }
+}
+
+async function isTrusted(trusted: TrustedIssuers, issuer: string): Promise<boolean> {
+  if (typeof trusted !== 'function') return trusted.includes(issuer)
+  try {
+    const answer: unknown = await trusted(issuer)
+    // Only true is a yes: an answer such as a promise in an array should not open the door.
+    return answer === true
+  } catch (err) {
+    throw new IDPartnerError('config_invalid', 'the function "trusted_issuers" threw', { cause: err })
+  }
+}
+
+function notAllowed(): IDPartnerError {
+  return new IDPartnerError(
+    'provider_refused',
+    'this bank is not allowed here: neither "trusted_issuers" nor a verified answer of IDPartner names it',
+  )
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto'
+import { calculatePKCECodeChallenge } from 'openid-client'
+import type { ClaimsRequest } from './claims.js'
+import type { ResolvedConfig } from './config.js'
+import { IDPartnerError } from '../errors.js'
+
+/**
+ * The secrets of one login. Keep them in the session on the server, never in a cookie that scripts or people can
+ * read, and never in a log.
+ */
+export interface Proofs {
+  state: string
+  nonce: string
+  codeVerifier: string
+}
+
+/** Further parameters of an authorization request (Core 3.1.2.1); what protects the login cannot be among them. */
+export interface AuthorizationParams {
+  prompt?: string | undefined
+  claims?: ClaimsRequest | undefined
+  /** Seconds; checked in the ID token. */
+  max_age?: number | undefined
+  /** Space-separated; checked in the ID token. */
+  acr_values?: string | undefined
+  [parameter: string]: string | number | ClaimsRequest | undefined
+}
+
+/** Set by this package; an application that could set them could switch a protection off. */
+const RESERVED = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+  'iss',
+  'aud',
+  'exp',
+  'iat',
+  'nbf',
+  'jti',
+  'sub',
+]
+
+const INTERACTION_ID = 'x-fapi-interaction-id'
+
+/** The parameters of an authorization request, as they go into a request object or into PAR. */
+export async function requestParameters(
+  config: ResolvedConfig,
+  proofs: Proofs,
+  scope: string | readonly string[],
+  extra: AuthorizationParams,
+): Promise<Record<string, string>> {
+  const parameters: Record<string, string> = {
+    client_id: config.client_id,
+    redirect_uri: config.callback,
+    response_type: 'code',
+    response_mode: 'jwt',
+    scope: scopeText(scope),
+    state: proofs.state,
+    nonce: proofs.nonce,
+    code_challenge: await calculatePKCECodeChallenge(proofs.codeVerifier),
+    code_challenge_method: 'S256',
+    [INTERACTION_ID]: randomUUID(),
+  }
+  for (const [name, value] of Object.entries(extra)) {
+    if (value === undefined) continue
+    if (RESERVED.includes(name)) {
+      throw new IDPartnerError(
+        'config_invalid',
+        `the authorization parameter "${name}" is set by this package alone`,
+      )
+    }
+    parameters[name] = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  }
+  return parameters
+}
+
+/**
+ * Sets a signed statement's times: a few seconds back, for banks whose clock is a little behind, and still short.
+ *
+ * FAPI 1.0 Advanced, 5.2.2-13 allows 60 minutes; IDPartner allows five.
+ */
+export function backdated(_header: unknown, claims: Record<string, unknown>): void {
+  const now = Math.floor(Date.now() / 1000)
+  Object.assign(claims, { iat: now - 10, nbf: now - 10, exp: now + 240 })
+}
+
+export function scopeText(scope: unknown): string {
+  const text = Array.isArray(scope) ? scope.join(' ') : scope
+  if (typeof text !== 'string' || !text.split(' ').includes('openid')) {
+    throw new IDPartnerError(
+      'config_invalid',
+      'the scope must include "openid", or there are no claims to log in with',
+    )
+  }
+  return text
+}

@@ -1,0 +1,266 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import type { JSONWebKeySet } from 'jose'
+import { z } from 'zod'
+import { IDPartnerError } from '../errors.js'
+import { parseEndpoint, type ClientTls } from '../net/http.js'
+import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
+
+/** Which issuers may log people in: exact strings, or a function that decides. */
+export type TrustedIssuers = readonly string[] | ((issuer: string) => boolean | Promise<boolean>)
+
+export type Flow = 'proxy' | 'direct'
+
+export type TokenEndpointAuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
+
+/**
+ * The options of {@link IDPartner}, named as IDPartner and OpenID client registration name them.
+ *
+ * @see https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
+ */
+export interface IDPartnerConfig {
+  /** The application's client id at IDPartner. */
+  client_id: string
+  /**
+   * Absolute URL of the application's callback route, exactly as registered. It is sent byte for byte and never
+   * derived from a request. Plain http is accepted on loopback only.
+   */
+  callback: string
+  /**
+   * The application's private keys, as {@link generateJwks} makes them. Needed in the proxy flow and for
+   * `private_key_jwt`. With an encryption key in it, an answer that is not encrypted is refused.
+   */
+  jwks?: JSONWebKeySet | undefined
+  /** `'proxy'` by default. */
+  flow?: Flow | undefined
+  /** IDPartner's own by default. */
+  oidc_proxy_service_url?: string | undefined
+  /** IDPartner's own by default; its keys are at `/jwks` below it. */
+  trust_directory_service_url?: string | undefined
+  /** IDPartner's own by default; the page is at `/select-accounts` below it. Direct flow only. */
+  account_selector_service_url?: string | undefined
+  /** The `iss` that the proxy's document must have; `https://idpartner.com` by default. */
+  trust_directory_issuer?: string | undefined
+  /** Required in the direct flow. In the proxy flow it narrows further which banks are accepted. */
+  trusted_issuers?: TrustedIssuers | undefined
+  /** `'private_key_jwt'` by default. */
+  token_endpoint_auth_method?: TokenEndpointAuthMethod | undefined
+  /** For `client_secret_basic` alone. */
+  client_secret?: string | undefined
+  /** The client certificate, PEM; for `tls_client_auth`, or beside another method for sender-constrained tokens. */
+  tls_client_cert?: string | Buffer | undefined
+  /** The private key of `tls_client_cert`, PEM. */
+  tls_client_key?: string | Buffer | undefined
+  /** PEM certificates to trust instead of the usual authorities. */
+  tls_server_ca?: string | Buffer | undefined
+  /** The one algorithm accepted for the bank's answer (JARM); `'PS256'` by default. */
+  authorization_signed_response_alg?: SigningAlg | undefined
+  /** The one algorithm accepted for ID tokens and signed userinfo; `'PS256'` by default. */
+  id_token_signed_response_alg?: SigningAlg | undefined
+  /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
+  timeout?: number | undefined
+  /** Seconds by which clocks may differ; 30 by default, 300 at most. */
+  clock_tolerance?: number | undefined
+}
+
+/** The options, checked and with every default filled in. */
+export interface ResolvedConfig {
+  readonly client_id: string
+  readonly callback: string
+  readonly flow: Flow
+  readonly oidc_proxy_service_url: string
+  readonly trust_directory_service_url: string
+  readonly account_selector_service_url: string
+  readonly trust_directory_issuer: string
+  readonly trusted_issuers: TrustedIssuers | undefined
+  readonly token_endpoint_auth_method: TokenEndpointAuthMethod
+  readonly client_secret: string | undefined
+  readonly tls: ClientTls
+  readonly authorization_signed_response_alg: SigningAlg
+  readonly id_token_signed_response_alg: SigningAlg
+  readonly timeout: number
+  readonly clock_tolerance: number
+  readonly keys: ReturnType<typeof checkJwks>
+}
+
+/** What an authorization response may carry; a callback with one of these of its own could not be told apart. */
+const RESPONSE_PARAMETERS = ['response', 'code', 'error', 'error_description', 'state', 'iss']
+
+const endpoint = z.string('must be a URL').refine(parseEndpoint, {
+  error: 'must be an https: URL (plain http: on loopback only) without credentials in it',
+  abort: true,
+})
+const withoutQuery = (error: string): z.ZodType<string> =>
+  endpoint.refine((value) => !/[?#]/.test(value), { error })
+const issuer = withoutQuery('must hold issuers without query and fragment')
+/** What is fetched there lies below it. */
+const service = withoutQuery('must be a URL without query and fragment')
+const callback = endpoint
+  .refine((value) => !value.includes('#'), { error: 'must not have a fragment' })
+  .refine((value) => !/,https?:/.test(value), {
+    error: 'must be a single URL: make a client for each callback',
+  })
+  .refine((value) => !RESPONSE_PARAMETERS.some((name) => new URL(value).searchParams.has(name)), {
+    error: `must not have a query parameter named ${RESPONSE_PARAMETERS.join(', ')}`,
+  })
+const pem = z.union([z.string(), z.instanceof(Buffer)], 'must be PEM text or a Buffer').optional()
+const signingAlg = z.enum(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`).default('PS256')
+
+const schema = z.strictObject({
+  client_id: z.string('must be a string').min(1, 'must not be empty'),
+  callback,
+  jwks: z
+    .custom<JSONWebKeySet>(isJwks, 'must be a JWKS: an object with a list of keys')
+    .transform(checkJwks)
+    .optional(),
+  flow: z.enum(['proxy', 'direct'], 'must be "proxy" or "direct"').default('proxy'),
+  oidc_proxy_service_url: service.default('https://auth-api.idpartner.com/oidc-proxy'),
+  trust_directory_service_url: service.default('https://auth-api.idpartner.com/trust-directory'),
+  account_selector_service_url: service.default('https://preferences.idpartner.com/v1'),
+  trust_directory_issuer: endpoint.default('https://idpartner.com'),
+  trusted_issuers: z
+    .union(
+      [
+        z.array(issuer).min(1, 'must not be an empty list'),
+        z.custom<(issuer: string) => boolean | Promise<boolean>>((value) => typeof value === 'function'),
+      ],
+      'must be a list of issuer URLs, spelled exactly as the banks spell them, or a function',
+    )
+    .optional(),
+  token_endpoint_auth_method: z
+    .enum(
+      ['private_key_jwt', 'client_secret_basic', 'tls_client_auth'],
+      'must be "private_key_jwt", "client_secret_basic" or "tls_client_auth"',
+    )
+    .default('private_key_jwt'),
+  client_secret: z.string('must be a string').min(1, 'must not be empty').optional(),
+  tls_client_cert: pem,
+  tls_client_key: pem,
+  tls_server_ca: pem,
+  authorization_signed_response_alg: signingAlg,
+  id_token_signed_response_alg: signingAlg,
+  timeout: z
+    .int('must be a whole number of milliseconds')
+    .min(1, 'must be at least 1 ms')
+    .max(120_000, 'must be at most 120000 ms')
+    .default(5000),
+  clock_tolerance: z
+    .number('must be a number of seconds')
+    .min(0, 'must not be negative')
+    .max(300, 'must be at most 300 s')
+    .default(30),
+})
+
+/**
+ * Checks the options and fills in the defaults; leaves the caller's object as it is.
+ *
+ * @throws {IDPartnerError} `config_invalid`, with a message that names the option
+ */
+export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
+  const {
+    tls_client_cert: cert,
+    tls_client_key: key,
+    tls_server_ca: ca,
+    jwks,
+    ...options
+  } = parseOptions(schema, config)
+  const resolved = {
+    ...options,
+    client_secret: options.client_secret,
+    trusted_issuers: options.trusted_issuers,
+    keys: jwks ?? [],
+    tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
+  }
+  if (resolved.flow === 'direct' && resolved.trusted_issuers === undefined) {
+    throw badOption(
+      'trusted_issuers',
+      'is required in the direct flow: the browser names the bank there, and without this list anyone could log in from a bank of their own making',
+    )
+  }
+  checkKeys(resolved)
+  checkAuthentication(resolved)
+  checkCertificate(resolved.tls)
+  return Object.freeze(resolved)
+}
+
+export function badOption(name: string, expectation: string): IDPartnerError {
+  return new IDPartnerError('config_invalid', `option "${name}" ${expectation}`)
+}
+
+/** Parses options with a schema; the first thing wrong becomes an error that names the option. */
+export function parseOptions<T extends z.ZodType>(schema: T, options: unknown): z.output<T> {
+  if (typeof options !== 'object' || options === null) {
+    throw new IDPartnerError(
+      'config_invalid',
+      'options are required: an object with at least client_id and callback',
+    )
+  }
+  const result = schema.safeParse(options)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  if (issue?.code === 'unrecognized_keys') throw badOption(String(issue.keys[0]), 'is not a known option')
+  const name = String(issue?.path[0] ?? 'options')
+  if ((options as Record<string, unknown>)[name] === undefined) throw badOption(name, 'is required')
+  throw badOption(name, issue?.message ?? 'is not valid')
+}
+
+function checkKeys({ keys, flow, token_endpoint_auth_method }: ResolvedConfig): void {
+  if (keys.some((one) => one.use === 'sig')) return
+  if (flow === 'proxy') {
+    throw badOption(
+      'jwks',
+      'needs a signing key in the proxy flow, which signs every request (see generateJwks)',
+    )
+  }
+  if (token_endpoint_auth_method === 'private_key_jwt') {
+    throw badOption('jwks', 'needs a signing key for private_key_jwt (see generateJwks)')
+  }
+}
+
+function checkAuthentication({
+  token_endpoint_auth_method: method,
+  client_secret,
+  tls,
+}: ResolvedConfig): void {
+  if (method === 'client_secret_basic' && client_secret === undefined) {
+    throw badOption('client_secret', 'is required for client_secret_basic')
+  }
+  if (method !== 'client_secret_basic' && client_secret !== undefined) {
+    throw badOption(
+      'client_secret',
+      `contradicts token_endpoint_auth_method "${method}", which never sends it`,
+    )
+  }
+  if (method === 'tls_client_auth' && tls.cert === undefined) {
+    throw badOption('tls_client_cert', 'is required for tls_client_auth')
+  }
+}
+
+function checkCertificate({ cert, key, ca }: ClientTls): void {
+  if (cert === undefined && key !== undefined)
+    throw badOption('tls_client_cert', 'is missing beside tls_client_key')
+  if (ca !== undefined) certificate('tls_server_ca', ca)
+  if (cert === undefined) return
+  if (key === undefined) throw badOption('tls_client_key', 'is missing beside tls_client_cert')
+  const x509 = certificate('tls_client_cert', cert)
+  let matches: boolean
+  try {
+    matches = x509.checkPrivateKey(createPrivateKey(key))
+  } catch {
+    throw badOption('tls_client_key', 'must be a private key in PEM, without a passphrase')
+  }
+  if (!matches) throw badOption('tls_client_key', 'is not the key of tls_client_cert')
+}
+
+function certificate(name: string, pem: string | Buffer): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    throw badOption(name, 'must be a certificate in PEM')
+  }
+}
+
+function isJwks(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('keys' in value) || !Array.isArray(value.keys))
+    return false
+  return value.keys.every((key) => typeof key === 'object' && key !== null)
+}

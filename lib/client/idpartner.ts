@@ -1,0 +1,406 @@
+import type { JSONWebKeySet } from 'jose'
+import * as oidc from 'openid-client'
+import { accountSelectorUrl } from './account-selector.js'
+import { AllowedIssuers } from './allowed-issuers.js'
+import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
+import { MAX_ANSWER_LENGTH, callbackParams, searchParams, single, unsignedError } from './callback-params.js'
+import type { IDPartnerClaims, UserInfo } from './claims.js'
+import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
+import { inTime } from '../net/deadline.js'
+import { IDPartnerError } from '../errors.js'
+import { Http, below, parseEndpoint } from '../net/http.js'
+import { matchLogin, type IdTokenChecks } from '../jwt/id-token.js'
+import { Issuers } from './issuers.js'
+import { answerIssuer, jarmRefusal, readAnswer, signedError, type AuthorizationAnswer } from '../jwt/jarm.js'
+import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import { Provider } from './provider.js'
+import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
+import { RemoteKeys } from '../jwt/remote-keys.js'
+import { opened, refused, verified } from '../jwt/sealed-jwt.js'
+import { checkTokens, type TokenSet } from './tokens.js'
+
+/** Options of a single call. */
+export interface CallOptions {
+  /** Ends the call before its requests' own timeouts do. */
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * The protocol client: everything between the application and IDPartner and its banks, without sessions and without
+ * Passport.
+ *
+ * Used alone it leaves to the application what {@link IDPartnerStrategy} does: to keep the proofs in the session on
+ * the server, and to use each answer and each set of proofs once.
+ */
+export class IDPartner {
+  readonly #config: ResolvedConfig
+  readonly #http: Http
+  readonly #issuers: Issuers
+  readonly #trustDirectory: RemoteKeys
+  readonly #keys: Promise<ClientKeys>
+  readonly #allowed: AllowedIssuers
+
+  /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
+  constructor(config: IDPartnerConfig) {
+    this.#config = resolveConfig(config)
+    this.#http = new Http(this.#config)
+    this.#issuers = new Issuers(this.#http)
+    this.#allowed = new AllowedIssuers(this.#config)
+    this.#trustDirectory = new RemoteKeys(this.#http, below(this.#config.trust_directory_service_url, 'jwks'))
+    this.#keys = importKeys(this.#config.keys)
+    // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
+    this.#keys.catch(() => undefined)
+  }
+
+  get flow(): Flow {
+    return this.#config.flow
+  }
+
+  /** Milliseconds that one HTTP request may take. */
+  get timeout(): number {
+    return this.#config.timeout
+  }
+
+  /**
+   * Makes the secrets of one login: `state`, `nonce` and the PKCE `codeVerifier`.
+   *
+   * Does not keep them: store them in the session on the server, and never log them.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc7636#section-4.1
+   */
+  generateProofs(): Proofs {
+    return {
+      state: oidc.randomState(),
+      nonce: oidc.randomNonce(),
+      codeVerifier: oidc.randomPKCECodeVerifier(),
+    }
+  }
+
+  /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
+  async getPublicJWKs(): Promise<JSONWebKeySet> {
+    return structuredClone((await this.#keys).public)
+  }
+
+  /**
+   * Builds the URL to send the browser to.
+   *
+   * In the direct flow and without `iss` in the query that is IDPartner's account selector, which sends the browser
+   * back to the same route with an `iss`; the proofs are not used until then.
+   *
+   * @param query the login route's query: `visitor_id`, and in the direct flow `iss`, `idp_id`, `idpartner_token`
+   * @param scope must include `openid`
+   * @throws {IDPartnerError} `provider_refused` (a bad `iss`), `provider_unavailable`, `provider_error`, `config_invalid`
+   * @see https://www.rfc-editor.org/rfc/rfc9101 (signed request), https://www.rfc-editor.org/rfc/rfc9126 (PAR)
+   */
+  async getAuthorizationUrl(
+    query: unknown,
+    proofs: Proofs,
+    scope: string | readonly string[],
+    extraAuthorizationParams: AuthorizationParams = {},
+    options: CallOptions = {},
+  ): Promise<string> {
+    if (!isProofs(proofs)) {
+      throw new IDPartnerError('config_invalid', 'the second argument must be the proofs of generateProofs()')
+    }
+    const params = searchParams(query)
+    const extra = { ...extraAuthorizationParams }
+    if (this.#config.flow === 'proxy') {
+      const parameters = await requestParameters(this.#config, proofs, scope, extra)
+      return this.#proxyUrl(params, parameters, options.signal)
+    }
+    if (!params.has('iss')) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
+    const issuer = single(params, 'iss')
+    extra['identity_provider_id'] ??= single(params, 'idp_id')
+    extra['idpartner_token'] ??= single(params, 'idpartner_token')
+    const bank = await this.#bank(issuer ?? '', options.signal)
+    const url = await bank.pushedAuthorizationUrl(await requestParameters(this.#config, proofs, scope, extra))
+    return url.href
+  }
+
+  /**
+   * Verifies what IDPartner's proxy sent the browser back with, and names the bank the person chose.
+   *
+   * Does not open the bank's answer; look at `identity_provider` first and refuse the bank if you wish.
+   *
+   * @param query the callback route's query, or a parsed form body
+   * @throws {IDPartnerError} `response_invalid`, `provider_refused`, `provider_unavailable`; `access_denied` and
+   *   `provider_error` for an error in the query, which anyone could have written there
+   */
+  async unpackProxyResponse(
+    query: unknown,
+  ): Promise<{ identity_provider: IdentityProvider; idp_response_code: string }> {
+    if (this.#config.flow !== 'proxy') {
+      throw new IDPartnerError(
+        'config_invalid',
+        'there is no proxy in the direct flow: pass "response" on to claims()',
+      )
+    }
+    const params = callbackParams(searchParams(query))
+    if (!params) throw new IDPartnerError('response_invalid', 'the query holds no "response"')
+    if ('error' in params) throw unsignedError(params.error)
+    const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
+    return { identity_provider, idp_response_code }
+  }
+
+  /**
+   * Redeems the bank's answer and returns the claims of its ID token, all checked.
+   *
+   * Does not remember that the answer was used: forget the proofs as soon as you have passed them here. Asks for no
+   * userinfo: see {@link IDPartner.userInfo}.
+   *
+   * @param response `idp_response_code` of {@link IDPartner.unpackProxyResponse}, or `response` in the direct flow
+   * @param issuer the bank the answer has to be from; by default any that IDPartner vouched for or `trusted_issuers` allows
+   * @throws {IDPartnerError} as {@link IDPartner.token}
+   */
+  async claims(
+    response: string,
+    proofs: Proofs,
+    issuer?: string,
+    options?: CallOptions,
+  ): Promise<IDPartnerClaims> {
+    return (await this.token(response, proofs, issuer, options)).claims
+  }
+
+  /**
+   * Redeems the bank's answer and returns the whole token set.
+   *
+   * @throws {IDPartnerError} `response_invalid`, `login_missing` (the answer is of another login), `access_denied`,
+   *   `provider_refused`, `provider_error`, `provider_unavailable`, `token_invalid`
+   * @see https://openid.net/specs/openid-connect-core-1_0.html#TokenEndpoint
+   */
+  async token(
+    response: string,
+    proofs: Proofs,
+    issuer?: string,
+    options?: CallOptions,
+  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    const answer = await this.readAnswer(response, issuer, options)
+    if (!isProofs(proofs) || answer.state !== proofs.state) {
+      throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
+        reason: 'no_login',
+      })
+    }
+    return this.redeem(answer, proofs, options)
+  }
+
+  /**
+   * Fetches new tokens with a refresh token.
+   *
+   * With a bare refresh token it cannot know who logged in, so compare `claims.sub` with the earlier one yourself; with
+   * the earlier token set that is done here.
+   *
+   * @throws {IDPartnerError} `token_invalid`, `provider_error`, `provider_unavailable`, `provider_refused`
+   * @see https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens
+   */
+  async refreshToken(
+    issuer: string,
+    tokens: TokenSet | string,
+    options: CallOptions = {},
+  ): Promise<TokenSet> {
+    if (typeof tokens !== 'string') checkTokens(tokens)
+    const refreshToken = typeof tokens === 'string' ? tokens : tokens.refresh_token
+    if (!refreshToken) {
+      throw new IDPartnerError(
+        'config_invalid',
+        'there is no refresh token; ask for scope "offline_access" with prompt "consent"',
+      )
+    }
+    const bank = await this.#bank(issuer, options.signal)
+    const renewed = await bank.refresh(refreshToken)
+    const earlier = typeof tokens === 'string' ? undefined : tokens.claims
+    if (earlier && renewed.claims && renewed.claims.sub !== earlier.sub) {
+      throw new IDPartnerError('token_invalid', 'the refreshed ID token is of another person')
+    }
+    const claims = renewed.claims ?? earlier
+    return { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) }
+  }
+
+  /**
+   * Asks the bank for further claims of the person who logged in.
+   *
+   * @param tokens the token set of the login; its `claims.sub` has to be the answer's
+   * @throws {IDPartnerError} `token_invalid`, `provider_error`, `provider_unavailable`, `provider_refused`
+   * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+   */
+  async userInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<UserInfo> {
+    checkTokens(tokens)
+    if (!tokens.claims) {
+      throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
+    }
+    const bank = await this.#bank(issuer, options.signal)
+    return bank.userInfo(tokens.access_token, tokens.claims.sub)
+  }
+
+  /**
+   * Fetches the payment details the person consented to, as the bank has them.
+   *
+   * @throws {IDPartnerError} `provider_error`, `provider_unavailable`, `provider_refused`, `config_invalid`
+   */
+  async paymentDetailsInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<unknown> {
+    checkTokens(tokens)
+    const bank = await this.#bank(issuer, options.signal)
+    return bank.resource('payment_details_info_endpoint', tokens.access_token)
+  }
+
+  /**
+   * Orders a payment. It is sent once: after an error, ask the bank before you try again.
+   *
+   * @param payment sent as JSON
+   * @throws {IDPartnerError} `provider_error`, `provider_unavailable`, `provider_refused`, `config_invalid`
+   */
+  async paymentProcessing(
+    issuer: string,
+    tokens: TokenSet,
+    payment: object,
+    options: CallOptions = {},
+  ): Promise<unknown> {
+    checkTokens(tokens)
+    const bank = await this.#bank(issuer, options.signal)
+    return bank.resource('payment_processing_endpoint', tokens.access_token, payment)
+  }
+
+  /**
+   * Fetches a verifiable credential. Does not verify it.
+   *
+   * @param request sent as JSON to the issuer's `credential_endpoint`
+   * @throws {IDPartnerError} `provider_error`, `provider_unavailable`, `provider_refused`
+   * @see https://openid.net/specs/openid-4-verifiable-credential-issuance-1_0.html#name-credential-issuer-metadata
+   */
+  async credential(
+    issuer: string,
+    tokens: TokenSet,
+    request: object,
+    options: CallOptions = {},
+  ): Promise<unknown> {
+    checkTokens(tokens)
+    const bank = await this.#bank(issuer, options.signal)
+    const url = new URL(below(issuer, '.well-known/openid-credential-issuer'))
+    const metadata = await bank.document(url, 'credential issuer metadata')
+    const { credential_issuer, credential_endpoint } = (metadata ?? {}) as Record<string, unknown>
+    const endpoint = parseEndpoint(credential_endpoint)
+    if (!endpoint || (credential_issuer !== undefined && credential_issuer !== issuer)) {
+      throw new IDPartnerError(
+        'provider_unavailable',
+        "the bank's credential issuer metadata is of another issuer or names no credential_endpoint",
+      )
+    }
+    return bank.json(endpoint, 'credential endpoint', tokens.access_token, request)
+  }
+
+  /**
+   * Tells the bank that a token is no longer needed.
+   *
+   * @param tokens a token set, of which the refresh token is revoked if there is one, or a single token
+   * @throws {IDPartnerError} `provider_error`, `provider_unavailable`, `provider_refused`
+   * @see https://www.rfc-editor.org/rfc/rfc7009
+   */
+  async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
+    if (typeof tokens !== 'string') checkTokens(tokens)
+    const bank = await this.#bank(issuer, options.signal)
+    await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
+  }
+
+  /**
+   * Verifies the proxy's document and asks whether its bank is allowed.
+   * @internal
+   */
+  async readProxyDocument(response: string): Promise<ProxyDocument> {
+    const document = await verifyProxyDocument(response, {
+      keys: this.#trustDirectory.find,
+      issuer: this.#config.trust_directory_issuer,
+      audience: this.#config.client_id,
+      clockTolerance: this.#config.clock_tolerance,
+    })
+    this.#allowed.vouch(document.identity_provider.issuer_url)
+    await this.#allowed.check(document.identity_provider.issuer_url)
+    return document
+  }
+
+  /**
+   * Opens and verifies a bank's answer: after this it is authentic, but may belong to any login.
+   * @internal
+   */
+  async readAnswer(
+    response: string,
+    issuer?: string,
+    { signal }: CallOptions = {},
+  ): Promise<AuthorizationAnswer> {
+    if (typeof response !== 'string' || response.length > MAX_ANSWER_LENGTH) {
+      throw refused(jarmRefusal, 'is missing or longer than 64 KiB')
+    }
+    const { decryption } = await this.#keys
+    const jwt = await opened(response, decryption, jarmRefusal)
+    const from = answerIssuer(jwt)
+    if (issuer !== undefined && from !== issuer) throw refused(jarmRefusal, 'has a wrong or missing "iss"')
+    await inTime(signal, this.#allowed.check(from)).catch((err: unknown) => {
+      // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
+      if (!(err instanceof IDPartnerError) || err.code !== 'provider_refused') throw err
+      throw refused(jarmRefusal, 'has a wrong or missing "iss"', err)
+    })
+    const verifying = verified(
+      jwt,
+      {
+        alg: this.#config.authorization_signed_response_alg,
+        keys: this.#issuers.keys(from).find,
+        issuer: from,
+        audience: this.#config.client_id,
+        clockTolerance: this.#config.clock_tolerance,
+        requiredClaims: ['exp'],
+      },
+      jarmRefusal,
+    )
+    return readAnswer(from, await inTime(signal, verifying))
+  }
+
+  /**
+   * Exchanges the code of an authentic answer, whose login the caller has found and used up.
+   * @internal
+   */
+  async redeem(
+    { issuer, outcome }: AuthorizationAnswer,
+    login: Omit<IdTokenChecks & Proofs, 'state'>,
+    { signal }: CallOptions = {},
+  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    if ('error' in outcome) throw signedError(outcome.error)
+    // Only readAnswer makes answers, and it asked whether their issuer is allowed.
+    const bank = await this.#provider(issuer, signal)
+    const tokens = await bank.exchange(outcome.code, login.codeVerifier)
+    matchLogin(tokens.claims, login, this.#config.clock_tolerance)
+    return tokens
+  }
+
+  async #proxyUrl(
+    params: URLSearchParams,
+    parameters: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const proxy = await this.#provider(this.#config.oidc_proxy_service_url, signal)
+    const url = await proxy.signedAuthorizationUrl(parameters)
+    const visitor = single(params, 'visitor_id')
+    if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
+    return url.href
+  }
+
+  async #bank(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+    await inTime(signal, this.#allowed.check(issuer))
+    return this.#provider(issuer, signal)
+  }
+
+  async #provider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+    const [keys, metadata] = await inTime(signal, Promise.all([this.#keys, this.#issuers.metadata(issuer)]))
+    return new Provider({
+      config: this.#config,
+      http: this.#http,
+      keys,
+      remoteKeys: this.#issuers.keys(issuer),
+      metadata,
+      signal,
+    })
+  }
+}
+
+function isProofs(proofs: unknown): proofs is Proofs {
+  if (typeof proofs !== 'object' || proofs === null) return false
+  const { state, nonce, codeVerifier } = proofs as Record<string, unknown>
+  return [state, nonce, codeVerifier].every((one) => typeof one === 'string' && one !== '')
+}

@@ -1,0 +1,87 @@
+import * as oidc from 'openid-client'
+import { Cached } from '../net/cached.js'
+import { IDPartnerError } from '../errors.js'
+import type { Http } from '../net/http.js'
+import { providerFailure } from './provider-failure.js'
+import { RemoteKeys } from '../jwt/remote-keys.js'
+
+const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
+
+/** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
+const MAX_ISSUERS = 1000
+
+/** Lets openid-client pass http: URLs on; which of them are fetched, {@link Http} decides. Recognised by identity. */
+// eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
+export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.allowInsecureRequests
+
+interface Issuer {
+  metadata: Cached<oidc.ServerMetadata>
+  keys: RemoteKeys
+}
+
+/** What providers publish of themselves: discovery documents and keys, shared by all logins. */
+export class Issuers {
+  readonly #http: Http
+  readonly #known = new Map<string, Issuer>()
+
+  constructor(http: Http) {
+    this.#http = http
+  }
+
+  /**
+   * The discovery document of an issuer.
+   *
+   * Does not decide whether the issuer may be asked: the caller has to have allowed it.
+   *
+   * @throws {IDPartnerError} `provider_unavailable`
+   * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
+   */
+  metadata(issuer: string): Promise<oidc.ServerMetadata> {
+    return this.#of(issuer).metadata.get()
+  }
+
+  keys(issuer: string): RemoteKeys {
+    return this.#of(issuer).keys
+  }
+
+  #of(issuer: string): Issuer {
+    const known = this.#known.get(issuer)
+    if (known) return known
+    const metadata = new Cached(() => this.#discover(issuer), TIMES)
+    const keys = new RemoteKeys(this.#http, async () => jwksUri(await metadata.get()), issuer)
+    const [oldest] = this.#known.keys()
+    if (oldest !== undefined && this.#known.size >= MAX_ISSUERS) this.#known.delete(oldest)
+    this.#known.set(issuer, { metadata, keys })
+    return { metadata, keys }
+  }
+
+  async #discover(issuer: string): Promise<oidc.ServerMetadata> {
+    let metadata: oidc.ServerMetadata
+    try {
+      // The client id is not used: of the Configuration only the metadata is kept.
+      const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
+        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { headers }),
+        execute: [leaveTransportToHttp],
+      })
+      metadata = configuration.serverMetadata()
+    } catch (err) {
+      throw providerFailure(err, 'discovery document', 'provider_unavailable')
+    }
+    // Discovery 4.3 wants the identical string; openid-client forgives a missing slash, with which tokens would
+    // then disagree.
+    if (metadata.issuer !== issuer) throw badMetadata(issuer, 'is that of another issuer')
+    return metadata
+  }
+}
+
+function jwksUri(metadata: oidc.ServerMetadata): string {
+  if (metadata.jwks_uri === undefined) throw badMetadata(metadata.issuer, 'names no jwks_uri')
+  return metadata.jwks_uri
+}
+
+export function badMetadata(issuer: string, what: string): IDPartnerError {
+  return new IDPartnerError(
+    'provider_unavailable',
+    `the discovery document of ${new URL(issuer).host} ${what}`,
+  )
+}

@@ -1,0 +1,290 @@
+import * as oidc from 'openid-client'
+import { z } from 'zod'
+import { backdated } from './authorization-request.js'
+import type { IDPartnerClaims, UserInfo } from './claims.js'
+import type { ResolvedConfig } from './config.js'
+import { IDPartnerError, type ErrorCode } from '../errors.js'
+import { isLoopback, parseEndpoint, type Http } from '../net/http.js'
+import { matchAccessToken, openIdToken } from '../jwt/id-token.js'
+import { badMetadata, leaveTransportToHttp } from './issuers.js'
+import type { ClientKeys } from '../jwt/keys.js'
+import { providerFailure, unusable } from './provider-failure.js'
+import type { RemoteKeys } from '../jwt/remote-keys.js'
+import { opened, verified, type Refusal } from '../jwt/sealed-jwt.js'
+import { tokenSet, type TokenSet } from './tokens.js'
+
+export interface ProviderContext {
+  config: ResolvedConfig
+  http: Http
+  keys: ClientKeys
+  remoteKeys: RemoteKeys
+  metadata: oidc.ServerMetadata
+  signal: AbortSignal | undefined
+}
+
+/** Members of {@link oidc.ServerMetadata} that IDPartner's banks add. */
+export type ResourceEndpoint = 'payment_details_info_endpoint' | 'payment_processing_endpoint'
+type Endpoint =
+  | ResourceEndpoint
+  | 'token_endpoint'
+  | 'userinfo_endpoint'
+  | 'revocation_endpoint'
+  | 'pushed_authorization_request_endpoint'
+
+/** A token response with an ID token, as far as it is read here. */
+const issued = z.looseObject({ access_token: z.string(), id_token: z.string() })
+
+const userInfoRefusal: Refusal = { code: 'token_invalid', what: "the bank's userinfo" }
+
+/**
+ * One OpenID Provider, a bank or the proxy, during one operation: every request that goes to it, with our
+ * authentication and within our time.
+ *
+ * Made anew for each operation, so that nothing of one login can be seen by another.
+ */
+export class Provider {
+  readonly #context: ProviderContext
+  readonly #configuration: oidc.Configuration
+
+  constructor(context: ProviderContext) {
+    this.#context = context
+    this.#configuration = configuration(context, (url, init) => this.#fetch(url, init))
+  }
+
+  get issuer(): string {
+    return this.#context.metadata.issuer
+  }
+
+  /** Where to send the browser with a signed request in the URL (RFC 9101). */
+  async signedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
+    const { keys } = this.#context
+    if (!keys.signing) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
+    this.#assertBrowserEndpoint()
+    return oidc.buildAuthorizationUrlWithJAR(this.#configuration, parameters, keys.signing, {
+      [oidc.modifyAssertion]: backdated,
+    })
+  }
+
+  /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
+  async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
+    const { keys } = this.#context
+    this.#endpoint('pushed_authorization_request_endpoint')
+    this.#assertBrowserEndpoint()
+    const request =
+      keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
+    return oidc
+      .buildAuthorizationUrlWithPAR(this.#configuration, request ? { request } : parameters)
+      .catch(failure('authorization request endpoint', 'provider_unavailable'))
+  }
+
+  /** Exchanges a code that an authentic answer brought. */
+  async exchange(code: string, codeVerifier: string): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    const tokens = await this.#grant('authorization_code', {
+      code,
+      // The grant of openid-client would cut the callback's own query off, and banks compare byte for byte.
+      redirect_uri: this.#context.config.callback,
+      code_verifier: codeVerifier,
+    })
+    const { claims } = tokens
+    if (!claims) throw new IDPartnerError('token_invalid', 'the bank issued no ID token')
+    return { ...tokens, claims }
+  }
+
+  refresh(refreshToken: string): Promise<TokenSet> {
+    return this.#grant('refresh_token', { refresh_token: refreshToken })
+  }
+
+  async userInfo(accessToken: string, subject: string): Promise<UserInfo> {
+    this.#endpoint('userinfo_endpoint')
+    return oidc
+      .fetchUserInfo(this.#configuration, accessToken, subject)
+      .catch(failure('userinfo endpoint', 'token_invalid'))
+  }
+
+  async revoke(token: string): Promise<void> {
+    this.#endpoint('revocation_endpoint')
+    await oidc
+      .tokenRevocation(this.#configuration, token)
+      .catch(failure('revocation endpoint', 'provider_unavailable'))
+  }
+
+  /** Asks one of the bank's own endpoints with the person's token; JSON in, JSON out, never repeated. */
+  async resource(endpoint: ResourceEndpoint, accessToken: string, body?: unknown): Promise<unknown> {
+    return this.json(this.#endpoint(endpoint), endpoint.replaceAll('_', ' '), accessToken, body)
+  }
+
+  async json(url: URL, name: string, accessToken: string, body?: unknown): Promise<unknown> {
+    const headers = new Headers({ accept: 'application/json' })
+    if (body !== undefined) headers.set('content-type', 'application/json')
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const response = await oidc
+      .fetchProtectedResource(
+        this.#configuration,
+        accessToken,
+        url,
+        body === undefined ? 'GET' : 'POST',
+        text,
+        headers,
+      )
+      .catch(failure(name, 'provider_unavailable'))
+    return readJson(response, name)
+  }
+
+  /** Fetches a public document at the issuer's own host, which may be asked for twice. */
+  async document(url: URL, name: string): Promise<unknown> {
+    const { http, signal } = this.#context
+    const response = await http.get(url, { headers: { accept: 'application/json' }, signal })
+    return readJson(response, name)
+  }
+
+  async #grant(type: string, parameters: Record<string, string>): Promise<TokenSet> {
+    this.#endpoint('token_endpoint')
+    const tokens = await oidc
+      .genericGrantRequest(this.#configuration, type, parameters)
+      .catch(failure('token endpoint', 'token_invalid'))
+    return tokenSet(tokens, tokens.claims())
+  }
+
+  /**
+   * The endpoint's URL, over mutual TLS where the application has a certificate (RFC 8705, section 5).
+   *
+   * openid-client falls back to the ordinary host where an alias is missing; the bank would then see no certificate,
+   * and a certificate-bound token would turn into one that anybody can use.
+   */
+  #endpoint(name: Endpoint): URL {
+    const { config, metadata } = this.#context
+    const mutual = config.tls.cert !== undefined
+    const value: unknown = mutual
+      ? (metadata.mtls_endpoint_aliases as Metadata | undefined)?.[name]
+      : metadata[name]
+    const url = parseEndpoint(value)
+    if (url && (!mutual || url.protocol === 'https:')) return url
+    if (mutual) {
+      throw new IDPartnerError(
+        'config_invalid',
+        `a client certificate is configured, but the bank's mtls_endpoint_aliases.${name} is missing or not an https: URL`,
+      )
+    }
+    throw badMetadata(this.issuer, `names no usable ${name}`)
+  }
+
+  /** The page the browser is sent to: openid-client would let any scheme pass. */
+  #assertBrowserEndpoint(): void {
+    const url = parseEndpoint(this.#context.metadata.authorization_endpoint)
+    if (!url || (isLoopback(url) && !isLoopback(new URL(this.issuer)))) {
+      throw badMetadata(this.issuer, 'names no usable authorization_endpoint')
+    }
+  }
+
+  /** What openid-client fetches with; it also opens JWTs, more strictly than openid-client would. */
+  async #fetch(url: string, init: oidc.CustomFetchOptions): Promise<Response> {
+    const { http, signal, metadata } = this.#context
+    const response = await http.fetch(url, {
+      method: init.method,
+      headers: init.headers,
+      body: init.body as string | URLSearchParams | null | undefined,
+      signal,
+      namedBy: metadata.issuer,
+    })
+    if (response.status !== 200) return response
+    if (init.body instanceof URLSearchParams) return this.#withOpenIdToken(response)
+    return init.method === 'GET' ? this.#withOpenUserInfo(response) : response
+  }
+
+  /**
+   * Replaces a sealed ID token by the signed one inside. openid-client does not insist on encryption, knows a key by
+   * its kid alone, and fetches rotated keys a minute late.
+   */
+  async #withOpenIdToken(response: Response): Promise<Response> {
+    const { config, keys, remoteKeys } = this.#context
+    const { data: tokens } = issued.safeParse(
+      await response
+        .clone()
+        .json()
+        .catch(() => undefined),
+    )
+    // What else is wrong with it, openid-client finds.
+    if (!tokens) return response
+    const { jws, claims } = await openIdToken(tokens.id_token, this.issuer, {
+      config,
+      keys: remoteKeys.find,
+      decryption: keys.decryption,
+    })
+    matchAccessToken(claims, tokens.access_token)
+    return new Response(JSON.stringify({ ...tokens, id_token: jws }), response)
+  }
+
+  /** Replaces a userinfo JWT by its verified claims (Core 5.3.2). */
+  async #withOpenUserInfo(response: Response): Promise<Response> {
+    if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
+    const { config, keys, remoteKeys } = this.#context
+    const jwt = await response.text()
+    // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
+    const sealed =
+      jwt.split('.').length === 5
+        ? await opened(jwt, keys.decryption, userInfoRefusal)
+        : { jws: jwt, outer: {} }
+    const claims = await verified(
+      sealed,
+      {
+        alg: config.id_token_signed_response_alg,
+        keys: remoteKeys.find,
+        issuer: this.issuer,
+        audience: config.client_id,
+        clockTolerance: config.clock_tolerance,
+        // It need not expire, and openid-client compares its "sub".
+        requiredClaims: [],
+      },
+      userInfoRefusal,
+    )
+    return Response.json(claims)
+  }
+}
+
+type Metadata = Record<string, unknown>
+
+function configuration(
+  { config, keys, metadata }: ProviderContext,
+  fetch: oidc.CustomFetch,
+): oidc.Configuration {
+  const client = new oidc.Configuration(
+    metadata,
+    config.client_id,
+    {
+      id_token_signed_response_alg: config.id_token_signed_response_alg,
+      use_mtls_endpoint_aliases: config.tls.cert !== undefined,
+      [oidc.clockTolerance]: config.clock_tolerance,
+    },
+    authentication(config, keys),
+  )
+  client[oidc.customFetch] = fetch
+  leaveTransportToHttp(client)
+  return client
+}
+
+function authentication(config: ResolvedConfig, { signing }: ClientKeys): oidc.ClientAuth {
+  switch (config.token_endpoint_auth_method) {
+    case 'client_secret_basic':
+      return oidc.ClientSecretBasic(config.client_secret)
+    case 'tls_client_auth':
+      return oidc.TlsClientAuth()
+    case 'private_key_jwt':
+      if (!signing)
+        throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
+      return oidc.PrivateKeyJwt(signing, { [oidc.modifyAssertion]: backdated })
+  }
+}
+
+async function readJson(response: Response, name: string): Promise<unknown> {
+  if (!response.ok) throw unusable(name, response.status)
+  if (response.status === 204) return undefined
+  return response.json().catch((err: unknown) => {
+    throw unusable(name, response.status, err)
+  })
+}
+
+function failure(endpoint: string, otherwise: ErrorCode): (err: unknown) => never {
+  return (err) => {
+    throw providerFailure(err, endpoint, otherwise)
+  }
+}

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import type { JWTVerifyGetKey } from 'jose'
+import type { IDPartnerClaims } from '../client/claims.js'
+import type { ResolvedConfig } from '../client/config.js'
+import type { ImportedKey } from './keys.js'
+import { opened, refused, verified, type Refusal } from './sealed-jwt.js'
+
+/** What a login asked for and its ID token has to match. */
+export interface IdTokenChecks {
+  nonce: string
+  /** Seconds since the person actively logged in at the bank. */
+  max_age?: number | undefined
+  /** Space-separated; the bank has to have met one of them. */
+  acr_values?: string | undefined
+}
+
+/** An ID token is fetched in the moment it is issued, so an old one is a replay even before its `exp`. */
+const MAX_AGE_SECONDS = 600
+
+const refusal: Refusal = { code: 'token_invalid', what: "the bank's ID token" }
+
+/**
+ * Opens an ID token and checks what every ID token has to satisfy; returns the signed JWT inside.
+ *
+ * Does not compare it with the login and with the access token: see {@link matchLogin} and {@link matchAccessToken}.
+ *
+ * @throws {IDPartnerError} `token_invalid`
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
+ */
+export async function openIdToken(
+  idToken: string,
+  issuer: string,
+  {
+    config,
+    keys,
+    decryption,
+  }: { config: ResolvedConfig; keys: JWTVerifyGetKey; decryption: readonly ImportedKey[] },
+): Promise<{ jws: string; claims: IDPartnerClaims }> {
+  const jwt = await opened(idToken, decryption, refusal)
+  const claims = await verified(
+    jwt,
+    {
+      alg: config.id_token_signed_response_alg,
+      keys,
+      issuer,
+      audience: config.client_id,
+      clockTolerance: config.clock_tolerance,
+      requiredClaims: ['exp'],
+      maxAge: MAX_AGE_SECONDS,
+    },
+    refusal,
+  )
+  if (typeof claims.sub !== 'string' || claims.sub === '')
+    throw refused(refusal, 'has a wrong or missing "sub"')
+  if ('azp' in claims && claims['azp'] !== config.client_id)
+    throw refused(refusal, 'was issued to another client')
+  return { jws: jwt.jws, claims: claims as IDPartnerClaims }
+}
+
+/**
+ * Compares an ID token with the login that it is to complete.
+ *
+ * @throws {IDPartnerError} `token_invalid`
+ */
+export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clockTolerance: number): void {
+  if (claims.nonce !== checks.nonce) throw refused(refusal, 'belongs to another login: its "nonce" differs')
+  if (checks.max_age !== undefined) {
+    const oldest = Date.now() / 1000 - checks.max_age - clockTolerance
+    if (typeof claims.auth_time !== 'number' || claims.auth_time < oldest) {
+      throw refused(refusal, 'does not show that the person logged in within "max_age"')
+    }
+  }
+  const wanted = checks.acr_values?.split(' ').filter((value) => value !== '') ?? []
+  if (wanted.length > 0 && !wanted.includes(claims.acr ?? '')) {
+    throw refused(refusal, 'does not show any of the "acr_values" asked for')
+  }
+}
+
+/**
+ * Compares an ID token with the access token it came with, if it names one: parts of two answers would let one person's
+ * data be asked for in the name of another.
+ *
+ * @throws {IDPartnerError} `token_invalid`
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowTokenValidation
+ */
+export function matchAccessToken(claims: IDPartnerClaims, accessToken: string): void {
+  if (!('at_hash' in claims)) return
+  // SHA-256 belongs to PS256 and to ES256, which are all that can be configured.
+  const hash = createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
+  if (claims['at_hash'] !== hash) {
+    throw refused(refusal, 'belongs to another access token: its "at_hash" differs')
+  }
+}

@@ -1,0 +1,79 @@
+import { decodeJwt, decodeProtectedHeader, type JWTVerifyGetKey } from 'jose'
+import { z } from 'zod'
+import { parseEndpoint } from '../net/http.js'
+import { refused, verified, type Refusal } from './sealed-jwt.js'
+
+/** The bank a person chose, as IDPartner describes it; further members are know-your-business credentials. */
+export interface IdentityProvider {
+  name: string
+  issuer_url: string
+  [member: string]: unknown
+}
+
+/** What the proxy's document says, once it is verified. */
+export interface ProxyDocument {
+  identity_provider: IdentityProvider
+  /** The bank's own answer, still sealed. */
+  idp_response_code: string
+  interactionId: string | undefined
+}
+
+export interface ProxyDocumentExpected {
+  keys: JWTVerifyGetKey
+  issuer: string
+  audience: string
+  clockTolerance: number
+}
+
+/** IDPartner signs with this alone; the options pin what banks sign with. */
+const ALG = 'PS256'
+
+/** The platform's documents live this long, so an older one is a replay even if its `exp` says otherwise. */
+const LIFETIME_SECONDS = 60
+
+const refusal: Refusal = { code: 'response_invalid', what: "IDPartner's document" }
+
+const payload = z.looseObject({
+  sub: z.string(),
+  identity_provider: z.looseObject({
+    name: z.string().min(1),
+    issuer_url: z.string().refine(parseEndpoint),
+  }),
+  'x-fapi-interaction-id': z.string().optional().catch(undefined),
+})
+
+/**
+ * Verifies the document that IDPartner's proxy wraps around the bank's answer.
+ *
+ * Does not open the bank's answer. It is taken from here on as the answer of that one bank only.
+ *
+ * @throws {IDPartnerError} `response_invalid`; `provider_unavailable` when the trust directory's keys cannot be had
+ */
+export async function verifyProxyDocument(
+  jws: string,
+  expected: ProxyDocumentExpected,
+): Promise<ProxyDocument> {
+  const claims = await verified(
+    { jws, outer: {} },
+    { ...expected, alg: ALG, requiredClaims: ['exp'], maxAge: LIFETIME_SECONDS },
+    refusal,
+  )
+  const parsed = payload.safeParse(claims)
+  if (!parsed.success) {
+    throw refused(refusal, `has no usable "${parsed.error.issues[0]?.path.map(String).join('.') ?? ''}"`)
+  }
+  const { sub, identity_provider, 'x-fapi-interaction-id': interactionId } = parsed.data
+  if (claimedIssuer(sub) !== identity_provider.issuer_url) {
+    throw refused(refusal, 'names one bank and carries the answer of another')
+  }
+  return { identity_provider, idp_response_code: sub, interactionId }
+}
+
+/** What the bank's answer says of its sender on the outside. Not authenticated; compared, never trusted. */
+function claimedIssuer(answer: string): unknown {
+  try {
+    return answer.split('.').length === 5 ? decodeProtectedHeader(answer).iss : decodeJwt(answer).iss
+  } catch {
+    return undefined
+  }
+}

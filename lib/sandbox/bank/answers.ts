@@ -1,0 +1,37 @@
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { BankProviderInput, ShowError } from './provider.js'
+import { continuePage } from '../pages/continue.js'
+
+/** Sends the browser with the bank's answer to the proxy when the request came from there, else to the app. */
+export function deliverAnswers(
+  provider: Provider,
+  { relyingParty, returnToProxy }: Pick<BankProviderInput, 'relyingParty' | 'returnToProxy'>,
+  showError: ShowError,
+): void {
+  provider.use(async (context, next) => {
+    await next()
+    const ctx = context as KoaContextWithOIDC
+    const answer = answerIn(ctx)
+    // oidc is there on the provider's own routes alone.
+    if (answer === undefined || !('oidc' in ctx)) return
+    const { proxy_transaction: transaction, response_mode: mode } = ctx.oidc.params ?? {}
+    if (typeof transaction === 'string') {
+      const location = returnToProxy(transaction, answer)
+      if (location === undefined) showError(ctx, 'The account selector no longer knows this login.')
+      else ctx.set('location', location)
+    } else if (mode === 'form_post.jwt') {
+      ctx.body = String(continuePage({ action: relyingParty.callback, fields: { response: answer } }))
+    } else {
+      // oidc-provider spells the callback's own query anew.
+      ctx.set('location', relyingParty.callbackWith({ response: answer }))
+    }
+  })
+}
+
+/** The bank's answer, when this response carries one to the app. */
+function answerIn({ response, body }: KoaContextWithOIDC): string | undefined {
+  const location = response.get('location')
+  const inQuery = URL.canParse(location) ? new URL(location).searchParams.get('response') : null
+  if (inQuery !== null) return inQuery
+  return typeof body === 'string' ? /name="response" value="([\w.-]+)"/.exec(body)?.[1] : undefined
+}

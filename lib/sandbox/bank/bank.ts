@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import { UnsecuredJWT } from 'jose'
+import type { Provider } from 'oidc-provider'
+import type * as OidcProvider from 'oidc-provider'
+import Router from 'router'
+import { bankInteractions } from './interactions.js'
+import { createBankProvider, type BankProviderInput } from './provider.js'
+import { bankResources } from './resources.js'
+import { generateSigningKey, type SigningKey } from '../keys.js'
+import { logo } from '../pages/logo.js'
+import { personasOf, type BankData, type Persona } from './personas.js'
+import type { AuthorizationRequest } from '../platform/request-object.js'
+import type { IdentityProvider } from '../platform/trust-directory.js'
+
+const PUSHED_REQUEST_SECONDS = 60
+
+const REQUEST_URI_PREFIX = 'urn:ietf:params:oauth:request_uri:'
+
+export interface BankOptions extends Pick<
+  BankProviderInput,
+  'flow' | 'faults' | 'relyingParty' | 'returnToProxy'
+> {
+  data: BankData
+  baseUrl: string
+  /** The base URL with which a client certificate can be shown, if there is one. */
+  mutualTlsBaseUrl: string | undefined
+  isSelectorToken: (token: string, issuer: string) => Promise<boolean>
+}
+
+type BankKeys = readonly [SigningKey, SigningKey]
+
+/** What changes when a bank changes its keys: everything that holds them. */
+interface Instance {
+  provider: Provider
+  router: Router.Router
+}
+
+/** One bank: an OpenID Provider of its own, mounted below the sandbox's URL. */
+export class Bank {
+  readonly id: string
+  readonly name: string
+  readonly tagline: string
+  readonly issuer: string
+  readonly logo: string
+  readonly personas: readonly Persona[]
+  readonly #oidcProvider: typeof OidcProvider
+  readonly #options: BankOptions
+  readonly #mutualTlsUrl: string | undefined
+  readonly #open: (keys: BankKeys) => Instance
+  #instance: Instance
+
+  private constructor(oidcProvider: typeof OidcProvider, options: BankOptions, keys: BankKeys) {
+    const { data, baseUrl, mutualTlsBaseUrl } = options
+    const path = `/banks/${data.id}`
+    this.id = data.id
+    this.name = data.name
+    this.tagline = data.tagline
+    this.issuer = `${baseUrl}${path}`
+    this.logo = `${path}/logo.svg`
+    this.personas = personasOf(data)
+    this.#oidcProvider = oidcProvider
+    this.#options = options
+    this.#mutualTlsUrl = mutualTlsBaseUrl && `${mutualTlsBaseUrl}${path}`
+    const lasting = {
+      ...options,
+      id: this.id,
+      name: this.name,
+      issuer: this.issuer,
+      personas: this.personas,
+      mutualTlsUrl: this.#mutualTlsUrl,
+      isSelectorToken: (token: string) => options.isSelectorToken(token, this.issuer),
+      cookieKeys: [randomBytes(32).toString('base64url')],
+      stores: new Map(),
+    }
+    this.#open = (newKeys) =>
+      this.#instanceOf(createBankProvider(oidcProvider, { ...lasting, keys: newKeys }), newKeys[0])
+    this.#instance = this.#open(keys)
+  }
+
+  static async create(oidcProvider: typeof OidcProvider, options: BankOptions): Promise<Bank> {
+    return new Bank(oidcProvider, options, await generateKeys())
+  }
+
+  /** What the proxy's document says about this bank. */
+  get identityProvider(): IdentityProvider {
+    const { country, legalName, legalEntityIdentifier } = this.#options.data
+    return {
+      name: this.name,
+      issuer_url: this.issuer,
+      logo_uri: `${this.issuer}/logo.svg`,
+      country,
+      legal_name: legalName,
+      legal_entity_identifier: legalEntityIdentifier,
+    }
+  }
+
+  /** Replaces all keys, and publishes the new ones alone; sessions, codes and tokens stay good. */
+  async rotateKeys(): Promise<void> {
+    this.#instance = this.#open(await generateKeys())
+  }
+
+  /**
+   * Takes over a request that the proxy has verified, and returns where the person logs in.
+   *
+   * The bank gets the parameters as a pushed request: it could not check the app's own request object, which is meant
+   * for the proxy, and in the browser's hands plain parameters could be changed.
+   */
+  async beginProxied(request: AuthorizationRequest, transaction: string): Promise<string> {
+    const { clientId } = this.#options.relyingParty
+    const pushed = new this.#instance.provider.PushedAuthorizationRequest({
+      request: new UnsecuredJWT({ ...parametersOf(request), proxy_transaction: transaction })
+        .setIssuer(clientId)
+        .setAudience(this.issuer)
+        .setIssuedAt()
+        .setNotBefore('0s')
+        .setExpirationTime(`${String(PUSHED_REQUEST_SECONDS)}s`)
+        .encode(),
+    })
+    const id = await pushed.save(PUSHED_REQUEST_SECONDS)
+    const query = new URLSearchParams({ client_id: clientId, request_uri: `${REQUEST_URI_PREFIX}${id}` })
+    return `${this.issuer}/auth?${query.toString()}`
+  }
+
+  router(): Router.Router {
+    const router = Router()
+    router.get('/logo.svg', (_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'public, max-age=3600' })
+      res.end(logo(this.id))
+    })
+    router.use((req, res, next) => {
+      this.#instance.router(req, res, next)
+    })
+    return router
+  }
+
+  #instanceOf(provider: Provider, key: SigningKey): Instance {
+    const { faults, relyingParty } = this.#options
+    const router = Router()
+    router.use(
+      bankInteractions(this.#oidcProvider, provider, {
+        bank: this,
+        appName: relyingParty.displayName,
+        personas: this.personas,
+        faults,
+        rotateKeys: () => this.rotateKeys(),
+      }),
+    )
+    router.use(bankResources(provider, { personas: this.personas, key, mutualTlsUrl: this.#mutualTlsUrl }))
+    const handle = provider.callback()
+    router.use((req, res) => handle(req, res))
+    return { provider, router }
+  }
+}
+
+function generateKeys(): Promise<BankKeys> {
+  return Promise.all([generateSigningKey('PS256'), generateSigningKey('ES256')])
+}
+
+/** What makes a request object a JWT is not for the bank, which sets its own; the rest is the app's to choose. */
+function parametersOf(request: AuthorizationRequest): Record<string, unknown> {
+  const ownToTheProxy = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp']
+  return Object.fromEntries(Object.entries(request).filter(([name]) => !ownToTheProxy.includes(name)))
+}

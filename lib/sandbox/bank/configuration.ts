@@ -1,0 +1,207 @@
+import type { ClientMetadata, Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
+import type * as OidcProvider from 'oidc-provider'
+import { BankStore } from './store.js'
+import { ACR, SCOPE_CLAIMS } from './claims.js'
+import type { SigningKey } from '../keys.js'
+import type { Persona } from './personas.js'
+import { CLIENT_SUBJECT, clientCertificateOf } from '../http/tls.js'
+
+export interface BankConfigurationInput {
+  id: string
+  issuer: string
+  keys: readonly SigningKey[]
+  cookieKeys: readonly string[]
+  stores: Map<string, BankStore>
+  personas: readonly Persona[]
+  /** The app, if the id is the app's, as the bank has it registered. */
+  client: (clientId: string) => Promise<ClientMetadata | undefined>
+  /** Whether IDPartner gave this token to somebody who chose this bank. */
+  isSelectorToken: (token: string) => Promise<boolean>
+  /** Where the bank can be reached with a client certificate, if it can. */
+  mutualTlsUrl: string | undefined
+  renderError: NonNullable<Configuration['renderError']>
+}
+
+/**
+ * What makes oidc-provider a bank of IDPartner: the FAPI 1.0 Final profile, answers as JARM alone, and everything
+ * that the recorded discovery document of a real one announces.
+ *
+ * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html
+ */
+export function bankConfiguration(
+  oidcProvider: typeof OidcProvider,
+  input: BankConfigurationInput,
+): Configuration {
+  const { id, issuer, keys, personas, client, mutualTlsUrl } = input
+  const mountPath = new URL(issuer).pathname
+  return {
+    adapter: (model) => {
+      if (model === 'Client') return Object.assign(new BankStore(), { find: client })
+      const store = input.stores.get(model) ?? new BankStore()
+      input.stores.set(model, store)
+      return store
+    },
+    jwks: { keys: keys.map((key) => key.privateJwk as JWK) },
+    cookies: {
+      keys: input.cookieKeys,
+      // A browser sends the cookies of one localhost port to every other, so each bank has names and a path of its own.
+      names: { session: `${id}_session`, interaction: `${id}_interaction`, resume: `${id}_resume` },
+      long: { path: mountPath, httpOnly: true, sameSite: 'lax', signed: true },
+      short: { httpOnly: true, sameSite: 'lax', signed: true },
+    },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      claimsParameter: { enabled: true },
+      encryption: { enabled: true },
+      fapi: { enabled: true, profile: '1.0 Final' },
+      introspection: { enabled: true, allowedPolicy: isOwnToken },
+      jwtResponseModes: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      ...(mutualTlsUrl !== undefined && { mTLS: mutualTls() }),
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+      requestObjects: { enabled: true },
+      resourceIndicators: { enabled: false },
+      revocation: { enabled: true, allowedPolicy: isOwnToken },
+      rpInitiatedLogout: { enabled: false },
+    },
+    discovery: discoveryAdditions(issuer, mutualTlsUrl),
+    acrValues: [ACR],
+    claims: { openid: ['sub'], acr: null, sid: null, auth_time: null, iss: null, ...SCOPE_CLAIMS },
+    scopes: ['openid', 'offline_access'],
+    // Relying parties of IDPartner read the claims from the ID token.
+    conformIdTokenClaims: false,
+    responseTypes: ['code'],
+    subjectTypes: ['public'],
+    clientAuthMethods: [
+      'private_key_jwt',
+      'client_secret_basic',
+      ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth' as const]),
+    ],
+    enabledJWA: ALGORITHMS,
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    clientBasedCORS: () => false,
+    extraParams: extraParams(oidcProvider, input),
+    ttl: {
+      AccessToken: 15 * 60,
+      AuthorizationCode: 60,
+      Grant: 24 * 60 * 60,
+      IdToken: 5 * 60,
+      Interaction: 30 * 60,
+      RefreshToken: 24 * 60 * 60,
+      Session: 24 * 60 * 60,
+    },
+    findAccount: (_ctx, sub) => {
+      const persona = personas.find(({ claims }) => claims.sub === sub)
+      if (!persona) return undefined
+      return { accountId: sub, claims: () => ({ ...persona.claims }) }
+    },
+    interactions: {
+      policy: policyOfABank(oidcProvider.interactionPolicy),
+      url: (_ctx, interaction) => `${mountPath}/interaction/${interaction.uid}`,
+    },
+    loadExistingGrant: grantOfThisLogin,
+    renderError: input.renderError,
+  }
+}
+
+const SIGNING = ['PS256', 'ES256'] as const
+
+const ALGORITHMS: NonNullable<Configuration['enabledJWA']> = {
+  clientAuthSigningAlgValues: SIGNING,
+  requestObjectSigningAlgValues: SIGNING,
+  requestObjectEncryptionAlgValues: [],
+  requestObjectEncryptionEncValues: [],
+  authorizationSigningAlgValues: SIGNING,
+  authorizationEncryptionAlgValues: ['RSA-OAEP'],
+  authorizationEncryptionEncValues: ['A256CBC-HS512'],
+  idTokenSigningAlgValues: SIGNING,
+  idTokenEncryptionAlgValues: ['RSA-OAEP'],
+  idTokenEncryptionEncValues: ['A256CBC-HS512'],
+  userinfoSigningAlgValues: SIGNING,
+  userinfoEncryptionAlgValues: ['RSA-OAEP'],
+  userinfoEncryptionEncValues: ['A256CBC-HS512'],
+}
+
+/** What a bank of IDPartner has beside the endpoints of OpenID Connect; see `mtls_endpoint_aliases` in RFC 8705. */
+function discoveryAdditions(issuer: string, mutualTlsUrl: string | undefined): Record<string, unknown> {
+  const payments = (base: string) => ({
+    payment_details_info_endpoint: `${base}/payment_details`,
+    payment_processing_endpoint: `${base}/payment_processing`,
+  })
+  if (mutualTlsUrl === undefined) return payments(issuer)
+  return {
+    ...payments(issuer),
+    mtls_endpoint_aliases: {
+      token_endpoint: `${mutualTlsUrl}/token`,
+      introspection_endpoint: `${mutualTlsUrl}/token/introspection`,
+      revocation_endpoint: `${mutualTlsUrl}/token/revocation`,
+      userinfo_endpoint: `${mutualTlsUrl}/me`,
+      pushed_authorization_request_endpoint: `${mutualTlsUrl}/request`,
+      ...payments(mutualTlsUrl),
+    },
+  }
+}
+
+function mutualTls() {
+  return {
+    enabled: true,
+    tlsClientAuth: true,
+    certificateBoundAccessTokens: true,
+    getCertificate: (ctx: KoaContextWithOIDC) => clientCertificateOf(ctx.req),
+    certificateAuthorized: (ctx: KoaContextWithOIDC) => clientCertificateOf(ctx.req) !== undefined,
+    certificateSubjectMatches: (ctx: KoaContextWithOIDC) =>
+      clientCertificateOf(ctx.req)?.subject === CLIENT_SUBJECT,
+  } as const
+}
+
+/**
+ * Parameters beside those of OAuth: what the account selector gave the app along, which is checked, and the sandbox's
+ * own note of where a request came from.
+ */
+function extraParams(
+  { errors }: typeof OidcProvider,
+  { id, isSelectorToken }: BankConfigurationInput,
+): NonNullable<Configuration['extraParams']> {
+  return {
+    identity_provider_id: (_ctx, value) => {
+      if (value === undefined || value === id) return
+      throw new errors.InvalidRequest(
+        `identity_provider_id must be "${id}", the idp_id that the login route got`,
+      )
+    },
+    idpartner_token: async (_ctx, value) => {
+      if (value === undefined || (await isSelectorToken(value))) return
+      throw new errors.InvalidRequest('idpartner_token is not the one that the login route got for this bank')
+    },
+    proxy_transaction: () => undefined,
+  }
+}
+
+/** A bank asks for the login each time, whoever is logged in there already. */
+function policyOfABank({ base, Check }: typeof OidcProvider.interactionPolicy) {
+  const policy = base()
+  const everyLogin = new Check('every_login', 'End-User authentication is required', ({ oidc }) =>
+    !oidc.prompts.has('none') && !oidc.result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+  )
+  policy.get('login')?.checks.add(everyLogin)
+  return policy
+}
+
+/** And for consent each time, except when the app wants no question asked at all. */
+async function grantOfThisLogin({ oidc }: KoaContextWithOIDC) {
+  const sessionGrant = oidc.prompts.has('none')
+    ? oidc.session?.grantIdFor(oidc.client?.clientId ?? '')
+    : undefined
+  const grantId = oidc.result?.consent?.grantId ?? sessionGrant
+  return grantId === undefined ? undefined : oidc.provider.Grant.find(grantId)
+}
+
+function isOwnToken(
+  _ctx: unknown,
+  caller: { clientId: string },
+  token: { clientId?: string | undefined },
+): boolean {
+  return token.clientId === caller.clientId
+}

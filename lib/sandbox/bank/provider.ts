@@ -1,0 +1,109 @@
+import type * as OidcProvider from 'oidc-provider'
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { deliverAnswers } from './answers.js'
+import { bankConfiguration, type BankConfigurationInput } from './configuration.js'
+import { bendAnswers } from './faults.js'
+import { errorPage } from '../pages/error.js'
+import type { Faults } from '../faults.js'
+import type { SandboxFlow } from '../options.js'
+import type { RelyingParty } from '../platform/relying-party.js'
+import { CONTENT_SECURITY_POLICY, PAGE_HEADERS } from '../http/reply.js'
+import { certificateProblem } from '../http/tls.js'
+
+export interface BankProviderInput extends Omit<BankConfigurationInput, 'client' | 'renderError'> {
+  name: string
+  flow: SandboxFlow
+  faults: Faults
+  relyingParty: RelyingParty
+  /** Takes an answer to a request that came through the proxy; says where the browser goes, unless it came too late. */
+  returnToProxy: (transaction: string, answer: string) => string | undefined
+}
+
+/** Shows a page in place of whatever the bank was about to answer. */
+export type ShowError = (ctx: KoaContextWithOIDC, problem: string) => void
+
+/** Makes the OpenID Provider of a bank, with what the sandbox adds before and after it. */
+export function createBankProvider(oidcProvider: typeof OidcProvider, input: BankProviderInput): Provider {
+  const { name, id, relyingParty } = input
+  const showError: ShowError = (ctx, problem) => {
+    if (ctx.status < 400) ctx.status = 400
+    ctx.remove('location')
+    ctx.type = 'html'
+    const advice =
+      'Go back to the app and start again. If it happens again, the app has to send another request.'
+    ctx.body = String(errorPage({ title: `${name} cannot go on`, problems: [problem], advice, theme: id }))
+  }
+  const configuration = bankConfiguration(oidcProvider, {
+    ...input,
+    client: async (clientId) => {
+      if (clientId !== relyingParty.clientId) return undefined
+      return relyingParty.registration().catch((err: unknown) => {
+        throw new oidcProvider.errors.InvalidClientMetadata(messageOf(err))
+      })
+    },
+    renderError: (ctx, out, err) => {
+      showError(ctx, `${out.error}: ${out.error_description ?? err.message}`)
+    },
+  })
+  const provider = new oidcProvider.Provider(input.issuer, configuration)
+  // Koa prints errors otherwise; here a page shows them.
+  provider.silent = true
+  revealDetails(provider)
+  addHeaders(provider)
+  provider.use(async (context, next) => {
+    const ctx = context as KoaContextWithOIDC
+    const problem = certificateProblem(ctx.req)
+    if (problem !== undefined) refuseCertificate(ctx, problem)
+    else {
+      await next().catch((err: unknown) => {
+        ctx.status = 500
+        showError(ctx, messageOf(err))
+      })
+    }
+  })
+  deliverAnswers(provider, input, showError)
+  bendAnswers(provider, input)
+  return provider
+}
+
+function addHeaders(provider: Provider): void {
+  provider.use(async (ctx, next) => {
+    const interactionId = ctx.get('x-fapi-interaction-id')
+    if (interactionId !== '') ctx.set('x-fapi-interaction-id', interactionId)
+    // Before anything else, since oidc-provider adds the hash of its own script to it.
+    ctx.set('Content-Security-Policy', CONTENT_SECURITY_POLICY)
+    await next()
+    const policy = ctx.response.get('Content-Security-Policy')
+    if (ctx.type === 'text/html') ctx.set({ ...PAGE_HEADERS, 'Content-Security-Policy': policy })
+    else ctx.remove('Content-Security-Policy')
+  })
+}
+
+/** Says why a client was refused; a real bank keeps that to itself, but here it is what one is looking for. */
+function revealDetails(provider: Provider): void {
+  const reveal = (ctx: { body: unknown }, err: Error) => {
+    const detail = 'error_detail' in err ? err.error_detail : undefined
+    const { body } = ctx
+    if (typeof detail !== 'string' || typeof body !== 'object' || body === null) return
+    const { error_description: description } = body as { error_description?: string }
+    ctx.body = { ...body, error_description: [description, detail].filter(Boolean).join(': ') }
+  }
+  provider.on('grant.error', reveal)
+  provider.on('pushed_authorization_request.error', reveal)
+  provider.on('userinfo.error', reveal)
+  provider.on('revocation.error', reveal)
+  provider.on('introspection.error', reveal)
+}
+
+/** A certificate of the wrong kind is never treated as if there were none. */
+function refuseCertificate(ctx: KoaContextWithOIDC, problem: string): void {
+  ctx.status = 401
+  ctx.body = {
+    error: ctx.path.endsWith('/me') ? 'invalid_token' : 'invalid_client',
+    error_description: problem,
+  }
+}
+
+function messageOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err)
+}

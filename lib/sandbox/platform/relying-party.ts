@@ -1,0 +1,115 @@
+import type { JSONWebKeySet, JWK } from 'jose'
+import type { ClientMetadata } from 'oidc-provider'
+import { Agent, request } from 'undici'
+import { z } from 'zod'
+import { errorCode } from '../http/error-code.js'
+import type { ResolvedOptions } from '../options.js'
+import { encryptionKey, registration } from './registration.js'
+
+const FETCH_MS = 3000
+
+const MAX_JWKS_BYTES = 1024 * 1024
+
+const jwksSchema = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) })
+
+/** The app's keys are not to be had; the message is for its developer. */
+export class KeysUnavailable extends Error {
+  override readonly name = 'KeysUnavailable'
+}
+
+/** The app under development, as IDPartner and the banks know it. */
+export class RelyingParty {
+  readonly clientId: string
+  readonly callback: string
+  /** How the app is called on pages: by its host, which a person sees in the address bar. */
+  readonly displayName: string
+  readonly #options: ResolvedOptions
+  readonly #clientSecret: string | undefined
+  readonly #agent = new Agent({ connect: { timeout: FETCH_MS } })
+  #pending: Promise<JSONWebKeySet> | undefined
+
+  constructor(options: ResolvedOptions, clientSecret: string | undefined) {
+    this.clientId = options.client_id
+    this.callback = options.callback
+    this.displayName = new URL(options.callback).host
+    this.#options = options
+    this.#clientSecret = clientSecret
+  }
+
+  /**
+   * The keys the app publishes, or `undefined` when it publishes none.
+   *
+   * Asked for anew each time, so that a key rotated a moment ago is known; only requests under way are shared.
+   *
+   * @throws {KeysUnavailable}
+   */
+  async publicKeys(): Promise<JSONWebKeySet | undefined> {
+    const { jwks_uri: url } = this.#options
+    if (url === undefined) return undefined
+    this.#pending ??= this.#fetchKeys(url).finally(() => {
+      this.#pending = undefined
+    })
+    return this.#pending
+  }
+
+  /** @throws {KeysUnavailable} */
+  async encryptionKey(): Promise<JWK | undefined> {
+    return encryptionKey(await this.publicKeys())
+  }
+
+  /** @throws {KeysUnavailable} */
+  async registration(): Promise<ClientMetadata> {
+    return registration(this.#options, this.#clientSecret, await this.publicKeys())
+  }
+
+  /** The callback with answer parameters behind it; its own bytes stay as they are. */
+  callbackWith(params: Record<string, string>): string {
+    return withQuery(this.callback, params)
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #fetchKeys(url: string): Promise<JSONWebKeySet> {
+    const problem = (what: string) => new KeysUnavailable(`The app's public keys at ${url} ${what}`)
+    let text: string
+    try {
+      const { statusCode, body } = await request(url, {
+        dispatcher: this.#agent,
+        headers: { accept: 'application/json' },
+        headersTimeout: FETCH_MS,
+        bodyTimeout: FETCH_MS,
+      })
+      text = await body.text()
+      if (statusCode !== 200) throw problem(`were answered with HTTP status ${String(statusCode)}`)
+    } catch (err) {
+      if (err instanceof KeysUnavailable) throw err
+      throw problem(
+        `could not be fetched (${errorCode(err) ?? 'no answer'}). Is the app running, with jwksRouter mounted there?`,
+      )
+    }
+    if (text.length > MAX_JWKS_BYTES) throw problem('are larger than 1 MiB')
+    const jwks = jwksSchema.safeParse(parsedJson(text))
+    if (!jwks.success) throw problem('are not a JWKS: an object with a list of keys')
+    if (jwks.data.keys.some((key) => 'd' in key || 'k' in key)) {
+      throw problem('include a private key: publish the public part alone, as jwksRouter does')
+    }
+    return { keys: jwks.data.keys }
+  }
+}
+
+/** Adds parameters to a URL without touching the bytes that are there. */
+export function withQuery(url: string, params: Record<string, string>): string {
+  const query = new URLSearchParams(params).toString()
+  if (!url.includes('?')) return `${url}?${query}`
+  return /[?&]$/.test(url) ? `${url}${query}` : `${url}&${query}`
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,100 @@
+import Router from 'router'
+import { accountSelectorPage } from '../pages/account-selector.js'
+import type { Bank } from '../bank/bank.js'
+import { errorPage } from '../pages/error.js'
+import { readForm } from '../http/form.js'
+import { withQuery, type RelyingParty } from './relying-party.js'
+import { redirect, sendPage } from '../http/reply.js'
+import type { TrustDirectory } from './trust-directory.js'
+
+const PARAMETERS = ['client_id', 'visitor_id', 'scope', 'claims'] as const
+
+/** The account selector of the direct flow: names the bank, and sends the browser back to the app's login route. */
+export function selectAccounts({
+  banks,
+  loginUrl,
+  relyingParty,
+  trustDirectory,
+}: {
+  banks: readonly Bank[]
+  loginUrl: string
+  relyingParty: RelyingParty
+  trustDirectory: TrustDirectory
+}): Router.Router {
+  const router = Router()
+
+  router.use((req, res, next) => {
+    const problems = problemsOf(queryOf(req), relyingParty.clientId)
+    if (problems.length === 0) {
+      next()
+      return
+    }
+    const advice = `This page is for the developer of ${relyingParty.displayName}.`
+    sendPage(res, errorPage({ title: 'This request is not valid', problems, advice }), 400)
+  })
+
+  router.get('/', (req, res) => {
+    const query = queryOf(req)
+    const carried = PARAMETERS.flatMap((name): [string, string][] => {
+      const value = query.get(name)
+      return value === null ? [] : [[name, value]]
+    })
+    const page = accountSelectorPage({
+      appName: relyingParty.displayName,
+      banks,
+      search: query.get('q') ?? '',
+      action: req.baseUrl,
+      query: carried,
+    })
+    sendPage(res, page)
+  })
+
+  router.post('/', async (req, res) => {
+    const form = await readForm(req)
+    const bank = banks.find(({ id }) => id === form.get('bank'))
+    const visitorId = queryOf(req).get('visitor_id')
+    if (bank) {
+      const chosen = {
+        iss: bank.issuer,
+        idp_id: bank.id,
+        ...(visitorId !== null && { visitor_id: visitorId }),
+        idpartner_token: await trustDirectory.issueToken(bank.issuer),
+      }
+      redirect(res, withQuery(loginUrl, chosen))
+    } else if (form.has('cancel')) {
+      redirect(
+        res,
+        relyingParty.callbackWith({
+          error: 'access_denied',
+          error_description: 'The person cancelled at the account selector',
+        }),
+      )
+    } else {
+      redirect(res, req.originalUrl)
+    }
+  })
+
+  return router
+}
+
+function problemsOf(query: URLSearchParams, clientId: string): string[] {
+  const problems = PARAMETERS.filter((name) => query.getAll(name).length > 1).map(
+    (name) => `${name} must be there once`,
+  )
+  if (query.get('client_id') !== clientId) problems.push(`client_id must be "${clientId}"`)
+  for (const name of PARAMETERS) {
+    const value = query.get(name)
+    if (value === null) continue
+    if (value === '') problems.push(`${name} must not be empty; leave it out`)
+    else if (/(^| )(undefined|null|\[object)( |$)/.test(value))
+      problems.push(`${name} must not be "${value}"`)
+  }
+  const scopes = query.get('scope')?.split(' ') ?? []
+  if (!scopes.includes('openid'))
+    problems.push('scope must contain "openid", separated by spaces from others')
+  return problems
+}
+
+function queryOf({ url }: Router.Request): URLSearchParams {
+  return new URL(url ?? '', 'http://localhost').searchParams
+}

@@ -1,0 +1,165 @@
+import { describe, expect, test } from '@jest/globals'
+import { AllowedIssuers } from '../../lib/client/allowed-issuers.js'
+import type { ResolvedConfig, TrustedIssuers } from '../../lib/client/config.js'
+import { refusal } from '../support/settle.js'
+
+const BANK = 'https://bank.example'
+const LOCAL_BANK = 'http://localhost:3003/bank'
+const ANYTHING = (): boolean => true
+
+const allowed = (
+  trusted_issuers?: unknown,
+  trust_directory_service_url = 'https://trust.example',
+): AllowedIssuers =>
+  new AllowedIssuers({
+    trusted_issuers: trusted_issuers as TrustedIssuers | undefined,
+    trust_directory_service_url,
+  } as ResolvedConfig)
+
+const expectRefused = async (issuers: AllowedIssuers, issuer: unknown): Promise<void> => {
+  expect(await refusal(issuers.check(issuer as string))).toMatchObject({
+    code: 'provider_refused',
+    status: 403,
+    message: expect.stringMatching(/not allowed here: neither "trusted_issuers" nor a verified answer/),
+  })
+}
+
+describe('with a list, an issuer is allowed', () => {
+  test('when it is in it, spelled exactly so', async () => {
+    const issuers = allowed([BANK, 'https://other.example/', LOCAL_BANK])
+    await expect(issuers.check(BANK)).resolves.toBeUndefined()
+    await expect(issuers.check('https://other.example/')).resolves.toBeUndefined()
+    await expect(issuers.check(LOCAL_BANK)).resolves.toBeUndefined()
+  })
+
+  test.each([
+    'https://other.example',
+    `${BANK}/`,
+    `${BANK}/path`,
+    `${BANK}.evil.example`,
+    'https://BANK.example',
+    'https://bank.example:443',
+    'https://bank',
+    ' https://bank.example',
+  ])('and no other: %s', async (issuer) => {
+    await expectRefused(allowed([BANK]), issuer)
+  })
+})
+
+describe('with a function, an issuer is allowed', () => {
+  test.each<[string, TrustedIssuers]>([
+    ['true', (issuer) => issuer === BANK],
+    ['a promise of true', (issuer) => Promise.resolve(issuer === BANK)],
+  ])('when it answers %s', async (_name, trusted) => {
+    await expect(allowed(trusted).check(BANK)).resolves.toBeUndefined()
+    await expectRefused(allowed(trusted), 'https://other.example')
+  })
+
+  test.each<[string, () => unknown]>([
+    ['false', () => false],
+    ['a promise of false', () => Promise.resolve(false)],
+    ['undefined', () => undefined],
+    ['null', () => null],
+    ['a text', () => 'true'],
+    ['a number', () => 1],
+    ['an object', () => ({ trusted: true })],
+    ['a list', () => [true]],
+    ['promises in a list', () => [Promise.resolve(false)]],
+    ['a promise of a text', () => Promise.resolve('yes')],
+    ['a Boolean object', () => new Boolean(true)],
+    ['a function', () => () => true],
+  ])('but not when it answers %s', async (_name, trusted) => {
+    await expectRefused(allowed(trusted), BANK)
+  })
+
+  test.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new RangeError('database down')
+      },
+    ],
+    ['rejects', () => Promise.reject(new RangeError('database down'))],
+  ])('and it is an error of the application when it %s', async (_name, trusted) => {
+    expect(await refusal(allowed(trusted).check(BANK))).toMatchObject({
+      code: 'config_invalid',
+      status: 500,
+      message: 'the function "trusted_issuers" threw',
+      cause: { name: 'RangeError', message: 'database down' },
+    })
+  })
+
+  test('and it is given the issuer as it came', async () => {
+    const asked: string[] = []
+    await allowed((issuer: string) => asked.push(issuer) > 0).check(`${BANK}/path/`)
+    expect(asked).toEqual([`${BANK}/path/`])
+  })
+})
+
+describe('whatever the application trusts, an issuer is refused when it is', () => {
+  test.each([
+    ['no URL', 'bank'],
+    ['empty', ''],
+    ['missing', undefined],
+    ['a list', [BANK]],
+    ['over http', 'http://bank.example'],
+    ['with credentials', 'https://user:password@bank.example'],
+    ['a file', 'file:///etc/passwd'],
+    ['a private address', 'https://10.0.0.1'],
+    ['the address of cloud metadata', 'https://169.254.169.254'],
+    ['a private IPv6 address', 'https://[fd00::1]'],
+    ['a private address in IPv6', 'https://[::ffff:192.168.0.1]'],
+    ['no address in particular', 'https://0.0.0.0'],
+  ])('%s', async (_name, issuer) => {
+    await expectRefused(allowed(ANYTHING), issuer)
+    const vouching = allowed()
+    vouching.vouch(issuer as string)
+    await expectRefused(vouching, issuer)
+  })
+
+  test('and the function is not even asked', async () => {
+    const asked: string[] = []
+    await expectRefused(
+      allowed((issuer: string) => asked.push(issuer) > 0),
+      'https://10.0.0.1',
+    )
+    expect(asked).toEqual([])
+  })
+})
+
+describe('without trusted issuers, an issuer is allowed', () => {
+  test('when IDPartner vouched for it', async () => {
+    const issuers = allowed()
+    await expectRefused(issuers, BANK)
+    issuers.vouch(BANK)
+    await expect(issuers.check(BANK)).resolves.toBeUndefined()
+    await expectRefused(issuers, `${BANK}/`)
+  })
+
+  test('on this machine only when IDPartner is a sandbox on this machine', async () => {
+    const platform = allowed()
+    platform.vouch(LOCAL_BANK)
+    await expectRefused(platform, LOCAL_BANK)
+    const sandbox = allowed(undefined, 'http://localhost:3003/trust-directory')
+    sandbox.vouch(LOCAL_BANK)
+    await expect(sandbox.check(LOCAL_BANK)).resolves.toBeUndefined()
+  })
+
+  test('among the last thousand', async () => {
+    const issuers = allowed()
+    issuers.vouch('https://first.example')
+    issuers.vouch('https://second.example')
+    for (let more = 0; more < 998; more++) issuers.vouch(`https://bank${String(more)}.example`)
+    await expect(issuers.check('https://first.example')).resolves.toBeUndefined()
+    issuers.vouch('https://one-too-many.example')
+    await expectRefused(issuers, 'https://first.example')
+    await expect(issuers.check('https://second.example')).resolves.toBeUndefined()
+  })
+})
+
+test('trusted issuers narrow what IDPartner vouches for', async () => {
+  const issuers = allowed([BANK])
+  issuers.vouch('https://other.example')
+  await expectRefused(issuers, 'https://other.example')
+  await expect(issuers.check(BANK)).resolves.toBeUndefined()
+})

@@ -1,0 +1,238 @@
+import { createHash } from 'node:crypto'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
+import { IDPartner, type AuthorizationParams, type IDPartnerConfig } from 'passport-idpartner'
+import {
+  backdated,
+  requestParameters,
+  scopeText,
+  type Proofs,
+} from '../../lib/client/authorization-request.js'
+import type { ResolvedConfig } from '../../lib/client/config.js'
+import { clientJwks, ecKey } from '../support/key-pairs.js'
+import { Platform } from '../support/platform.js'
+import { refusal } from '../support/settle.js'
+import { thrown } from '../support/thrown.js'
+
+const CALLBACK = 'https://app.example/callback?tenant=a%20b'
+const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/
+
+const proofs: Proofs = { state: 'state-1', nonce: 'nonce-1', codeVerifier: 'verifier-1' }
+
+const parameters = (
+  extra: AuthorizationParams = {},
+  scope: string | string[] = 'openid',
+): Promise<Record<string, string>> =>
+  requestParameters({ client_id: 'app', callback: CALLBACK } as ResolvedConfig, proofs, scope, extra)
+
+describe('an authorization request', () => {
+  test('has everything that protects a login, always', async () => {
+    expect(await parameters()).toEqual({
+      client_id: 'app',
+      redirect_uri: CALLBACK,
+      response_type: 'code',
+      response_mode: 'jwt',
+      scope: 'openid',
+      state: 'state-1',
+      nonce: 'nonce-1',
+      code_challenge: createHash('sha256').update('verifier-1').digest('base64url'),
+      code_challenge_method: 'S256',
+      'x-fapi-interaction-id': expect.stringMatching(UUID),
+    })
+  })
+
+  test('has an interaction id of its own, or that of the caller', async () => {
+    const id = 'x-fapi-interaction-id'
+    expect((await parameters())[id]).not.toBe((await parameters())[id])
+    expect((await parameters({ [id]: 'given' }))[id]).toBe('given')
+  })
+
+  test('may ask for more', async () => {
+    const claims = { userinfo: { email: null }, id_token: { age_over_18: { essential: true } } }
+    expect(
+      await parameters({
+        prompt: 'consent',
+        claims,
+        max_age: 0,
+        acr_values: 'a b',
+        ui_locales: 'de',
+        login_hint: 'x',
+      }),
+    ).toMatchObject({
+      prompt: 'consent',
+      claims: JSON.stringify(claims),
+      max_age: '0',
+      acr_values: 'a b',
+      ui_locales: 'de',
+      login_hint: 'x',
+    })
+  })
+
+  test('has no parameter that is undefined', async () => {
+    expect(Object.keys(await parameters({ prompt: undefined, claims: undefined }))).toEqual(
+      Object.keys(await parameters()),
+    )
+  })
+
+  test.each([
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'response_mode',
+    'scope',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+    'request',
+    'request_uri',
+    'iss',
+    'aud',
+    'exp',
+    'iat',
+    'nbf',
+    'jti',
+    'sub',
+  ])('leaves %s to nobody else', async (name) => {
+    expect(await refusal(parameters({ [name]: 'mine' }))).toMatchObject({
+      code: 'config_invalid',
+      status: 500,
+      message: `the authorization parameter "${name}" is set by this package alone`,
+    })
+    await expect(parameters({ [name]: undefined })).resolves.toBeDefined()
+  })
+})
+
+describe('the scope', () => {
+  test.each<[string | string[], string]>([
+    ['openid', 'openid'],
+    ['email openid', 'email openid'],
+    [['openid', 'email', 'profile'], 'openid email profile'],
+    [['profile', 'openid'], 'profile openid'],
+  ])('is sent in the order it was given: %j', async (scope, text) => {
+    expect(scopeText(scope)).toBe(text)
+    expect((await parameters({}, scope)).scope).toBe(text)
+  })
+
+  test.each([[''], ['email'], ['openid2'], ['OPENID'], [[]], [['email']], [undefined], [null], [42], [{}]])(
+    'has to include openid: %j',
+    (scope) => {
+      expect(thrown(() => scopeText(scope))).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringMatching(/scope must include "openid", or there are no claims/),
+      })
+    },
+  )
+})
+
+test('a signed statement begins a few seconds ago and ends within five minutes', () => {
+  const claims: Record<string, number> = { iat: 1, nbf: 1, exp: 9e9 }
+  backdated({}, claims)
+  const now = Math.floor(Date.now() / 1000)
+  expect(now - (claims['iat'] ?? 0)).toBeGreaterThanOrEqual(5)
+  expect(now - (claims['iat'] ?? 0)).toBeLessThanOrEqual(30)
+  expect(claims['nbf']).toBe(claims['iat'])
+  expect(claims['exp']).toBeGreaterThan(now + 60)
+  expect((claims['exp'] ?? 0) - (claims['iat'] ?? 0)).toBeLessThanOrEqual(300)
+})
+
+describe('a signed request', () => {
+  let platform: Platform | undefined
+
+  afterEach(async () => {
+    await platform?.close()
+    expect(platform?.wire.complaints).toEqual([])
+  })
+
+  const request = async (
+    flow: 'proxy' | 'direct',
+    { extra = {}, options = {} }: { extra?: AuthorizationParams; options?: Partial<IDPartnerConfig> } = {},
+  ): Promise<{
+    jwt: string
+    header: Record<string, unknown>
+    claims: JWTPayload
+    url: URL
+    audience: string
+  }> => {
+    platform = await Platform.start({ flow })
+    const client = new IDPartner({ ...(await platform.config()), ...options })
+    const { bankA, proxy, wire } = platform
+    const query = flow === 'proxy' ? { visitor_id: 'visitor & 1' } : { iss: bankA.issuer }
+    const url = new URL(
+      await client.getAuthorizationUrl(query, client.generateProofs(), ['openid', 'email', 'profile'], extra),
+    )
+    const pushed = wire.requests.find(({ endpoint }) => endpoint === 'bankA.par')?.body
+    const params = flow === 'proxy' ? url.searchParams : new URLSearchParams(pushed)
+    const jwt = params.get('request') ?? ''
+    const audience = flow === 'proxy' ? proxy.issuer : bankA.issuer
+    return { jwt, header: { ...decodeProtectedHeader(jwt) }, claims: decodeJwt(jwt), url, audience }
+  }
+
+  test.each(['proxy', 'direct'] as const)(
+    'has the header and the claims that banks want: %s flow',
+    async (flow) => {
+      const { header, claims, audience } = await request(flow)
+      const { keys } = await clientJwks()
+      expect(header).toEqual({ alg: 'PS256', typ: 'oauth-authz-req+jwt', kid: keys[0]?.kid })
+      expect(claims).toEqual({
+        iss: 'test-app',
+        client_id: 'test-app',
+        aud: audience,
+        jti: expect.stringMatching(/^[\w-]{20,}$/),
+        iat: expect.any(Number),
+        nbf: claims.iat,
+        exp: expect.any(Number),
+        redirect_uri: CALLBACK,
+        response_type: 'code',
+        response_mode: 'jwt',
+        scope: 'openid email profile',
+        state: expect.stringMatching(/^[\w-]{43}$/),
+        nonce: expect.stringMatching(/^[\w-]{43}$/),
+        code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+        code_challenge_method: 'S256',
+        'x-fapi-interaction-id': expect.stringMatching(UUID),
+      })
+      const now = Date.now() / 1000
+      expect(claims.iat).toBeLessThan(now - 5)
+      expect(claims.exp).toBeLessThanOrEqual(now + 300)
+      expect((claims.exp ?? 0) - (claims.nbf ?? 0)).toBeLessThan(3600)
+    },
+  )
+
+  test('has claims and max_age as what they are, and not as texts', async () => {
+    const claims = { id_token: { birthdate: { essential: true } }, userinfo: { email: null } }
+    const { claims: sent } = await request('proxy', {
+      extra: { claims, max_age: 600, prompt: 'login consent' },
+    })
+    expect(sent).toMatchObject({ claims, max_age: 600, prompt: 'login consent' })
+  })
+
+  test('is signed with ES256 when the key is for that', async () => {
+    const ec = (await ecKey('client')).privateKey.export({ format: 'jwk' }) as { kty: string }
+    platform = await Platform.start()
+    const client = new IDPartner({
+      ...(await platform.config()),
+      jwks: { keys: [{ ...ec, use: 'sig', kid: 'ec' }] },
+    })
+    const url = new URL(await client.getAuthorizationUrl({}, client.generateProofs(), 'openid'))
+    const header = decodeProtectedHeader(url.searchParams.get('request') ?? '')
+    expect(header).toMatchObject({ alg: 'ES256', kid: 'ec' })
+  })
+
+  test('goes to the proxy with the client id and the visitor, and nothing else', async () => {
+    const { url, jwt } = await request('proxy')
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      client_id: 'test-app',
+      request: jwt,
+      visitor_id: 'visitor & 1',
+    })
+  })
+
+  test('pushed to a bank leaves only its reference in the URL', async () => {
+    const { url } = await request('direct')
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      client_id: 'test-app',
+      request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:/),
+    })
+  })
+})

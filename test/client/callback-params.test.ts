@@ -1,0 +1,149 @@
+import { describe, expect, test } from '@jest/globals'
+import {
+  MAX_ANSWER_LENGTH,
+  callbackParams,
+  searchParams,
+  single,
+  unsignedError,
+  type CallbackParams,
+} from '../../lib/client/callback-params.js'
+import { thrown } from '../support/thrown.js'
+
+const read = (query: string): CallbackParams | undefined => callbackParams(new URLSearchParams(query))
+
+describe('a callback brings', () => {
+  test.each<[string, string, CallbackParams | undefined]>([
+    ['an answer', 'response=a.b.c', { response: 'a.b.c' }],
+    ['an answer and whatever else', 'tenant=a&response=a.b.c&code=x&error=y&state=s', { response: 'a.b.c' }],
+    ['an error', 'error=access_denied&state=s', { error: 'access_denied', state: 's' }],
+    ['an error without state', 'error=login_required', { error: 'login_required', state: undefined }],
+    ['an empty error', 'error=', { error: undefined, state: undefined }],
+    ['an error that is a sentence', 'error=you+must+pay&state=s', { error: undefined, state: 's' }],
+    ['an error and a code', 'error=access_denied&code=x', { error: 'access_denied', state: undefined }],
+    ['nothing', '', undefined],
+    ['parameters of its own', 'tenant=a&state=s&iss=https://bank.example', undefined],
+  ])('%s', (_name, query, expected) => {
+    expect(read(query)).toEqual(expected)
+  })
+
+  test('an answer of up to 64 KiB', () => {
+    const response = 'x'.repeat(MAX_ANSWER_LENGTH)
+    expect(MAX_ANSWER_LENGTH).toBe(65_536)
+    expect(read(`response=${response}`)).toEqual({ response })
+  })
+
+  test.each<[string, string, RegExp]>([
+    ['an empty answer', 'response=', /"response" is empty/],
+    ['an empty answer beside a code', 'response=&code=x', /"response" is empty/],
+    ['two answers', 'response=a&response=b', /"response" came more than once/],
+    ['one answer twice', 'response=a&response=a', /"response" came more than once/],
+    ['an answer that is too long', `response=${'x'.repeat(65_537)}`, /"response" is longer than 64 KiB/],
+    ['two errors', 'error=a&error=b', /"error" came more than once/],
+    ['an error that is too long', `error=${'x'.repeat(65_537)}`, /"error" is longer than 64 KiB/],
+    ['an error of two states', 'error=a&state=s&state=t', /"state" came more than once/],
+    ['an error of a long state', `error=a&state=${'x'.repeat(65_537)}`, /"state" is longer than 64 KiB/],
+    ['a bare code', 'code=x&state=s', /bare code, which is never used.*inside a signed "response"/],
+    ['an empty code', 'code=', /bare code/],
+    ['a bare code and its issuer', 'code=x&state=s&iss=https://bank.example', /bare code/],
+  ])('but not %s', (_name, query, message) => {
+    const err = thrown(() => read(query))
+    expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
+    expect(err.message).toMatch(message)
+  })
+})
+
+describe('a query is read', () => {
+  test.each<[string, unknown, string]>([
+    ['that Express parsed', { a: '1', b: ['2', '3'] }, 'a=1&b=2&b=3'],
+    ['that is a text', 'a=1&b=2', 'a=1&b=2'],
+    ['with its question mark', '?a=1', 'a=1'],
+    ['that is empty', {}, ''],
+    ['that is missing', undefined, ''],
+    ['that is null', null, ''],
+    ['that is a number', 42, ''],
+    ['whose values are objects, as repeated nothing', { a: { b: 'c' } }, 'a=&a='],
+    ['whose values are empty lists, as repeated nothing', { a: [] }, 'a=&a='],
+    ['whose values are null, as repeated nothing', { a: null }, 'a=&a='],
+    ['whose values are no texts, as nothing', { a: 42, b: ['x', { y: 1 }], c: true }, 'a=&b=x&b=&c='],
+    ['whose values are missing', { a: undefined }, 'a='],
+    ['without a prototype', Object.assign(Object.create(null) as object, { a: '1' }), 'a=1'],
+  ])('%s', (_name, query, expected) => {
+    expect(searchParams(query).toString()).toBe(expected)
+  })
+
+  test('as it is when it is read already', () => {
+    const params = new URLSearchParams('a=1')
+    expect(searchParams(params)).toBe(params)
+  })
+
+  test('without running what a parser left in it', () => {
+    const toString = (): never => {
+      throw new Error('called')
+    }
+    expect(searchParams({ response: { toString } }).getAll('response')).toEqual(['', ''])
+  })
+})
+
+describe('a parameter that may be there once', () => {
+  test.each([
+    ['a=1', '1'],
+    ['b=2&a=1', '1'],
+    ['', undefined],
+    ['b=2', undefined],
+    ['a=', undefined],
+    ['a=1&a=1', undefined],
+    ['a=1&a=', undefined],
+    ['a=&a=1', undefined],
+  ])('in %j', (query, value) => {
+    expect(single(new URLSearchParams(query), 'a')).toBe(value)
+  })
+})
+
+describe('an error that nobody signed', () => {
+  test('is a person who said no, when it says so', () => {
+    expect(unsignedError('access_denied')).toMatchObject({ code: 'access_denied', status: 401 })
+  })
+
+  test.each([
+    'invalid_request',
+    'unauthorized_client',
+    'unsupported_response_type',
+    'invalid_scope',
+    'server_error',
+    'temporarily_unavailable',
+    'interaction_required',
+    'login_required',
+    'account_selection_required',
+    'consent_required',
+    'invalid_request_uri',
+    'invalid_request_object',
+    'request_not_supported',
+    'request_uri_not_supported',
+  ])('is a failure of this login, whatever it says: %s', (error) => {
+    expect(unsignedError(error)).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      isFailure: true,
+      providerError: error,
+      message: `the login ended with an error: ${error}`,
+    })
+  })
+
+  test('is not put in the words of whoever wrote it', () => {
+    expect(unsignedError('call-1-555-0100')).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      providerError: 'call-1-555-0100',
+      message: 'the login ended with an error: no known reason',
+    })
+  })
+
+  test('may have no name', () => {
+    expect(unsignedError(undefined)).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      message: 'the login ended with an error: no known reason',
+    })
+    expect(unsignedError(undefined).providerError).toBeUndefined()
+  })
+})

@@ -1,0 +1,447 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { JSONWebKeySet } from 'jose'
+import { z } from 'zod'
+import { badOption, parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import type { IDPartnerError } from '../../lib/errors.js'
+import { tlsCertificates, type Pem } from '../support/certificates.js'
+import { clientJwks } from '../support/key-pairs.js'
+import { thrown } from '../support/thrown.js'
+
+const CALLBACK = 'https://app.example/callback'
+const SECRET = 'a-client-secret'
+const unusable = z.object({}).refine(() => false)
+
+let jwks: JSONWebKeySet
+let pem: { server: Pem; client: Pem }
+
+beforeAll(async () => {
+  ;[jwks, pem] = await Promise.all([clientJwks(), tlsCertificates()])
+})
+
+type Options = Record<string, unknown>
+
+const proxy = (options: Options = {}): IDPartnerConfig => ({
+  client_id: 'app',
+  callback: CALLBACK,
+  jwks,
+  ...options,
+})
+const direct = (options: Options = {}): IDPartnerConfig => ({
+  client_id: 'app',
+  callback: CALLBACK,
+  flow: 'direct',
+  trusted_issuers: ['https://bank.example'],
+  ...options,
+})
+
+const refusalOf = (config: unknown): IDPartnerError => thrown(() => resolveConfig(config as IDPartnerConfig))
+
+/** Code, name of the option and what to do, all of them. */
+const expectBad = (config: unknown, name: string, message: RegExp): void => {
+  const err = refusalOf(config)
+  expect(err).toMatchObject({ code: 'config_invalid', status: 500 })
+  expect(err.message).toMatch(new RegExp(`^option "${name}" `))
+  expect(err.message).toMatch(message)
+}
+
+describe('without options of its own', () => {
+  test('the configuration is that of IDPartner', () => {
+    const { keys, ...resolved } = resolveConfig(proxy())
+    expect(resolved).toEqual({
+      client_id: 'app',
+      callback: CALLBACK,
+      flow: 'proxy',
+      oidc_proxy_service_url: 'https://auth-api.idpartner.com/oidc-proxy',
+      trust_directory_service_url: 'https://auth-api.idpartner.com/trust-directory',
+      account_selector_service_url: 'https://preferences.idpartner.com/v1',
+      trust_directory_issuer: 'https://idpartner.com',
+      trusted_issuers: undefined,
+      token_endpoint_auth_method: 'private_key_jwt',
+      client_secret: undefined,
+      tls: {},
+      authorization_signed_response_alg: 'PS256',
+      id_token_signed_response_alg: 'PS256',
+      timeout: 5000,
+      clock_tolerance: 30,
+    })
+    expect(keys.map(({ use, alg }) => ({ use, alg }))).toEqual([
+      { use: 'sig', alg: 'PS256' },
+      { use: 'enc', alg: 'RSA-OAEP' },
+    ])
+  })
+
+  test('an option that is undefined is one that is not there', () => {
+    const optional = Object.keys(resolveConfig(proxy())).filter(
+      (name) => !['client_id', 'callback', 'keys', 'tls'].includes(name),
+    )
+    const undefineds = Object.fromEntries(optional.map((name) => [name, undefined]))
+    expect(resolveConfig(proxy(undefineds))).toEqual(resolveConfig(proxy()))
+  })
+})
+
+describe('an option is taken as it is:', () => {
+  test.each<[string, unknown[]]>([
+    ['client_id', ['a client & more']],
+    ['flow', ['proxy']],
+    ['oidc_proxy_service_url', ['https://proxy.example/oidc-proxy/', 'http://localhost:3003']],
+    ['trust_directory_service_url', ['https://trust.example', 'http://127.0.0.1:3003/trust']],
+    ['account_selector_service_url', ['https://selector.example/v2', 'http://[::1]:8080/v1']],
+    ['trust_directory_issuer', ['https://trust.example/']],
+    ['trusted_issuers', [['https://a.example', 'https://b.example/'], () => true]],
+    ['token_endpoint_auth_method', ['private_key_jwt']],
+    ['authorization_signed_response_alg', ['PS256', 'ES256']],
+    ['id_token_signed_response_alg', ['PS256', 'ES256']],
+    ['timeout', [1, 120_000]],
+    ['clock_tolerance', [0, 0.5, 300]],
+  ])('%s', (name, values) => {
+    for (const value of values) {
+      expect(resolveConfig(proxy({ [name]: value }))).toHaveProperty(name, value)
+    }
+  })
+
+  test.each([
+    'https://app.example/callback',
+    'https://app.example/callback/',
+    'https://app.example:443/callback',
+    'https://APP.example/callback',
+    'https://app.example/a/../callback',
+    'https://app.example/callback?tenant=a%20b&x=%7e',
+    'https://app.example/callback?tenant=a+b',
+    'https://app.example/callback?',
+    'http://localhost:3001/callback',
+    'http://127.1.2.3/callback',
+    'http://[::1]:3001/callback',
+  ])('callback, byte for byte: %s', (callback) => {
+    expect(resolveConfig(proxy({ callback })).callback).toBe(callback)
+  })
+})
+
+describe('options are refused when', () => {
+  test.each([
+    ['there are none', undefined],
+    ['they are null', null],
+    ['they are a text', 'client-id'],
+    ['they are a number', 42],
+  ])('%s', (_name, config) => {
+    expect(refusalOf(config)).toMatchObject({
+      code: 'config_invalid',
+      message: 'options are required: an object with at least client_id and callback',
+    })
+  })
+
+  test.each([
+    ['client_id', /is required/],
+    ['callback', /is required/],
+    ['jwks', /needs a signing key in the proxy flow.*generateJwks/],
+  ])('%s is missing', (name, message) => {
+    expectBad({ ...proxy(), [name]: undefined }, name, message)
+  })
+
+  test.each(['client_ID', 'clientId', 'redirect_uri', 'jwks_uri', 'allow_http', '__proto__x', 'constructor'])(
+    'one is not known: %s',
+    (name) => {
+      expectBad(proxy({ [name]: 'x' }), name, /is not a known option/)
+    },
+  )
+})
+
+const NOT_A_URL = /https: URL .*loopback only/
+
+describe('an option is refused:', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['client_id', '', /must not be empty/],
+    ['client_id', 42, /must be a string/],
+    ['client_id', null, /must be a string/],
+    ['callback', '', NOT_A_URL],
+    ['callback', 42, /must be a URL/],
+    ['callback', '/callback', NOT_A_URL],
+    ['callback', 'app.example/callback', NOT_A_URL],
+    ['callback', 'http://app.example/callback', NOT_A_URL],
+    ['callback', 'http://localhost.app.example/callback', NOT_A_URL],
+    ['callback', 'http://10.0.0.1/callback', NOT_A_URL],
+    ['callback', 'http://0.0.0.0/callback', NOT_A_URL],
+    ['callback', 'ftp://app.example/callback', NOT_A_URL],
+    ['callback', 'javascript:alert(1)', NOT_A_URL],
+    ['callback', 'https://user@app.example/callback', /without credentials/],
+    ['callback', 'https://user:password@app.example/callback', /without credentials/],
+    ['callback', 'https://app.example/callback#', /must not have a fragment/],
+    ['callback', 'https://app.example/callback#part', /must not have a fragment/],
+    ['callback', 'http://localhost:3001/a,http://localhost:3001/b', /must be a single URL/],
+    ['callback', 'https://app.example/a,https://app.example/b', /must be a single URL/],
+    ['callback', 'https://app.example/callback?response=1', /must not have a query parameter named response/],
+    ['callback', 'https://app.example/callback?a=b&code', /query parameter named .*code/],
+    ['callback', 'https://app.example/callback?error=', /query parameter named .*error/],
+    ['callback', 'https://app.example/callback?error_description=x', /named .*error_description/],
+    ['callback', 'https://app.example/callback?state=1', /query parameter named .*state/],
+    ['callback', 'https://app.example/callback?iss=1', /query parameter named .*iss/],
+    ['callback', 'https://app.example/callback?%73tate=1', /query parameter named .*state/],
+    ['jwks', 'text', /must be a JWKS/],
+    ['jwks', null, /must be a JWKS/],
+    ['jwks', {}, /must be a JWKS/],
+    ['jwks', { keys: {} }, /must be a JWKS/],
+    ['jwks', { keys: ['text'] }, /must be a JWKS/],
+    ['jwks', { keys: [null] }, /must be a JWKS/],
+    ['jwks', { keys: [] }, /holds no key/],
+    ['flow', 'hybrid', /must be "proxy" or "direct"/],
+    ['flow', true, /must be "proxy" or "direct"/],
+    ['oidc_proxy_service_url', 'proxy.example', NOT_A_URL],
+    ['oidc_proxy_service_url', 'http://proxy.example', NOT_A_URL],
+    ['oidc_proxy_service_url', 'https://user:password@proxy.example', /without credentials/],
+    ['trust_directory_service_url', 'http://trust.example', NOT_A_URL],
+    ['trust_directory_service_url', 42, /must be a URL/],
+    ['account_selector_service_url', 'http://selector.example', NOT_A_URL],
+    ['account_selector_service_url', '', NOT_A_URL],
+    ['oidc_proxy_service_url', 'https://proxy.example/?x', /without query and fragment/],
+    ['trust_directory_service_url', 'https://trust.example/#x', /without query and fragment/],
+    ['account_selector_service_url', 'https://selector.example/v1?x=y', /without query and fragment/],
+    ['trust_directory_issuer', 'idpartner.com', NOT_A_URL],
+    ['trust_directory_issuer', 'http://idpartner.com', NOT_A_URL],
+    ['trusted_issuers', [], /must not be an empty list/],
+    ['trusted_issuers', 'https://bank.example', /list of issuer URLs.*or a function/],
+    ['trusted_issuers', { 0: 'https://bank.example' }, /list of issuer URLs.*or a function/],
+    ['trusted_issuers', ['bank.example'], /list of issuer URLs/],
+    ['trusted_issuers', ['https://bank.example', 'http://bank.example'], /list of issuer URLs/],
+    ['trusted_issuers', ['https://bank.example?x=1'], /without query and fragment/],
+    ['trusted_issuers', ['https://bank.example#x'], /without query and fragment/],
+    ['trusted_issuers', ['https://user@bank.example'], /list of issuer URLs/],
+    ['trusted_issuers', [undefined], /URL/],
+    ['token_endpoint_auth_method', 'client_secret_post', /"private_key_jwt", "client_secret_basic" or/],
+    ['token_endpoint_auth_method', 'none', /"tls_client_auth"/],
+    ['client_secret', '', /must not be empty/],
+    ['client_secret', 42, /must be a string/],
+    ['tls_client_cert', 42, /must be PEM text or a Buffer/],
+    ['tls_client_key', {}, /must be PEM text or a Buffer/],
+    ['tls_server_ca', ['pem'], /must be PEM text or a Buffer/],
+    ['tls_server_ca', 'not PEM', /must be a certificate in PEM/],
+    ['authorization_signed_response_alg', 'RS256', /must be PS256 or ES256/],
+    ['authorization_signed_response_alg', 'none', /must be PS256 or ES256/],
+    ['id_token_signed_response_alg', 'HS256', /must be PS256 or ES256/],
+    ['id_token_signed_response_alg', ['PS256'], /must be PS256 or ES256/],
+    ['timeout', 0, /at least 1 ms/],
+    ['timeout', -1, /at least 1 ms/],
+    ['timeout', 120_001, /at most 120000 ms/],
+    ['timeout', Infinity, /whole number of milliseconds|at most/],
+    ['timeout', NaN, /whole number of milliseconds/],
+    ['timeout', 1.5, /whole number of milliseconds/],
+    ['timeout', '5000', /whole number of milliseconds/],
+    ['clock_tolerance', -1, /must not be negative/],
+    ['clock_tolerance', 301, /at most 300 s/],
+    ['clock_tolerance', '30', /number of seconds/],
+    ['clock_tolerance', NaN, /number of seconds/],
+  ])('%s: %j', (name, value, message) => {
+    expectBad(proxy({ [name]: value }), name, message)
+  })
+
+  test.each([
+    ['tls_client_cert', () => ({ tls_client_cert: 'not PEM', tls_client_key: pem.client.key })],
+    ['tls_server_ca', () => ({ tls_server_ca: pem.client.key })],
+  ])('%s that is no certificate', (name, options) => {
+    expectBad(proxy(options()), name, /must be a certificate in PEM/)
+  })
+})
+
+describe('options contradict each other:', () => {
+  test.each<[string, () => unknown, string, RegExp]>([
+    [
+      'a client secret beside private_key_jwt',
+      () => proxy({ client_secret: SECRET }),
+      'client_secret',
+      /contradicts token_endpoint_auth_method "private_key_jwt"/,
+    ],
+    [
+      'a client secret beside tls_client_auth',
+      () =>
+        direct({
+          client_secret: SECRET,
+          token_endpoint_auth_method: 'tls_client_auth',
+          tls_client_cert: pem.client.cert,
+          tls_client_key: pem.client.key,
+        }),
+      'client_secret',
+      /contradicts token_endpoint_auth_method "tls_client_auth"/,
+    ],
+    [
+      'client_secret_basic without a secret',
+      () => direct({ token_endpoint_auth_method: 'client_secret_basic' }),
+      'client_secret',
+      /is required for client_secret_basic/,
+    ],
+    [
+      'tls_client_auth without a certificate',
+      () => direct({ token_endpoint_auth_method: 'tls_client_auth' }),
+      'tls_client_cert',
+      /is required for tls_client_auth/,
+    ],
+    [
+      'tls_client_auth with a key alone',
+      () => direct({ token_endpoint_auth_method: 'tls_client_auth', tls_client_key: pem.client.key }),
+      'tls_client_cert',
+      /is required for tls_client_auth/,
+    ],
+    [
+      'a certificate without its key',
+      () => proxy({ tls_client_cert: pem.client.cert }),
+      'tls_client_key',
+      /is missing beside tls_client_cert/,
+    ],
+    [
+      'a key without its certificate',
+      () => proxy({ tls_client_key: pem.client.key }),
+      'tls_client_cert',
+      /is missing beside tls_client_key/,
+    ],
+    [
+      'a key of another certificate',
+      () => proxy({ tls_client_cert: pem.client.cert, tls_client_key: pem.server.key }),
+      'tls_client_key',
+      /is not the key of tls_client_cert/,
+    ],
+    [
+      'a certificate in place of its key',
+      () => proxy({ tls_client_cert: pem.client.cert, tls_client_key: pem.client.cert }),
+      'tls_client_key',
+      /must be a private key in PEM/,
+    ],
+    [
+      'the direct flow without trusted issuers',
+      () => direct({ trusted_issuers: undefined, jwks }),
+      'trusted_issuers',
+      /is required in the direct flow: .*anyone could log in from a bank of their own making/,
+    ],
+    [
+      'the proxy flow with an encryption key alone',
+      () => proxy({ jwks: { keys: jwks.keys.filter(({ use }) => use === 'enc') } }),
+      'jwks',
+      /needs a signing key in the proxy flow/,
+    ],
+    ['private_key_jwt without keys', () => direct(), 'jwks', /needs a signing key for private_key_jwt/],
+    [
+      'private_key_jwt with an encryption key alone',
+      () => direct({ jwks: { keys: jwks.keys.filter(({ use }) => use === 'enc') } }),
+      'jwks',
+      /needs a signing key for private_key_jwt/,
+    ],
+    [
+      'the proxy flow with a secret and without keys',
+      () =>
+        proxy({ jwks: undefined, token_endpoint_auth_method: 'client_secret_basic', client_secret: SECRET }),
+      'jwks',
+      /needs a signing key in the proxy flow/,
+    ],
+  ])('%s', (_name, config, name, message) => {
+    expectBad(config(), name, message)
+  })
+
+  test('and no message shows a value', () => {
+    const secrets = [SECRET, 'password', pem.server.key.split('\n')[1] ?? '', String(jwks.keys[0]?.d)]
+    for (const config of [
+      proxy({ client_secret: SECRET }),
+      proxy({ callback: 'https://user:password@app.example/callback' }),
+      proxy({ tls_client_cert: pem.client.cert, tls_client_key: pem.server.key }),
+      proxy({ jwks: { keys: [{ ...jwks.keys[0], n: undefined }] } }),
+    ]) {
+      const err = refusalOf(config)
+      for (const secret of secrets) expect(`${err.message}${err.stack ?? ''}`).not.toContain(secret)
+      expect(err.cause).toBeUndefined()
+    }
+  })
+})
+
+describe('options go together:', () => {
+  const basic = { token_endpoint_auth_method: 'client_secret_basic', client_secret: SECRET }
+  const certificate = (): Options => ({
+    tls_client_cert: pem.client.cert,
+    tls_client_key: pem.client.key,
+  })
+
+  test.each<[string, () => IDPartnerConfig]>([
+    ['a client secret without keys, in the direct flow', () => direct(basic)],
+    ['a client secret with keys, in the direct flow', () => direct({ ...basic, jwks })],
+    ['a client secret in the proxy flow', () => proxy(basic)],
+    [
+      'mutual TLS without keys, in the direct flow',
+      () => direct({ ...certificate(), token_endpoint_auth_method: 'tls_client_auth' }),
+    ],
+    [
+      'mutual TLS in the proxy flow',
+      () => proxy({ ...certificate(), token_endpoint_auth_method: 'tls_client_auth' }),
+    ],
+    ['a certificate beside private_key_jwt', () => proxy(certificate())],
+    ['a certificate beside a client secret', () => direct({ ...basic, ...certificate() })],
+    ['a CA alone', () => proxy({ tls_server_ca: pem.server.cert })],
+    ['trusted issuers in the proxy flow', () => proxy({ trusted_issuers: ['https://bank.example'] })],
+    [
+      'a signing key without an encryption key',
+      () => proxy({ jwks: { keys: jwks.keys.filter(({ use }) => use === 'sig') } }),
+    ],
+  ])('%s', (_name, config) => {
+    const { client_secret, token_endpoint_auth_method } = config()
+    expect(resolveConfig(config())).toMatchObject({
+      client_secret,
+      token_endpoint_auth_method: token_endpoint_auth_method ?? 'private_key_jwt',
+    })
+  })
+
+  test('what is not given is not there', () => {
+    expect(resolveConfig(direct(basic))).toMatchObject({ keys: [], tls: {} })
+  })
+
+  test('certificate, key and CA, as text or as Buffers', () => {
+    const { tls } = resolveConfig(
+      proxy({
+        tls_client_cert: pem.client.cert,
+        tls_client_key: Buffer.from(pem.client.key),
+        tls_server_ca: Buffer.from(pem.server.cert),
+      }),
+    )
+    expect(tls).toEqual({
+      cert: pem.client.cert,
+      key: Buffer.from(pem.client.key),
+      ca: Buffer.from(pem.server.cert),
+    })
+  })
+})
+
+describe("the caller's options", () => {
+  test('stay as they were', () => {
+    const config = proxy({ trusted_issuers: ['https://bank.example'] })
+    const before = structuredClone(config)
+    resolveConfig(config)
+    expect(config).toEqual(before)
+  })
+
+  test('may be frozen', () => {
+    expect(() => resolveConfig(Object.freeze(proxy()))).not.toThrow()
+  })
+
+  test('can be changed afterwards without effect', () => {
+    const trusted_issuers = ['https://bank.example']
+    const config = proxy({ trusted_issuers })
+    const resolved = resolveConfig(config)
+    config.client_id = 'another'
+    trusted_issuers.push('https://evil.example')
+    expect(resolved).toMatchObject({ client_id: 'app', trusted_issuers: ['https://bank.example'] })
+  })
+
+  test('become options that cannot be changed', () => {
+    const resolved = resolveConfig(proxy())
+    expect(Object.isFrozen(resolved)).toBe(true)
+    expect(() => {
+      ;(resolved as { timeout: number }).timeout = 1
+    }).toThrow(TypeError)
+  })
+})
+
+test('badOption names the option', () => {
+  expect(badOption('scope', 'must be a text')).toMatchObject({
+    code: 'config_invalid',
+    message: 'option "scope" must be a text',
+  })
+})
+
+test('parseOptions names what is wrong with options as a whole', () => {
+  expect(thrown(() => parseOptions(unusable, {}))).toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringMatching(/^option "options" /),
+  })
+})

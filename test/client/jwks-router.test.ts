@@ -1,0 +1,152 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import express from 'express'
+import { IDPartner, jwksRouter } from 'passport-idpartner'
+import { clientJwks, ecKey } from '../support/key-pairs.js'
+
+let client: IDPartner
+let close: () => Promise<void>
+
+beforeAll(async () => {
+  const ec = (await ecKey('client')).privateKey.export({ format: 'jwk' }) as { kty: string }
+  const { keys } = await clientJwks()
+  client = new IDPartner({
+    client_id: 'app',
+    callback: 'https://app.example/callback',
+    jwks: { keys: [...keys, { ...ec, use: 'sig', kid: 'ec' }] },
+  })
+})
+
+afterEach(() => close())
+
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  close = () =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve()
+      })
+      server.closeAllConnections()
+    })
+  return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`
+}
+
+/** Plain http, as Connect calls a middleware. */
+const plain = (): Promise<string> => {
+  const router = jwksRouter(client)
+  return listen((req, res) => {
+    router(req, res, (err?: unknown) => {
+      res.statusCode = err ? 500 : 404
+      res.end('not of the router')
+    })
+  })
+}
+
+const underExpress = (prefix?: string): Promise<string> => {
+  const app = express()
+  if (prefix === undefined) app.use(jwksRouter(client))
+  else app.use(prefix, jwksRouter(client))
+  app.use((_req, res) => {
+    res.status(404).send('not of the router')
+  })
+  return listen(app as RequestListener)
+}
+
+describe.each<[string, (prefix?: string) => Promise<string>]>([
+  ['without a framework', plain],
+  ['under Express', underExpress],
+])('%s', (_name, start) => {
+  test('GET /jwks is answered with the public keys', async () => {
+    const response = await fetch(`${await start()}/jwks`)
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(await response.json()).toEqual(await client.getPublicJWKs())
+  })
+
+  test('and with no private member of any', async () => {
+    const text = await (await fetch(`${await start()}/jwks`)).text()
+    const { keys } = JSON.parse(text) as { keys: Record<string, unknown>[] }
+    expect(keys).toHaveLength(3)
+    const members = new Set(keys.flatMap((key) => Object.keys(key)))
+    expect([...members].sort()).toEqual(['alg', 'crv', 'e', 'kid', 'kty', 'n', 'use', 'x', 'y'])
+    const { keys: own } = await clientJwks()
+    for (const { d, p } of own) {
+      expect(text).not.toContain(d)
+      expect(text).not.toContain(p)
+    }
+  })
+
+  test('may be kept for five minutes by anyone', async () => {
+    const response = await fetch(`${await start()}/jwks`)
+    expect(response.headers.get('cache-control')).toBe('public, max-age=300')
+    expect(response.headers.get('set-cookie')).toBeNull()
+  })
+
+  test('HEAD /jwks is answered with the same headers and no body', async () => {
+    const url = `${await start()}/jwks`
+    const [head, get] = await Promise.all([fetch(url, { method: 'HEAD' }), fetch(url)])
+    expect(head.status).toBe(200)
+    for (const name of ['content-type', 'content-length', 'cache-control']) {
+      expect(head.headers.get(name)).toBe(get.headers.get(name))
+    }
+    expect(await head.text()).toBe('')
+    expect(get.headers.get('content-length')).toBe(String(Buffer.byteLength(await get.text())))
+  })
+
+  test.each([
+    ['GET', '/'],
+    ['GET', '/jwks.json'],
+    ['GET', '/jwks/private'],
+    ['GET', '/other'],
+    ['POST', '/jwks'],
+    ['PUT', '/jwks'],
+    ['DELETE', '/jwks'],
+  ])('%s %s is left to the application', async (method, path) => {
+    const response = await fetch(`${await start()}${path}`, { method })
+    expect(response.status).toBe(404)
+    expect(await response.text()).toBe('not of the router')
+  })
+
+  test('a query does no harm', async () => {
+    expect((await fetch(`${await start()}/jwks?v=1`)).status).toBe(200)
+  })
+})
+
+test('it can be mounted under a prefix', async () => {
+  const url = await underExpress('/bank')
+  expect((await fetch(`${url}/bank/jwks`)).status).toBe(200)
+  expect((await fetch(`${url}/jwks`)).status).toBe(404)
+})
+
+test('an application without keys publishes an empty list', async () => {
+  const router = jwksRouter(
+    new IDPartner({
+      client_id: 'app',
+      callback: 'https://app.example/callback',
+      flow: 'direct',
+      trusted_issuers: ['https://bank.example'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      client_secret: 'secret',
+    }),
+  )
+  const url = await listen((req, res) => {
+    router(req, res, () => res.end())
+  })
+  expect(await (await fetch(`${url}/jwks`)).json()).toEqual({ keys: [] })
+})
+
+test('a failure is passed on to the application', async () => {
+  const failing = { getPublicJWKs: () => Promise.reject(new Error('no keys')) } as unknown as IDPartner
+  const router = jwksRouter(failing)
+  const url = await listen((req, res) => {
+    router(req, res, (err?: unknown) => {
+      res.statusCode = 500
+      res.end(err instanceof Error ? err.message : 'no error')
+    })
+  })
+  const response = await fetch(`${url}/jwks`)
+  expect(response.status).toBe(500)
+  expect(await response.text()).toBe('no keys')
+})

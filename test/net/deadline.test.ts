@@ -1,0 +1,151 @@
+import { getEventListeners } from 'node:events'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { Deadline, inTime, tooLate, until } from '../../lib/net/deadline.js'
+
+beforeEach(() => {
+  jest.useFakeTimers()
+})
+
+afterEach(() => {
+  jest.useRealTimers()
+})
+
+const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
+
+describe('a deadline', () => {
+  test('ends when its time is over', () => {
+    const { signal } = new Deadline(100)
+    jest.advanceTimersByTime(99)
+    expect(signal.aborted).toBe(false)
+    jest.advanceTimersByTime(1)
+    expect(signal.aborted).toBe(true)
+    expect(signal.reason).toMatchObject({ name: 'TimeoutError', message: 'the time limit is over' })
+  })
+
+  test('does not end after it was cleared, and leaves no timer', () => {
+    const deadline = new Deadline(100)
+    deadline.clear()
+    expect(jest.getTimerCount()).toBe(0)
+    jest.advanceTimersByTime(1000)
+    expect(deadline.signal.aborted).toBe(false)
+  })
+
+  test('ends with the outer one, if that is earlier', () => {
+    const outer = new AbortController()
+    const { signal } = new Deadline(100, outer.signal)
+    expect(signal.aborted).toBe(false)
+    outer.abort()
+    expect(signal.aborted).toBe(true)
+    expect(signal.reason).toMatchObject({ name: 'TimeoutError' })
+  })
+
+  test('ends before the outer one, if that is later', () => {
+    const outer = new AbortController()
+    const { signal } = new Deadline(100, outer.signal)
+    jest.advanceTimersByTime(100)
+    expect(signal.aborted).toBe(true)
+    expect(outer.signal.aborted).toBe(false)
+  })
+
+  test('has ended already when the outer one has', () => {
+    expect(new Deadline(100, AbortSignal.abort()).signal.aborted).toBe(true)
+  })
+
+  test('does not hear of the outer one after it was cleared', () => {
+    const outer = new AbortController()
+    const deadline = new Deadline(100, outer.signal)
+    expect(listeners(outer.signal)).toBe(1)
+    deadline.clear()
+    expect(listeners(outer.signal)).toBe(0)
+    outer.abort()
+    expect(deadline.signal.aborted).toBe(false)
+  })
+})
+
+test('time that is over ends in an error of ours that names the option', () => {
+  expect(tooLate(new RangeError('given up'))).toMatchObject({
+    code: 'provider_unavailable',
+    status: 504,
+    message: expect.stringContaining('"timeout"'),
+    cause: { name: 'RangeError', message: 'given up' },
+  })
+})
+
+describe('waiting until a signal', () => {
+  const never = new Promise<never>(() => undefined)
+
+  test('gives the value that came in time', async () => {
+    const { signal } = new AbortController()
+    await expect(until(signal, Promise.resolve('value'))).resolves.toBe('value')
+  })
+
+  test('gives the failure that came in time', async () => {
+    const { signal } = new AbortController()
+    await expect(until(signal, Promise.reject(new Error('no')))).rejects.toThrow('no')
+  })
+
+  test('ends with the signal and its reason', async () => {
+    const controller = new AbortController()
+    const waiting = until(controller.signal, never)
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+  })
+
+  test('does not begin after the signal', async () => {
+    await expect(until(AbortSignal.abort(new Error('too late')), never)).rejects.toThrow('too late')
+  })
+
+  test('looks after a failure even when it does not wait for it, since that would end the process', async () => {
+    const { promise: late, reject: fail } = withResolvers()
+    const handled = jest.spyOn(late, 'then')
+    await until(AbortSignal.abort(new Error('too late')), late).catch(() => undefined)
+    expect(handled).toHaveBeenCalled()
+    fail(new Error('late'))
+    await expect(late).rejects.toThrow('late')
+  })
+
+  test('leaves nothing at the signal', async () => {
+    const { signal } = new AbortController()
+    await until(signal, Promise.resolve())
+    await until(signal, Promise.reject(new Error('no'))).catch(() => undefined)
+    expect(listeners(signal)).toBe(0)
+  })
+
+  test('hears nothing of a failure that comes later', async () => {
+    const controller = new AbortController()
+    const { promise: late, reject: fail } = withResolvers()
+    const waiting = until(controller.signal, late)
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    fail(new Error('late'))
+    await expect(late).rejects.toThrow('late')
+  })
+})
+
+describe('a call of ours that a signal may end', () => {
+  test('gives its value or its failure, with a signal and without', async () => {
+    for (const signal of [undefined, new AbortController().signal]) {
+      await expect(inTime(signal, Promise.resolve('value'))).resolves.toBe('value')
+      await expect(inTime(signal, Promise.reject(new RangeError('no')))).rejects.toThrow(RangeError)
+    }
+  })
+
+  test('ends with the signal, in an error of ours', async () => {
+    const controller = new AbortController()
+    const waiting = inTime(controller.signal, new Promise(() => undefined))
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      status: 504,
+      cause: { message: 'enough' },
+    })
+  })
+})
+
+function withResolvers(): { promise: Promise<never>; reject: (err: Error) => void } {
+  let reject: ((err: Error) => void) | undefined
+  const promise = new Promise<never>((_resolve, rejecting) => {
+    reject = rejecting
+  })
+  return { promise, reject: (err) => reject?.(err) }
+}

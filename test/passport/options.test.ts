@@ -1,0 +1,211 @@
+import { describe, expect, test } from '@jest/globals'
+import { SessionLogins, type LoginStore } from '../../lib/passport/logins.js'
+import {
+  loginOptions,
+  resolveStrategyOptions,
+  type IDPartnerStrategyOptions,
+} from '../../lib/passport/options.js'
+import type { Verify } from '../../lib/passport/verify.js'
+import { thrown } from '../support/thrown.js'
+
+const verify: Verify = () => Promise.resolve({ id: 1 })
+
+const store: LoginStore<object> = {
+  save: () => Promise.resolve(),
+  take: () => Promise.resolve('no_login'),
+}
+
+const base = { client_id: 'app', callback: 'https://app.example/callback' }
+
+const resolve = (options: object = {}): ReturnType<typeof resolveStrategyOptions<object>> =>
+  resolveStrategyOptions<object>({ ...base, ...options }, verify)
+
+describe('without options of its own', () => {
+  test('the strategy has these', () => {
+    const { name, settings, config } = resolve()
+    expect(name).toBe('idpartner')
+    expect(settings).toEqual({
+      scope: ['openid', 'email', 'profile'],
+      loginTtl: 600,
+      passReqToCallback: false,
+      fetchUserInfo: false,
+      logins: expect.any(SessionLogins),
+      verify,
+    })
+    expect(config).toEqual(base)
+  })
+
+  test('an option that is undefined is one that is not there', () => {
+    const names = ['name', 'scope', 'claims', 'prompt', 'max_age', 'acr_values', 'sessionKey', 'loginTtl']
+    const more = ['passReqToCallback', 'fetchUserInfo', 'acceptProvider', 'store']
+    const undefineds = Object.fromEntries([...names, ...more].map((name) => [name, undefined]))
+    expect(resolve(undefineds)).toEqual(resolve())
+  })
+})
+
+describe('an option is taken as it is:', () => {
+  test.each<[string, unknown]>([
+    ['scope', 'openid email'],
+    ['scope', ['openid']],
+    ['claims', { id_token: { age_over_18: { essential: true } }, userinfo: { email: null } }],
+    ['prompt', 'consent'],
+    ['max_age', 0],
+    ['acr_values', 'gold silver'],
+    ['loginTtl', 1],
+    ['loginTtl', 86_400],
+    ['passReqToCallback', true],
+    ['fetchUserInfo', true],
+    ['acceptProvider', () => true],
+  ])('%s: %j', (name, value) => {
+    const { settings, config } = resolve({ [name]: value })
+    expect(settings).toHaveProperty(name, value)
+    expect(config).toEqual(base)
+  })
+
+  test('name', () => {
+    expect(resolve({ name: 'bank' }).name).toBe('bank')
+  })
+
+  test('store, in place of the session', () => {
+    const { settings } = resolve({ store })
+    expect(settings.logins).toBe(store)
+    expect(settings).not.toHaveProperty('store')
+  })
+
+  test.each([
+    [{}, 'idpartner'],
+    ...['bank', 'identity', 'passports', 'my-id', 'logins.save'].map(
+      (sessionKey) => [{ sessionKey }, sessionKey] as const,
+    ),
+  ])('sessionKey, as the place in the session: %j', async (options, key) => {
+    const { settings } = resolve(options)
+    const session: Record<string, unknown> = {}
+    await settings.logins.save({ session }, 's', { nonce: 'n', codeVerifier: 'v', interactionId: 'i' }, 60)
+    expect(Object.keys(session)).toEqual([key])
+  })
+
+  test('what the strategy does not know, for the client to judge', () => {
+    const { config } = resolve({ timeout: 1, flow: 'direct', whatever: true, toString: 'x' })
+    expect(config).toEqual({ ...base, timeout: 1, flow: 'direct', whatever: true, toString: 'x' })
+  })
+})
+
+describe('an option is refused:', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['name', '', /must not be empty/],
+    ['name', 42, /must be a string/],
+    ['scope', 42, /must be a string or a list of strings/],
+    ['scope', ['openid', 42], /must be a string or a list of strings/],
+    ['claims', 'email', /must be an object/],
+    ['claims', null, /must be an object/],
+    ['claims', ['email'], /must be an object/],
+    ['prompt', ['consent'], /must be a string/],
+    ['max_age', -1, /must not be negative/],
+    ['max_age', 1.5, /whole number of seconds/],
+    ['max_age', '600', /whole number of seconds/],
+    ['acr_values', ['gold'], /must be a string/],
+    ['sessionKey', '', /must not be empty or taken/],
+    ...[
+      '__proto__',
+      'passport',
+      'cookie',
+      'id',
+      'req',
+      'save',
+      'regenerate',
+      'destroy',
+      'reload',
+      'touch',
+      'resetMaxAge',
+    ].map((taken) => ['sessionKey', taken, /must not be empty or taken/] as [string, unknown, RegExp]),
+    ['sessionKey', 42, /must be a string/],
+    ['loginTtl', 0, /at least 1 s/],
+    ['loginTtl', 86_401, /at most a day/],
+    ['loginTtl', '600', /number of seconds/],
+    ['loginTtl', NaN, /number of seconds/],
+    ['passReqToCallback', 'true', /must be true or false/],
+    ['passReqToCallback', 1, /must be true or false/],
+    ['fetchUserInfo', 'false', /must be true or false/],
+    ['acceptProvider', true, /must be a function/],
+    ['acceptProvider', ['Mikomo Bank'], /must be a function/],
+    ['store', {}, /must have the functions save and take/],
+    ['store', { save: () => undefined }, /must have the functions save and take/],
+    ['store', { take: () => undefined }, /must have the functions save and take/],
+    ['store', { save: true, take: true }, /must have the functions save and take/],
+    ['store', null, /must have the functions save and take/],
+    ['store', 'redis', /must have the functions save and take/],
+  ])('%s: %j', (name, value, message) => {
+    const err = thrown(() => resolve({ [name]: value }))
+    expect(err).toMatchObject({ code: 'config_invalid', status: 500 })
+    expect(err.message).toMatch(new RegExp(`^option "${name}" `))
+    expect(err.message).toMatch(message)
+  })
+
+  test.each([['email profile'], ['openidconnect'], [''], [['email']], [[]]])(
+    'a scope without openid: %j',
+    (scope) => {
+      expect(thrown(() => resolve({ scope }))).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining('must include "openid"'),
+      })
+    },
+  )
+
+  test.each([[undefined], [null], ['text']])('no options at all: %j', (options) => {
+    const call = (): unknown => resolveStrategyOptions(options as unknown as IDPartnerStrategyOptions, verify)
+    expect(thrown(call)).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('options are required'),
+    })
+  })
+
+  test.each([[undefined], [null], [{}], ['verify']])('no verify function: %j', (none) => {
+    const call = (): unknown => resolveStrategyOptions(base, none as unknown as Verify)
+    expect(thrown(call)).toMatchObject({
+      code: 'config_invalid',
+      message: 'the second argument must be the verify function',
+    })
+  })
+})
+
+describe("the caller's options", () => {
+  test('stay as they were', () => {
+    const options = { ...base, scope: ['openid'], name: 'bank', store }
+    resolveStrategyOptions(options, verify)
+    expect(options).toEqual({ ...base, scope: ['openid'], name: 'bank', store })
+  })
+
+  test('can be changed afterwards without effect', () => {
+    const scope = ['openid']
+    const { settings } = resolve({ scope })
+    scope.push('payment_processing')
+    expect(settings.scope).toEqual(['openid'])
+    expect(Object.isFrozen(settings)).toBe(true)
+  })
+})
+
+describe('what one request asks for', () => {
+  const settings = resolve({
+    scope: 'openid',
+    claims: { userinfo: { email: null } },
+    prompt: 'login',
+    max_age: 600,
+    acr_values: 'gold',
+  }).settings
+
+  test('is what all ask for', () => {
+    expect(loginOptions(settings, {})).toEqual({
+      scope: 'openid',
+      claims: { userinfo: { email: null } },
+      prompt: 'login',
+      max_age: 600,
+      acr_values: 'gold',
+    })
+  })
+
+  test('or what it asks for itself, each for itself', () => {
+    const own = { scope: ['openid', 'email'], claims: {}, prompt: 'none', max_age: 0, acr_values: 'silver' }
+    expect(loginOptions(settings, own)).toEqual(own)
+    expect(loginOptions(settings, { prompt: 'none' })).toMatchObject({ prompt: 'none', scope: 'openid' })
+  })
+})

@@ -1,0 +1,916 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import session from 'express-session'
+import passport from 'passport'
+import {
+  IDPartner,
+  IDPartnerError,
+  IDPartnerStrategy,
+  type AuthenticateOptions,
+  type Done,
+  type IDPartnerLogin,
+  type LoginStore,
+  type PendingLogin,
+  type Verify,
+  type VerifyWithRequest,
+} from 'passport-idpartner'
+import { without } from '../support/bends.js'
+import { tlsCertificates } from '../support/certificates.js'
+import { expectLoggedIn, expectRefused } from '../support/expectations.js'
+import { answer, hang } from '../support/faults.js'
+import { clientJwks } from '../support/key-pairs.js'
+import type { AnswerBends, Platform } from '../support/platform.js'
+import { startScene, type Begun, type Scene, type SceneOptions } from '../support/scene.js'
+import { settle, type Settled } from '../support/settle.js'
+import { thrown } from '../support/thrown.js'
+
+const options = {
+  client_id: 'app',
+  callback: 'https://app.example/callback',
+}
+const verify: Verify = () => Promise.resolve({ id: 1 })
+
+const loggingIn = async (scene: Scene, asked: AuthenticateOptions = {}): Promise<Settled> =>
+  scene.victim.finish(await scene.victim.begin('bankA', asked))
+
+/** How the callback pass ends with a verify of its own. */
+async function settledBy(verifying: Verify): Promise<Settled> {
+  const { platform, victim } = await startScene()
+  const strategy = new IDPartnerStrategy(
+    { ...(await platform.config()), passReqToCallback: false },
+    verifying,
+  )
+  const response = await victim.answer(await victim.begin())
+  return settle(strategy, victim.get('/callback', new URLSearchParams({ response })))
+}
+
+describe('a strategy is made', () => {
+  test('with a client, and with the name of the package', async () => {
+    const strategy = new IDPartnerStrategy({ ...options, jwks: await clientJwks() }, verify)
+    expect(strategy.name).toBe('idpartner')
+    expect(strategy.client).toBeInstanceOf(IDPartner)
+    expect(strategy).toBeInstanceOf(passport.Strategy)
+  })
+
+  test('with another name and place in the session, so that there can be several', async () => {
+    const { platform, victim } = await startScene()
+    const config = await platform.config()
+    const names = ['one', 'other']
+    for (const name of names) {
+      const strategy = new IDPartnerStrategy({ ...config, name, sessionKey: `bank of ${name}` }, verify)
+      expect(strategy.name).toBe(name)
+      expect(await settle(strategy, victim.get('/login', new URLSearchParams()))).toMatchObject({
+        via: 'redirect',
+      })
+    }
+    expect(Object.keys(victim.session)).toEqual(['bank of one', 'bank of other'])
+  })
+
+  test.each<[string, object | undefined, unknown, RegExp]>([
+    ['options', undefined, verify, /options are required/],
+    ['a verify function', options, undefined, /second argument must be the verify function/],
+    [
+      'the right name of an option',
+      { ...options, clientID: 'x' },
+      verify,
+      /option "clientID" is not a known option/,
+    ],
+    ['a client id', { callback: options.callback }, verify, /option "client_id" is required/],
+    ['keys', options, verify, /option "jwks" needs a signing key/],
+    ['a scope with openid', { ...options, scope: 'email' }, verify, /must include "openid"/],
+    ['sense in its own options', { ...options, loginTtl: -1 }, verify, /option "loginTtl" must be at least/],
+  ])('but not without %s', (_name, given, verifying, message) => {
+    const err = thrown(() => new IDPartnerStrategy(given as typeof options, verifying as Verify))
+    expect(err).toMatchObject({ code: 'config_invalid', status: 500 })
+    expect(err.message).toMatch(message)
+  })
+
+  test('that shows no key, secret or certificate', async () => {
+    const pem = await tlsCertificates()
+    const jwks = await clientJwks()
+    const strategy = new IDPartnerStrategy(
+      {
+        ...options,
+        jwks,
+        token_endpoint_auth_method: 'client_secret_basic',
+        client_secret: 'a-client-secret',
+        tls_client_cert: pem.client.cert,
+        tls_client_key: pem.client.key,
+      },
+      verify,
+    )
+    const shown = [inspect(strategy, { depth: Infinity, showHidden: true }), JSON.stringify(strategy)].join()
+    const [key] = jwks.keys
+    for (const secret of ['a-client-secret', 'BEGIN ', String(key?.d), String(key?.p)]) {
+      expect(shown).not.toContain(secret)
+    }
+  })
+})
+
+describe('verify', () => {
+  test('is given the whole login', async () => {
+    const { platform, victim, logins } = await startScene()
+    const begun = await victim.begin('bankA', { state: { returnTo: '/orders' } })
+    await victim.finish(begun)
+    expect(logins).toEqual([
+      {
+        claims: expect.objectContaining(platform.person),
+        identityProvider: { name: 'bankA', issuer_url: platform.bankA.issuer },
+        issuer: platform.bankA.issuer,
+        tokens: expect.objectContaining({
+          access_token: expect.any(String),
+          refresh_token: expect.any(String),
+        }),
+        userInfo: platform.person,
+        interactionId: begun.request.interactionId,
+        state: { returnTo: '/orders' },
+      },
+    ])
+  })
+
+  test('is given no userinfo that nobody asked for', async () => {
+    const scene = await startScene({ strategy: { fetchUserInfo: false } })
+    await loggingIn(scene)
+    expect(scene.logins[0]).not.toHaveProperty('userInfo')
+    expect(scene.platform.requests).not.toContain('bankA.userinfo')
+  })
+
+  test('is given a name for the bank in the direct flow too', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    await loggingIn(scene)
+    const { issuer } = scene.platform.bankA
+    expect(scene.logins[0]?.identityProvider).toEqual({ name: new URL(issuer).host, issuer_url: issuer })
+  })
+
+  test.each<[string, Verify]>([
+    [
+      'through done',
+      (_login, done) => {
+        done(null, { id: 1 }, { remember: true })
+      },
+    ],
+    [
+      'through done, from an async function',
+      async (_login, done) => {
+        await Promise.resolve()
+        done(null, { id: 1 }, { remember: true })
+      },
+    ],
+  ])('logs a person in %s, and its info is beside ours', async (_name, verifying) => {
+    const settled = await settledBy(verifying)
+    expect(settled).toMatchObject({ via: 'success', value: { id: 1 } })
+    expect(settled.info).toEqual({
+      remember: true,
+      identityProvider: { name: 'bankA', issuer_url: expect.any(String) },
+      interactionId: expect.any(String),
+      state: undefined,
+    })
+  })
+
+  test('cannot take the place of our info', async () => {
+    const { info } = await settledBy((_login, done) => {
+      done(null, { id: 1 }, { interactionId: 'forged', identityProvider: 'forged', state: 'forged' })
+    })
+    expect(JSON.stringify(info)).not.toContain('forged')
+  })
+
+  test.each<[string, Verify, object]>([
+    ['a promise of false', () => Promise.resolve(false), {}],
+    ['false', () => false, {}],
+    [
+      'done',
+      (_login, done) => {
+        done(null, false)
+      },
+      {},
+    ],
+    [
+      'done, and why',
+      (_login, done) => {
+        done(null, false, { message: 'blocked' })
+      },
+      { message: 'blocked' },
+    ],
+  ])('refuses a person with %s, in its own words', async (_name, verifying, info) => {
+    expect(await settledBy(verifying)).toEqual({ via: 'fail', value: info, status: undefined })
+  })
+
+  const failure = new RangeError('database down')
+
+  test.each<[string, Verify]>([
+    [
+      'throws',
+      () => {
+        throw failure
+      },
+    ],
+    ['rejects', () => Promise.reject(failure)],
+    [
+      'calls back with an error',
+      (_login, done) => {
+        done(failure)
+      },
+    ],
+  ])('that %s ends in that error', async (_name, verifying) => {
+    expect(await settledBy(verifying)).toMatchObject({ via: 'error', value: failure })
+  })
+
+  test.each<[string, Verify]>([
+    [
+      'throws a text',
+      () => {
+        throw 'route' as unknown as Error
+      },
+    ],
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do
+    ['rejects with nothing', () => Promise.reject(undefined)],
+    [
+      'calls back with a text',
+      (_login, done) => {
+        done('route')
+      },
+    ],
+  ])('that %s lets nobody through', async (_name, verifying) => {
+    expectRefused(await settledBy(verifying), { code: 'config_invalid', message: /is no error/ })
+  })
+
+  test('wrapped as Nest wraps it, with no parameters to count, logs a person in', async () => {
+    const validate = (login: IDPartnerLogin): object => ({ sub: login.claims.sub })
+    const wrapped = async (...params: unknown[]): Promise<void> => {
+      const done = params.at(-1) as Done
+      const validated = await Promise.resolve(validate(params[0] as IDPartnerLogin))
+      done(null, validated)
+    }
+    expect(wrapped).toHaveLength(0)
+    expect(await settledBy(wrapped)).toMatchObject({ via: 'success', value: { sub: expect.any(String) } })
+  })
+
+  test('with passReqToCallback gets the request first', async () => {
+    const { platform, victim } = await startScene()
+    const verifying = jest.fn<VerifyWithRequest<object>>(() => Promise.resolve({ id: 1 }))
+    const strategy = new IDPartnerStrategy<object>(
+      { ...(await platform.config()), passReqToCallback: true },
+      verifying,
+    )
+    const response = await victim.answer(await victim.begin())
+    const req = victim.get('/callback', new URLSearchParams({ response }))
+    expect(await settle(strategy, req)).toMatchObject({ via: 'success' })
+    expect(verifying.mock.calls).toEqual([
+      [req, expect.objectContaining({ issuer: platform.bankA.issuer }), expect.any(Function)],
+    ])
+  })
+})
+
+describe("the application's own state", () => {
+  test.each<[string, unknown]>([
+    ['a text', '/orders?page=2'],
+    ['an object', { returnTo: '/orders', items: [1, 2], nothing: null }],
+    ['a list', ['a']],
+    ['a number', 0],
+    ['false', false],
+    ['an empty text', ''],
+  ])('comes back as it was: %s', async (_name, state) => {
+    const scene = await startScene()
+    const settled = await loggingIn(scene, { state })
+    expect(settled.info).toHaveProperty('state', state)
+    expect(scene.logins[0]?.state).toEqual(state)
+  })
+
+  test('does not leave the application', async () => {
+    const { victim } = await startScene()
+    const { url } = await victim.begin('bankA', { state: '/orders' })
+    expect(decodeURIComponent(url)).not.toContain('/orders')
+  })
+
+  test('outlives the account selector', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    await scene.victim.login({}, { state: '/orders' })
+    const settled = await loggingIn(scene)
+    expect(settled.info).toHaveProperty('state', '/orders')
+  })
+})
+
+describe('what a request asks for', () => {
+  test('goes before what all ask for', async () => {
+    const { platform, victim } = await startScene({
+      strategy: { prompt: 'login', claims: { userinfo: { email: null } } },
+    })
+    const { url } = await victim.begin('bankA', { prompt: 'consent', max_age: 60, acr_values: 'gold' })
+    const [, payload = ''] = (new URL(url).searchParams.get('request') ?? '').split('.')
+    expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
+      prompt: 'consent',
+      max_age: 60,
+      acr_values: 'gold',
+      claims: { userinfo: { email: null } },
+      scope: 'openid email profile',
+    })
+    expect(platform.requests).toEqual(['proxy.discovery'])
+  })
+
+  test.each<[string, AuthenticateOptions, boolean]>([
+    ['max_age', { max_age: 600 }, false],
+    ['acr_values', { acr_values: 'gold' }, false],
+    ['nothing', {}, true],
+  ])('is checked on the way back: %s', async (_name, asked, passes) => {
+    const scene = await startScene()
+    const settled = await loggingIn(scene, asked)
+    if (passes) expectLoggedIn(settled, scene)
+    else expectRefused(settled, { code: 'token_invalid', message: /max_age|acr_values/ })
+  })
+
+  test.each<[string, object, RegExp]>([
+    ['max_age', { max_age: '600' }, /option "max_age" must be a whole number/],
+    ['max_age', { max_age: -1 }, /option "max_age" must not be negative/],
+    ['claims', { claims: 'email' }, /option "claims" must be an object/],
+    ['claims', { claims: ['email'] }, /option "claims" must be an object/],
+    ['prompt', { prompt: 1 }, /option "prompt" must be a string/],
+    ['acr_values', { acr_values: ['gold'] }, /option "acr_values" must be a string/],
+    ['scope', { scope: 1 }, /option "scope" must be a string or a list/],
+    ['scope', { scope: 'email' }, /must include "openid"/],
+  ])('is refused at once when it is wrong: %s', async (_name, asked, message) => {
+    const scene = await startScene()
+    const login = await scene.victim.begin()
+    expectRefused(await scene.victim.login({}, asked), { code: 'config_invalid', message })
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+})
+
+describe('acceptProvider', () => {
+  const asking = (accept: () => unknown): SceneOptions => ({
+    strategy: { acceptProvider: accept as () => boolean },
+  })
+
+  test.each<[string, () => unknown]>([
+    ['true', () => true],
+    ['a promise of true', () => Promise.resolve(true)],
+  ])('accepts with %s', async (_name, accept) => {
+    const scene = await startScene(asking(accept))
+    expectLoggedIn(await loggingIn(scene), scene)
+  })
+
+  test.each<[string, () => unknown]>([
+    ['false', () => false],
+    ['a promise of false', () => Promise.resolve(false)],
+    ['undefined', () => undefined],
+    ['a text', () => 'yes'],
+    ['a number', () => 1],
+    ['a promise of an object', () => Promise.resolve({})],
+  ])('refuses with %s, and no code is sent', async (_name, accept) => {
+    const scene = await startScene(asking(accept))
+    expectRefused(await loggingIn(scene), { code: 'provider_refused', message: /"acceptProvider" said no/ })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new RangeError('down')
+      },
+    ],
+    ['rejects', () => Promise.reject(new RangeError('down'))],
+  ])('that %s ends in that error, and no code is sent', async (_name, accept) => {
+    const scene = await startScene(asking(accept))
+    expect(await loggingIn(scene)).toMatchObject({
+      via: 'error',
+      value: { name: 'RangeError', message: 'down' },
+    })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ["a word that Express would take for 'go on elsewhere'", 'route'],
+  ])('that throws %s ends in an error all the same', async (_name, thrown) => {
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do
+    const scene = await startScene(asking(() => Promise.reject(thrown)))
+    expectRefused(await loggingIn(scene), { code: 'config_invalid', message: /something that is no error/ })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('is given the bank and the request, and asked once', async () => {
+    const accept = jest.fn(() => true)
+    const scene = await startScene(asking(accept))
+    await loggingIn(scene)
+    expect(accept.mock.calls).toEqual([
+      [
+        { name: 'bankA', issuer_url: scene.platform.bankA.issuer },
+        expect.objectContaining({ session: scene.victim.session }),
+      ],
+    ])
+  })
+
+  test('is not asked when the person said no already', async () => {
+    const accept = jest.fn(() => true)
+    const scene = await startScene(asking(accept))
+    const denied: AnswerBends = {
+      answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) },
+    }
+    expectRefused(await scene.victim.finish(await scene.victim.begin(), denied), {
+      code: 'access_denied',
+      providerError: 'access_denied',
+    })
+    expect(accept).not.toHaveBeenCalled()
+  })
+})
+
+describe('a store of the application', () => {
+  class MapStore implements LoginStore<object> {
+    readonly saved = new Map<string, PendingLogin>()
+    readonly ttls: number[] = []
+
+    save(_req: object, state: string, login: PendingLogin, ttlSeconds: number): Promise<void> {
+      this.saved.set(state, JSON.parse(JSON.stringify(login)) as PendingLogin)
+      this.ttls.push(ttlSeconds)
+      return Promise.resolve()
+    }
+
+    take(_req: object, state: string): ReturnType<LoginStore['take']> {
+      const found = this.saved.get(state)
+      this.saved.delete(state)
+      return Promise.resolve(found ?? 'no_login')
+    }
+  }
+
+  test('takes the place of the session', async () => {
+    const store = new MapStore()
+    const scene = await startScene({ strategy: { store, loginTtl: 300 } })
+    Object.defineProperty(scene.victim, 'session', { value: undefined })
+    const begun = await scene.victim.begin()
+    expect([...store.saved.keys()]).toEqual([begun.request.state])
+    expect(store.ttls).toEqual([300])
+    expectLoggedIn(await scene.victim.finish(begun), scene)
+    expect(store.saved.size).toBe(0)
+    expectRefused(await scene.victim.finish(begun), { code: 'login_missing', reason: 'no_login' })
+  })
+
+  test('is not asked for anything when a login begins at the proxy', async () => {
+    const store = new MapStore()
+    const peek = jest.fn(() => Promise.resolve('no_login' as const))
+    const scene = await startScene({ strategy: { store: Object.assign(store, { peek }) } })
+    await scene.victim.begin()
+    expect(store.saved.size).toBe(1)
+    expect(peek).not.toHaveBeenCalled()
+  })
+
+  test('works in the direct flow, with the account selector, without peek', async () => {
+    const store = new MapStore()
+    const scene = await startScene({ flow: 'direct', strategy: { store } })
+    expect(await scene.victim.login({})).toMatchObject({ via: 'redirect' })
+    expect(store.saved.size).toBe(0)
+    expectLoggedIn(await loggingIn(scene), scene)
+  })
+
+  test('that cannot be looked into takes an unsigned error at its word', async () => {
+    const store = new MapStore()
+    const scene = await startScene({ strategy: { store } })
+    const begun = await scene.victim.begin()
+    expectRefused(await scene.victim.bring({ error: 'access_denied' }), { code: 'access_denied' })
+    expectLoggedIn(await scene.victim.finish(begun), scene)
+  })
+
+  test.each<[string, (login: PendingLogin) => unknown, Parameters<typeof expectRefused>[1]]>([
+    ['nothing', () => undefined, { code: 'login_missing', reason: 'no_login' }],
+    ['null', () => null, { code: 'login_missing', reason: 'no_login' }],
+    ['a reason', () => 'already_used', { code: 'login_missing', reason: 'already_used' }],
+    ['a text that is no reason', () => 'gone', { code: 'login_missing', reason: 'no_login' }],
+    [
+      'an empty object',
+      () => ({}),
+      { code: 'config_invalid', message: /store returned something that is no/ },
+    ],
+    [
+      'half a login',
+      ({ nonce }) => ({ nonce }),
+      { code: 'config_invalid', message: /store returned something that is no pending login/ },
+    ],
+    [
+      'the login at another bank',
+      (login) => ({ ...login, issuer: 'https://other.example' }),
+      { code: 'response_invalid', message: /from another bank than the login went to/ },
+    ],
+  ])('may take %s, and no code is sent', async (_name, change, refused) => {
+    const store = new MapStore()
+    const take = store.take.bind(store)
+    jest.spyOn(store, 'take').mockImplementation(async (req, state) => {
+      const taken = await take(req, state)
+      return change(taken as PendingLogin) as PendingLogin
+    })
+    const scene = await startScene({ strategy: { store } })
+    expectRefused(await loggingIn(scene), refused)
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('that is called synchronously may throw', async () => {
+    const store = new MapStore()
+    jest.spyOn(store, 'save').mockImplementation(() => {
+      throw new Error('down')
+    })
+    const { victim } = await startScene({ strategy: { store } })
+    const settled = await victim.login({})
+    expectRefused(settled, { code: 'config_invalid', message: /login store failed/ })
+    expect(settled.value).toMatchObject({ cause: { message: 'down' } })
+  })
+})
+
+describe('a request of any framework', () => {
+  const callbackOf = async ({ victim }: Scene): Promise<URLSearchParams> =>
+    new URLSearchParams({ response: await victim.answer(await victim.begin()) })
+
+  test('that has only url, method, headers and session, as in Koa, logs in', async () => {
+    const scene = await startScene()
+    const { victim, strategy } = scene
+    const bare = (url: string): object => ({ url, method: 'GET', headers: {}, session: victim.session })
+    const first = await settle(strategy, bare('/login'))
+    expect(first.via).toBe('redirect')
+    const request = await scene.platform.request(first.value as string)
+    const response = await victim.answer({ url: first.value as string, request, bank: 'bankA' })
+    expectLoggedIn(await settle(strategy, bare(`/callback?response=${response}`)), scene)
+  })
+
+  test('whose router cut the path off logs in', async () => {
+    const scene = await startScene()
+    const params = await callbackOf(scene)
+    const req = {
+      ...scene.victim.get('/callback', params),
+      originalUrl: `/auth/callback?${String(params)}`,
+      url: '/',
+    }
+    expectLoggedIn(await settle(scene.strategy, req), scene)
+  })
+
+  test('that posts its answer in a parsed form logs in', async () => {
+    const scene = await startScene()
+    const response = (await callbackOf(scene)).get('response')
+    const req = {
+      method: 'POST',
+      url: '/callback?tenant=a',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '999' },
+      body: { response },
+      session: scene.victim.session,
+    }
+    expectLoggedIn(await settle(scene.strategy, req), scene)
+  })
+
+  test('that posts its answer in a form nobody parsed names the middleware, and can be repeated', async () => {
+    const scene = await startScene()
+    const response = (await callbackOf(scene)).get('response')
+    const req = {
+      method: 'POST',
+      url: '/callback',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      session: scene.victim.session,
+    }
+    expectRefused(await settle(scene.strategy, req), {
+      code: 'config_invalid',
+      message: /express\.urlencoded/,
+    })
+    expectLoggedIn(await settle(scene.strategy, { ...req, body: { response } }), scene)
+  })
+
+  test('without a session names the middleware, in both passes', async () => {
+    const scene = await startScene()
+    const refused = {
+      code: 'config_invalid',
+      message: /express-session before passport\.authenticate/,
+    } as const
+    const params = await callbackOf(scene)
+    for (const url of ['/login', `/callback?${String(params)}`]) {
+      expectRefused(await settle(scene.strategy, { method: 'GET', url, headers: {} }), refused)
+    }
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('is answered once, although Passport calls a strategy that many requests share', async () => {
+    const scene = await startScene()
+    const begun = await Promise.all(
+      Array.from({ length: 5 }, () => scene.visitor()).map((v) => v.begin().then((b) => [v, b] as const)),
+    )
+    const settled = await Promise.all(begun.map(([visitor, login]) => visitor.finish(login)))
+    expect(settled.map(({ via }) => via)).toEqual(['success', 'success', 'success', 'success', 'success'])
+  })
+})
+
+describe('the redirect', () => {
+  test('waits until the session is saved', async () => {
+    const order: string[] = []
+    const { strategy } = await startScene()
+    const save = (done: () => void): void => {
+      setImmediate(() => {
+        order.push('saved')
+        done()
+      })
+    }
+    const req = { method: 'GET', url: '/login', headers: {}, session: { save } }
+    const settled = await settle(strategy, req)
+    order.push(settled.via)
+    expect(order).toEqual(['saved', 'redirect'])
+  })
+})
+
+describe('a failure', () => {
+  test('is told without members that do not apply to it', async () => {
+    const { victim } = await startScene()
+    const missing = await victim.bring({ error: 'access_denied' })
+    expect(Object.keys(missing.value as object)).toEqual(['code', 'message', 'reason'])
+    const { request } = await victim.begin()
+    const denied = await victim.bring({ error: 'access_denied', state: request.state })
+    expect(Object.keys(denied.value as object)).toEqual(['code', 'message', 'providerError', 'interactionId'])
+  })
+
+  test('leaves no timer behind', async () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const { victim } = await startScene()
+    const before = timers()
+    expectRefused(await victim.bring({ error: 'access_denied' }), {
+      code: 'login_missing',
+      reason: 'no_session',
+    })
+    expect(timers()).toBe(before)
+  })
+})
+
+describe('an interaction id', () => {
+  test("is the login's own where no document of IDPartner names it", async () => {
+    const { victim, platform } = await startScene({ flow: 'direct' })
+    const begun = await victim.begin()
+    platform.fault('bankA.token', answer(400, { error: 'invalid_grant' }))
+    expect((await victim.finish(begun)).value).toMatchObject({
+      code: 'provider_error',
+      interactionId: begun.request.interactionId,
+    })
+  })
+
+  test('is told for each login, whatever becomes of it', async () => {
+    const { victim, platform } = await startScene()
+    const begun = await victim.begin()
+    platform.fault('bankA.token', answer(400, { error: 'invalid_grant' }))
+    const { value } = await victim.finish(begun)
+    expect(value).toMatchObject({ code: 'provider_error', interactionId: begun.request.interactionId })
+    expect((await victim.finish(begun)).value).toMatchObject({
+      code: 'login_missing',
+      interactionId: begun.request.interactionId,
+    })
+  })
+
+  test('is that of the login, also when many fail at the same thing at once', async () => {
+    const scene = await startScene()
+    const begun: Begun[] = []
+    for (let tab = 0; tab < 3; tab++) begun.push(await scene.victim.begin())
+    scene.platform.fault('bankA.discovery', answer(503))
+    const failed = await Promise.all(begun.map((login) => scene.victim.finish(login)))
+    expect(failed.map(({ value }) => (value as IDPartnerError).interactionId)).toEqual(
+      begun.map(({ request }) => request.interactionId),
+    )
+  })
+})
+
+describe('a platform that says nothing', () => {
+  test.each(['directory.jwks', 'bankA.discovery', 'bankA.jwks', 'bankA.token'])(
+    'keeps nobody waiting: %s',
+    async (endpoint) => {
+      const { platform, victim } = await startScene()
+      const begun = await victim.begin()
+      const response = await victim.answer(begun)
+      platform.fault(endpoint, hang)
+      const impatient = new IDPartnerStrategy({ ...(await platform.config()), timeout: 100 }, verify)
+      const settled = await settle(impatient, victim.get('/callback', new URLSearchParams({ response })))
+      expectRefused(settled, { code: 'provider_unavailable', status: 504, message: /"timeout"/ })
+    },
+  )
+})
+
+/** A whole application with Passport and sessions, and the browser of one person. */
+class App {
+  readonly #server = createServer()
+  readonly #cookies = new Map<string, string>()
+  readonly platform: Platform
+
+  constructor(platform: Platform) {
+    this.platform = platform
+  }
+
+  async start(
+    strategy: IDPartnerStrategy,
+    { callback = {}, store, csrf }: { callback?: object; store?: session.Store; csrf?: RequestHandler } = {},
+  ): Promise<void> {
+    const app = express()
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    passports.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passports.deserializeUser((user: Express.User, done) => {
+      done(null, user)
+    })
+    app.use(session({ secret: 's', resave: false, saveUninitialized: false, ...(store && { store }) }))
+    app.use(passports.session())
+    if (csrf) app.use(csrf)
+    const authenticate = (more: object): RequestHandler =>
+      passports.authenticate('idpartner', more) as RequestHandler
+    app.get('/login', authenticate({ state: '/orders' }))
+    app.all('/callback', express.urlencoded({ extended: false }), authenticate(callback), (req, res) => {
+      res.json({ user: req.user, authInfo: req.authInfo })
+    })
+    app.get('/me', (req, res) => {
+      res.json({ user: req.user ?? null })
+    })
+    app.get('/failed', (req, res) => {
+      res.json({ messages: (req.session as unknown as { messages?: string[] }).messages })
+    })
+    const onError: ErrorRequestHandler = (err: IDPartnerError, _req, res, next) => {
+      if (res.headersSent) next(err)
+      else res.status(err.status).json({ error: err.code, message: err.message })
+    }
+    app.use(onError)
+    this.#server.on('request', app as RequestListener)
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+  }
+
+  async visit(
+    path: string,
+    init: RequestInit = {},
+  ): Promise<{ status: number; location: string; body: string }> {
+    const { port } = this.#server.address() as AddressInfo
+    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, {
+      redirect: 'manual',
+      ...init,
+      headers: { cookie },
+    })
+    for (const line of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+      this.#cookies.set(name, value)
+    }
+    return {
+      status: response.status,
+      location: response.headers.get('location') ?? '',
+      body: await response.text(),
+    }
+  }
+
+  /** Begins a login, and returns what the browser would bring back. */
+  async answered(bends: AnswerBends = {}): Promise<string> {
+    const { location } = await this.visit('/login')
+    return this.platform.answer(await this.platform.request(location), bends)
+  }
+
+  async bring(response: string): Promise<{ status: number; location: string; body: string }> {
+    return this.visit(`/callback?${String(new URLSearchParams({ response }))}`)
+  }
+
+  async me(): Promise<unknown> {
+    return (JSON.parse((await this.visit('/me')).body) as { user: unknown }).user
+  }
+
+  close(): void {
+    this.#server.closeAllConnections()
+    this.#server.close()
+  }
+}
+
+describe('with Passport, Express and express-session', () => {
+  const apps: App[] = []
+
+  afterEach(() => {
+    for (const app of apps.splice(0)) app.close()
+  })
+
+  const startApp = async (options: Parameters<App['start']>[1] = {}): Promise<App> => {
+    const { platform, strategy } = await startScene()
+    const app = new App(platform)
+    apps.push(app)
+    await app.start(strategy, options)
+    return app
+  }
+
+  test('a person logs in and stays logged in', async () => {
+    const app = await startApp()
+    const { status, body } = await app.bring(await app.answered())
+    expect(status).toBe(200)
+    const { sub } = app.platform.person
+    expect(JSON.parse(body)).toEqual({
+      user: { sub },
+      authInfo: {
+        identityProvider: { name: 'bankA', issuer_url: app.platform.bankA.issuer },
+        interactionId: expect.any(String),
+        state: '/orders',
+      },
+    })
+    expect(await app.me()).toEqual({ sub })
+  })
+
+  test('a person logs in with a posted form', async () => {
+    const app = await startApp()
+    const body = new URLSearchParams({ response: await app.answered() })
+    expect((await app.visit('/callback', { method: 'POST', body })).status).toBe(200)
+  })
+
+  test('successRedirect and failureRedirect are followed', async () => {
+    const app = await startApp({
+      callback: { successRedirect: '/home', failureRedirect: '/failed', failureMessage: true },
+    })
+    const denied: AnswerBends = {
+      answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) },
+    }
+    expect(await app.bring(await app.answered(denied))).toMatchObject({ status: 302, location: '/failed' })
+    expect(JSON.parse((await app.visit('/failed')).body)).toEqual({
+      messages: ['the login was cancelled or refused at the bank'],
+    })
+    expect(await app.me()).toBeNull()
+    expect(await app.bring(await app.answered())).toMatchObject({ status: 302, location: '/home' })
+  })
+
+  test('a failure is a plain 401 without a challenge in the header, or a 403', async () => {
+    const app = await startApp()
+    expect(await app.visit('/callback?response=garbage')).toMatchObject({ status: 401, body: 'Unauthorized' })
+    expect(await app.me()).toBeNull()
+  })
+
+  test('an error goes to the error handler with its status', async () => {
+    const app = await startApp()
+    const response = await app.answered()
+    app.platform.fault('bankA.token', answer(401, { error: 'invalid_client' }))
+    const { status, body } = await app.bring(response)
+    expect(status).toBe(502)
+    expect(JSON.parse(body)).toMatchObject({
+      error: 'provider_error',
+      message: expect.stringMatching(/invalid_client/),
+    })
+  })
+
+  test('the same answer again logs nobody in, and sends no second code', async () => {
+    const app = await startApp({ callback: { failureRedirect: '/failed', failureMessage: true } })
+    const response = await app.answered()
+    await app.bring(response)
+    expect(await app.bring(response)).toMatchObject({ location: '/failed' })
+    expect((await app.visit('/failed')).body).toContain('answered before')
+    expect(app.platform.count('bankA.token')).toBe(1)
+    expect(await app.me()).not.toBeNull()
+  })
+
+  describe('two tabs', () => {
+    test.each([{ order: [0, 1] }, { order: [1, 0] }])(
+      'both log in with keepSessionInfo, in the order $order',
+      async ({ order }) => {
+        const app = await startApp({ callback: { keepSessionInfo: true } })
+        const answers = [await app.answered(), await app.answered()]
+        for (const tab of order) expect(await app.bring(answers[tab] ?? '')).toMatchObject({ status: 200 })
+        expect(app.platform.count('bankA.token')).toBe(2)
+      },
+    )
+
+    test.each([{ order: [0, 1] }, { order: [1, 0] }])(
+      'without it the second ends in login_missing, in the order $order',
+      async ({ order }) => {
+        const app = await startApp({ callback: { failureMessage: true } })
+        const answers = [await app.answered(), await app.answered()]
+        const [first = 0, second = 1] = order
+        expect(await app.bring(answers[first] ?? '')).toMatchObject({ status: 200 })
+        expect(await app.bring(answers[second] ?? '')).toMatchObject({ status: 401 })
+        expect((await app.visit('/failed')).body).toContain('keepSessionInfo')
+        expect(await app.me()).toEqual({ sub: app.platform.person.sub })
+        expect(app.platform.count('bankA.token')).toBe(1)
+      },
+    )
+  })
+
+  test('a session store that is slow is waited for', async () => {
+    class SlowStore extends session.MemoryStore {
+      pending = 0
+
+      override set(...[sid, data, callback]: Parameters<session.MemoryStore['set']>): void {
+        this.pending++
+        setTimeout(() => {
+          this.pending--
+          super.set(sid, data, callback)
+        }, 50)
+      }
+    }
+    const store = new SlowStore()
+    const app = await startApp({ store })
+    const response = await app.answered()
+    expect(store.pending).toBe(0)
+    expect(await app.bring(response)).toMatchObject({ status: 200 })
+  })
+
+  test('a session store that fails ends in an error, and in no login', async () => {
+    class BrokenStore extends session.MemoryStore {
+      override set(...[, , callback]: Parameters<session.MemoryStore['set']>): void {
+        callback?.(new Error('redis down'))
+      }
+    }
+    const app = await startApp({ store: new BrokenStore() })
+    const { status, body } = await app.visit('/login')
+    expect(status).toBe(500)
+    expect(JSON.parse(body)).toMatchObject({
+      error: 'config_invalid',
+      message: expect.stringMatching(/store failed/),
+    })
+  })
+})

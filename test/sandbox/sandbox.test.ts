@@ -1,0 +1,265 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { startSandbox, type Sandbox, type SandboxOptions } from '../../lib/sandbox/index.js'
+import { textOf } from '../support/browser.js'
+import { SandboxApp, discover, logInThroughProxy, present } from '../support/sandbox-app.js'
+
+const minimal: SandboxOptions = {
+  client_id: 'app',
+  callback: 'http://localhost:3001/callback',
+  jwks_uri: 'http://localhost:3001/jwks',
+}
+
+describe('a sandbox for the proxy flow', () => {
+  let app: SandboxApp
+  let sandbox: Sandbox
+
+  beforeAll(async () => {
+    app = await SandboxApp.start()
+    sandbox = await startSandbox(app.options)
+  })
+
+  afterAll(async () => {
+    await sandbox.close()
+    await app.close()
+  })
+
+  test('a person logs in: account selector, login, consent, and the app has the claims', async () => {
+    const proofs = app.newProofs()
+    const { url } = await logInThroughProxy(app, sandbox, proofs)
+
+    expect(url.startsWith(`${app.callback}&response=`)).toBe(true)
+    const bank = present(sandbox.banks[0])
+    const document = await app.document(sandbox, url)
+    expect(document).toEqual({
+      iss: 'https://idpartner.com',
+      aud: app.clientId,
+      iat: expect.any(Number),
+      exp: present(document.iat) + 60,
+      'x-fapi-interaction-id': proofs.interactionId,
+      identity_provider: {
+        name: 'Mikomo Bank',
+        issuer_url: bank.issuer,
+        logo_uri: `${bank.issuer}/logo.svg`,
+        country: 'US',
+        legal_name: 'Mikomo Bank, N.A. (sandbox)',
+        legal_entity_identifier: '00MIKOMO0SANDBOX0001',
+      },
+      sub: expect.any(String),
+    })
+
+    const answer = await app.read(document.sub, bank.issuer)
+    expect(answer.jweHeader).toEqual({
+      alg: 'RSA-OAEP',
+      enc: 'A256CBC-HS512',
+      cty: 'JWT',
+      kid: app.encryption?.jwk.kid,
+      iss: bank.issuer,
+      aud: app.clientId,
+    })
+    expect(answer.claims).toEqual({
+      iss: bank.issuer,
+      aud: app.clientId,
+      exp: expect.any(Number),
+      state: proofs.state,
+      code: expect.any(String),
+    })
+
+    const { status, body } = await app.redeem(bank.issuer, answer.claims.code, proofs)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ token_type: 'Bearer', scope: 'openid email profile' })
+    const idToken = await app.read(body.id_token, bank.issuer)
+    expect(idToken.jweHeader).toMatchObject({ alg: 'RSA-OAEP', enc: 'A256CBC-HS512', cty: 'JWT' })
+    expect(idToken.claims).toEqual({
+      iss: bank.issuer,
+      aud: app.clientId,
+      iat: expect.any(Number),
+      exp: expect.any(Number),
+      nonce: proofs.nonce,
+      sub: bank.personas[0]?.claims.sub,
+      name: 'Philip Lindqvist',
+      given_name: 'Philip',
+      family_name: 'Lindqvist',
+      birthdate: bank.personas[0]?.claims.birthdate,
+      email: 'philip.lindqvist@example.com',
+    })
+  })
+
+  test('config has what the strategy needs, under the names of its options', () => {
+    expect(sandbox.config).toEqual({
+      client_id: app.clientId,
+      callback: app.callback,
+      flow: 'proxy',
+      oidc_proxy_service_url: `${sandbox.url}/oidc-proxy`,
+      trust_directory_service_url: `${sandbox.url}/trust-directory`,
+      account_selector_service_url: `${sandbox.url}/v1`,
+      token_endpoint_auth_method: 'private_key_jwt',
+    })
+  })
+
+  test('the first page names banks, people and endpoints', async () => {
+    const response = await fetch(sandbox.url)
+    const text = textOf(await response.text())
+    expect(text).toContain('This is a test on your own machine, not a real bank.')
+    expect(text).toContain('Cedar & Finch')
+    expect(text).toContain("mikomo_30 Grace O'Leary")
+    expect(text).toContain(`OIDC proxy ${sandbox.url}/oidc-proxy`)
+    expect(text).toContain(app.callback)
+  })
+
+  test('an address where nothing is gets a page that says so', async () => {
+    const response = await fetch(`${sandbox.url}/nowhere`)
+    expect(response.status).toBe(404)
+    expect(textOf(await response.text())).toContain('Nothing is here')
+  })
+
+  test('every bank has the same logins, and people of their own', () => {
+    expect(sandbox.banks.map(({ id }) => id)).toEqual(['mikomo', 'harbour', 'northlight', 'cedar'])
+    const people = sandbox.banks.flatMap(({ personas }) => personas)
+    for (const { personas } of sandbox.banks) {
+      expect(personas.map(({ login }) => login)).toEqual(['mikomo_10', 'mikomo_20', 'mikomo_30', 'mikomo_40'])
+      expect(
+        personas.map(({ claims }) => [claims.age_over_18, claims.age_over_21, claims.age_over_25]),
+      ).toEqual([
+        [true, true, true],
+        [true, false, false],
+        [false, false, false],
+        [true, true, false],
+      ])
+    }
+    expect(new Set(people.map(({ claims }) => claims.sub)).size).toBe(16)
+    expect(new Set(people.map(({ claims }) => claims.email)).size).toBe(16)
+  })
+
+  test('a person keeps the same sub over restarts', async () => {
+    const other = await startSandbox(minimal)
+    await other.close()
+    expect(other.banks[0]?.personas).toEqual(sandbox.banks[0]?.personas)
+  })
+})
+
+describe('starting and ending', () => {
+  afterEach(() => {
+    jest.restoreAllMocks()
+  })
+
+  test('close frees the port, ends open connections, and can be called while a request is under way', async () => {
+    const sandbox = await startSandbox(minimal)
+    const { port } = new URL(sandbox.url)
+    await discover(present(sandbox.banks[0]).issuer)
+    await sandbox.close()
+    await expect(fetch(sandbox.url)).rejects.toThrow('fetch failed')
+    const again = await startSandbox({ ...minimal, port: Number(port) })
+    expect(again.url).toBe(sandbox.url)
+    await again.close()
+  })
+
+  test('a port that is taken is an error', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    await expect(startSandbox({ ...minimal, port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    await new Promise((resolve) => server.close(resolve))
+  })
+
+  test('two sandboxes live side by side', async () => {
+    const [one, other] = await Promise.all([startSandbox(minimal), startSandbox(minimal)])
+    expect(one.url).not.toBe(other.url)
+    const keys = async ({ config }: Sandbox) =>
+      (await fetch(`${config.trust_directory_service_url}/jwks`)).text()
+    expect(await keys(one)).not.toBe(await keys(other))
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('it prints nothing', async () => {
+    const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((method) =>
+      jest.spyOn(console, method).mockImplementation(() => undefined),
+    )
+    const app = await SandboxApp.start()
+    const sandbox = await startSandbox(app.options)
+    await logInThroughProxy(app, sandbox, app.newProofs())
+    await fetch(`${present(sandbox.banks[0]).issuer}/auth?client_id=nobody`)
+    await sandbox.close()
+    await app.close()
+    for (const spy of spies) expect(spy).not.toHaveBeenCalled()
+  })
+})
+
+describe('options', () => {
+  test.each<[string, Record<string, unknown>, string]>([
+    ['an unknown option', { callbackUrl: 'x' }, 'option "callbackUrl" is not a known option'],
+    ['no client id', { client_id: undefined }, 'option "client_id" must be a string'],
+    ['an empty client id', { client_id: '' }, 'option "client_id" must not be empty'],
+    ['no callback', { callback: undefined }, 'option "callback" must be an absolute http: or https: URL'],
+    [
+      'a callback that is a path',
+      { callback: '/callback' },
+      'option "callback" must be an absolute http: or https: URL',
+    ],
+    [
+      'another scheme',
+      { callback: 'ftp://localhost/' },
+      'option "callback" must be an absolute http: or https: URL',
+    ],
+    ['a fragment', { callback: 'http://localhost/#a' }, 'option "callback" must not have a fragment'],
+    ['a port that is none', { port: 65536 }, 'option "port" must be a port number'],
+    ['a port that is text', { port: '3000' }, 'option "port" must be a port number'],
+    ['an unknown flow', { flow: 'other' }, 'option "flow" must be "proxy" or "direct"'],
+    [
+      'no keys in the proxy flow',
+      { jwks_uri: undefined },
+      'option "jwks_uri" is required in the proxy flow, where every request of the app is signed',
+    ],
+    [
+      'no keys for assertions',
+      { flow: 'direct', jwks_uri: undefined },
+      'option "jwks_uri" is required for private_key_jwt',
+    ],
+    [
+      'no key to encrypt userinfo to',
+      {
+        flow: 'direct',
+        jwks_uri: undefined,
+        token_endpoint_auth_method: 'client_secret_basic',
+        userinfo_signed_response_alg: 'PS256',
+        userinfo_encrypted_response_alg: 'RSA-OAEP',
+      },
+      'option "jwks_uri" is required for userinfo_encrypted_response_alg',
+    ],
+    [
+      'encrypted userinfo that is not signed',
+      { userinfo_encrypted_response_alg: 'RSA-OAEP' },
+      'option "userinfo_encrypted_response_alg" needs userinfo_signed_response_alg beside it',
+    ],
+    [
+      'a login route in the proxy flow',
+      { login_url: 'http://localhost:3001/login' },
+      'option "login_url" is for the direct flow; the proxy sends the browser to the callback',
+    ],
+    [
+      'an unknown authentication',
+      { token_endpoint_auth_method: 'none' },
+      'option "token_endpoint_auth_method" must be "private_key_jwt", "client_secret_basic" or "tls_client_auth"',
+    ],
+    [
+      'mutual TLS without bound tokens',
+      { token_endpoint_auth_method: 'tls_client_auth', tls_client_certificate_bound_access_tokens: false },
+      'option "tls_client_certificate_bound_access_tokens" cannot be false with tls_client_auth',
+    ],
+    [
+      'RS256',
+      { id_token_signed_response_alg: 'RS256' },
+      'option "id_token_signed_response_alg" must be "PS256" or "ES256"',
+    ],
+  ])('%s is refused', async (_name, options, message) => {
+    const rejected = startSandbox({ ...minimal, ...options })
+    await expect(rejected).rejects.toThrow(new TypeError(`startSandbox: ${message}`))
+  })
+
+  test('no options at all are refused', async () => {
+    await expect(startSandbox(undefined as unknown as SandboxOptions)).rejects.toThrow(
+      'startSandbox: option "options"',
+    )
+  })
+})
