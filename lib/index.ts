@@ -3,7 +3,7 @@ export type { AddressClaim, ClaimRequest, ClaimsRequest, IDPartnerClaims, UserIn
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
-export { jwksRouter } from './client/jwks-router.js'
+export { jwksRouter, type JwksRouter } from './client/jwks-router.js'
 export { generateJwks, type SigningAlg } from './jwt/keys.js'
 export type { LoginStore, PendingLogin } from './passport/logins.js'
 export type { IdentityProvider } from './jwt/proxy-document.js'

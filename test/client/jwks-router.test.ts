@@ -1,9 +1,16 @@
 import { createServer, type RequestListener } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import connect from 'connect'
 import express from 'express'
-import { IDPartner, jwksRouter } from 'passport-idpartner'
+import { IDPartner, jwksRouter, type JwksRouter } from 'passport-idpartner'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
+
+// Its types are those of Express 5, which would be the wrong ones.
+const express4 = createRequire(import.meta.url)('express4') as () => RequestListener & {
+  use(prefix: string, middleware: JwksRouter): void
+}
 
 let client: IDPartner
 let close: () => Promise<void>
@@ -54,6 +61,14 @@ const underExpress = (prefix?: string): Promise<string> => {
   return listen(app as RequestListener)
 }
 
+const underExpress4 = (prefix = ''): Promise<string> => {
+  const app = express4()
+  app.use(prefix, jwksRouter(client))
+  return listen(app)
+}
+
+const underConnect = (prefix = ''): Promise<string> => listen(connect().use(prefix, jwksRouter(client)))
+
 describe.each<[string, (prefix?: string) => Promise<string>]>([
   ['without a framework', plain],
   ['under Express', underExpress],
@@ -103,21 +118,31 @@ describe.each<[string, (prefix?: string) => Promise<string>]>([
     ['POST', '/jwks'],
     ['PUT', '/jwks'],
     ['DELETE', '/jwks'],
+    ['OPTIONS', '/jwks'],
+    ['GET', '/jwksx'],
+    ['GET', '/x?path=/jwks'],
   ])('%s %s is left to the application', async (method, path) => {
     const response = await fetch(`${await start()}${path}`, { method })
     expect(response.status).toBe(404)
     expect(await response.text()).toBe('not of the router')
   })
 
-  test('a query does no harm', async () => {
-    expect((await fetch(`${await start()}/jwks?v=1`)).status).toBe(200)
+  test.each(['/jwks?v=1', '/jwks/', '/JWKS', '/jwks/?v=1'])('%s is the same path', async (path) => {
+    expect((await fetch(`${await start()}${path}`)).status).toBe(200)
   })
 })
 
-test('it can be mounted under a prefix', async () => {
-  const url = await underExpress('/bank')
-  expect((await fetch(`${url}/bank/jwks`)).status).toBe(200)
-  expect((await fetch(`${url}/jwks`)).status).toBe(404)
+describe.each<[string, (prefix?: string) => Promise<string>]>([
+  ['Express 5', underExpress],
+  ['Express 4', underExpress4],
+  ['Connect', underConnect],
+])('under %s', (_name, start) => {
+  test('it can be mounted under a prefix', async () => {
+    const url = await start('/bank')
+    expect((await fetch(`${url}/bank/jwks`)).status).toBe(200)
+    expect((await fetch(`${url}/jwks`)).status).toBe(404)
+    expect((await fetch(`${url}/bank/other`)).status).toBe(404)
+  })
 })
 
 test('an application without keys publishes an empty list', async () => {
