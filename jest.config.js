@@ -2,6 +2,8 @@
 export default {
   testEnvironment: 'node',
   maxWorkers: '100%',
+  // A test that hangs is noticed; one on a busy machine is not taken for it.
+  testTimeout: 60_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

@@ -14,7 +14,7 @@ const NOTICED = ['Killed', 'Timeout', 'RuntimeError']
 function mutants(name, environment) {
   const report = 'reports/mutation.json'
   rmSync(report, { force: true })
-  spawnSync('npx', ['--no-install', 'stryker', 'run'], {
+  spawnSync('npx', ['--no-install', 'stryker', 'run', '.ci/stryker.config.js'], {
     env: { ...process.env, MUTATE: `lib/${name}.ts`, TESTS: `test/${name}`, ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   })

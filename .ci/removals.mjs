@@ -48,7 +48,7 @@ function passes(copy, tests) {
         '--experimental-vm-modules',
         '--no-warnings=ExperimentalWarning',
         'node_modules/jest/bin/jest.js',
-        '--config=stryker.jest.config.js',
+        '--config=.ci/stryker.jest.config.js',
         '--runInBand',
         '--bail',
         '--silent',
@@ -75,12 +75,12 @@ const total = queue.length
 async function work() {
   const copy = mkdtempSync(path.join(os.tmpdir(), 'removals-'))
   for (const folder of [
+    '.ci',
     'lib',
     'test',
     'example-app',
     'package.json',
     'jest.config.js',
-    'stryker.jest.config.js',
     'tsconfig.json',
   ])
     cpSync(folder, path.join(copy, folder), { recursive: true })

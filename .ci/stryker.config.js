@@ -8,7 +8,7 @@ export default {
   mutate: places.split(','),
   testRunner: 'jest',
   testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
-  jest: { configFile: 'stryker.jest.config.js', enableFindRelatedTests: false },
+  jest: { configFile: '.ci/stryker.jest.config.js', enableFindRelatedTests: false },
   plugins: ['@stryker-mutator/jest-runner', './.ci/stryker-prose.mjs'],
   ignorers: ['prose'],
   coverageAnalysis: 'perTest',

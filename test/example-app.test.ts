@@ -12,8 +12,6 @@ import { developmentKeys } from '../example-app/dev-keys.js'
 import { Browser, textOf, type Page } from './support/browser.js'
 import { startExample, type Example } from './support/example.js'
 
-jest.setTimeout(30_000)
-
 const PERSONA = { login: 'mikomo_10', password: 'mikomo_10' }
 
 let example: Example

@@ -49,7 +49,7 @@ describe('the README', () => {
       (err: unknown) => (err as { stdout: string }).stdout,
     )
     expect(problems).toBe('')
-  }, 60_000)
+  })
 
   test('has a row for each error code', () => {
     expect(firstColumn(section('When a login fails'))).toEqual([...ERROR_CODES])

@@ -1,4 +1,4 @@
-/* What the compiler accepts and refuses; types.test.ts compiles it, and nothing ever runs it. */
+/* What the compiler accepts and refuses: `npm run typecheck` compiles it, and nothing ever runs it. */
 /* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-unnecessary-type-parameters -- only types count here */
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'

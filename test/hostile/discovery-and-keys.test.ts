@@ -347,7 +347,7 @@ describe('what is published', () => {
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
     for (const endpoint of published)
       expect([endpoint, scene.platform.count(endpoint)]).toEqual([endpoint, 2])
-  }, 20_000)
+  })
 
   test('does not serve from a copy that is older than a day', async () => {
     const scene = await startScene()
@@ -413,7 +413,7 @@ describe('retries', () => {
     { kind: 'HTTP 503', fault: answer(503) },
     { kind: 'no answer in time', fault: hang },
   ]
-  const strategy = { timeout: 750 }
+  const strategy = { timeout: 1500 }
   const published = ['proxy.discovery', 'directory.jwks', 'bankA.discovery', 'bankA.jwks']
   const gets = published.flatMap((endpoint) => broken.map((one) => ({ endpoint, ...one })))
 
@@ -488,7 +488,7 @@ describe('an issuer', () => {
     { asked: 'https://bank.example', answered: 'https://bank.example/' },
     { asked: 'https://bank.example/', answered: 'https://bank.example' },
   ])('$asked is not $answered', async ({ asked, answered }) => {
-    const http = new Http({ timeout: 1000 })
+    const http = new Http({ timeout: 20_000 })
     jest.spyOn(http, 'get').mockImplementation(() => Promise.resolve(Response.json({ issuer: answered })))
     const err = await refusal(new Issuers(http).metadata(asked))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })

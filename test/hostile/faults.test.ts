@@ -30,7 +30,7 @@ afterEach(() => {
 const unavailable = (status: number): Refusal => ({ code: 'provider_unavailable', status })
 
 /** Short, where a request waits for it, and else long enough for a busy machine. */
-const SHORT = 750
+const SHORT = 1200
 
 interface Row {
   fault: string
@@ -154,9 +154,9 @@ describe('one time budget for a callback', () => {
   const slow = ['directory.jwks', 'bankA.discovery', 'bankA.jwks']
 
   test('ends it, although each request alone is in time, and leaves the login pending', async () => {
-    const scene = await startScene({ strategy: { timeout: 750 } })
+    const scene = await startScene({ strategy: { timeout: SHORT } })
     const login = await scene.victim.begin()
-    for (const endpoint of slow) scene.platform.fault(endpoint, late(620))
+    for (const endpoint of slow) scene.platform.fault(endpoint, late(950))
     expectRefused(await scene.victim.finish(login), unavailable(504))
     expect(scene.platform.requests).not.toContain('bankA.token')
     scene.platform.wire.heal()
@@ -164,10 +164,10 @@ describe('one time budget for a callback', () => {
   })
 
   test('covers token and userinfo together', async () => {
-    const scene = await startScene({ strategy: { timeout: 750 } })
+    const scene = await startScene({ strategy: { timeout: SHORT } })
     const login = await scene.victim.begin()
     for (const endpoint of ['bankA.jwks', 'bankA.token', 'bankA.userinfo'])
-      scene.platform.fault(endpoint, late(620))
+      scene.platform.fault(endpoint, late(950))
     expectRefused(await scene.victim.finish(login), unavailable(504))
     expect(scene.logins).toEqual([])
   })

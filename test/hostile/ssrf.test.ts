@@ -248,7 +248,7 @@ describe('a name that resolves to a private address is not connected to', () => 
   test('nor is localhost, should it resolve to another machine', async () => {
     const { platform } = await startScene()
     resolveTo('10.0.0.1')
-    const http = new Http({ timeout: 1000 })
+    const http = new Http({ timeout: 20_000 })
     expect(await refusal(http.fetch(platform.bankB.issuer))).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringMatching(/private address/),
@@ -315,7 +315,7 @@ describe('an endpoint that a discovery document names is not asked when it is', 
 
   test('this machine, named by a document from elsewhere', async () => {
     const { platform } = await startScene()
-    const http = new Http({ timeout: 1000 })
+    const http = new Http({ timeout: 20_000 })
     for (const url of [platform.bankA.issuer, platform.bankB.issuer]) {
       const err = await refusal(http.fetch(url, { namedBy: 'https://bank.example' }))
       expect(err).toMatchObject({
@@ -328,7 +328,7 @@ describe('an endpoint that a discovery document names is not asked when it is', 
   })
 
   test.each(PRIVATE)('%s, whoever asks', async (url) => {
-    const err = await refusal(new Http({ timeout: 1000 }).fetch(url))
+    const err = await refusal(new Http({ timeout: 20_000 }).fetch(url))
     expect(err).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringMatching(/private address/),
@@ -336,7 +336,7 @@ describe('an endpoint that a discovery document names is not asked when it is', 
   })
 
   test.each(UNUSABLE)('%j, whoever asks', async (url) => {
-    expect(await refusal(new Http({ timeout: 1000 }).fetch(url))).toMatchObject({
+    expect(await refusal(new Http({ timeout: 20_000 }).fetch(url))).toMatchObject({
       code: 'provider_unavailable',
     })
   })
@@ -358,7 +358,7 @@ describe('a bank on the internet that names this machine', () => {
       authorization_endpoint: `${issuer}/auth`,
       [name]: `${platform.evil.origin}/x`,
     }
-    const http = new Http({ timeout: 1000 })
+    const http = new Http({ timeout: 20_000 })
     // The one thing that is not as it would be: a public host that answers.
     jest
       .spyOn(http, 'get')

@@ -29,6 +29,8 @@ import { refusal } from '../support/settle.js'
 const AMPLE = 20_000
 /** For what never answers. */
 const SHORT = 100
+/** For a first try that is in vain and a second one that is not. */
+const LONGER = 1500
 
 let wire: Wire
 let servers: Running[] = []
@@ -457,7 +459,7 @@ describe('a document is asked for', () => {
   ])('a second time after $name', async ({ fault }) => {
     const url = await serve()
     wire.plan('bank.thing', fault, 1)
-    expect((await http(SHORT).get(url)).status).toBe(200)
+    expect((await http(LONGER).get(url)).status).toBe(200)
     expect(wire.requests).toHaveLength(2)
   })
 

@@ -55,7 +55,7 @@ describe.each<SandboxFlow>(['proxy', 'direct'])('in the %s flow', (flow) => {
       jwks_uri: `${origin}/jwks`,
       flow,
     })
-    client = new IDPartner({ ...sandbox.config, jwks, timeout: 1000 })
+    client = new IDPartner({ ...sandbox.config, jwks, timeout: 2500 })
     const router = jwksRouter(client)
     server.on('request', (req, res) => {
       router(req, res, () => res.end())

@@ -18,7 +18,7 @@ interface Authenticating {
 }
 
 /** Much longer than any request may take, so that only a hanging one gets here. */
-const GUARD = 8000
+const GUARD = 30_000
 
 const OUTCOMES = ['success', 'fail', 'redirect', 'error', 'pass'] as const
 
