@@ -1,6 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { JSONWebKeySet } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
 import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
@@ -85,69 +85,87 @@ export interface ResolvedConfig {
 /** What an authorization response may carry; a callback with one of these of its own could not be told apart. */
 const RESPONSE_PARAMETERS = ['response', 'code', 'error', 'error_description', 'state', 'iss']
 
-const endpoint = z.string('must be a URL').refine(parseEndpoint, {
-  error: 'must be an https: URL (plain http: on loopback only) without credentials in it',
-  abort: true,
-})
-const withoutQuery = (error: string): z.ZodType<string> =>
-  endpoint.refine((value) => !/[?#]/.test(value), { error })
+const endpoint = v.pipe(
+  v.string('must be a URL'),
+  v.check(
+    (value) => parseEndpoint(value) !== undefined,
+    'must be an https: URL (plain http: on loopback only) without credentials in it',
+  ),
+)
+const withoutQuery = (message: string): v.GenericSchema<string> =>
+  v.pipe(
+    endpoint,
+    v.check((value) => !/[?#]/.test(value), message),
+  )
 const issuer = withoutQuery('must hold issuers without query and fragment')
 /** What is fetched there lies below it. */
 const service = withoutQuery('must be a URL without query and fragment')
-const callback = endpoint
-  .refine((value) => !value.includes('#'), { error: 'must not have a fragment' })
-  .refine((value) => !/,https?:/.test(value), {
-    error: 'must be a single URL: make a client for each callback',
-  })
-  .refine((value) => !RESPONSE_PARAMETERS.some((name) => new URL(value).searchParams.has(name)), {
-    error: `must not have a query parameter named ${RESPONSE_PARAMETERS.join(', ')}`,
-  })
-const pem = z.union([z.string(), z.instanceof(Buffer)], 'must be PEM text or a Buffer').optional()
-const signingAlg = z.enum(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`).default('PS256')
+const callback = v.pipe(
+  endpoint,
+  v.check((value) => !value.includes('#'), 'must not have a fragment'),
+  v.check((value) => !/,https?:/.test(value), 'must be a single URL: make a client for each callback'),
+  v.check(
+    (value) => !RESPONSE_PARAMETERS.some((name) => new URL(value).searchParams.has(name)),
+    `must not have a query parameter named ${RESPONSE_PARAMETERS.join(', ')}`,
+  ),
+)
+const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
+const pem = v.optional(v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'))
+const signingAlg = v.optional(v.picklist(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`), 'PS256')
 
-const schema = z.strictObject({
-  client_id: z.string('must be a string').min(1, 'must not be empty'),
+const schema = v.strictObject({
+  client_id: nonEmpty,
   callback,
-  jwks: z
-    .custom<JSONWebKeySet>(isJwks, 'must be a JWKS: an object with a list of keys')
-    .transform(checkJwks)
-    .optional(),
-  flow: z.enum(['proxy', 'direct'], 'must be "proxy" or "direct"').default('proxy'),
-  oidc_proxy_service_url: service.default('https://auth-api.idpartner.com/oidc-proxy'),
-  trust_directory_service_url: service.default('https://auth-api.idpartner.com/trust-directory'),
-  account_selector_service_url: service.default('https://preferences.idpartner.com/v1'),
-  trust_directory_issuer: endpoint.default('https://idpartner.com'),
-  trusted_issuers: z
-    .union(
+  jwks: v.optional(
+    v.pipe(
+      v.custom<JSONWebKeySet>(isJwks, 'must be a JWKS: an object with a list of keys'),
+      v.transform(checkJwks),
+    ),
+  ),
+  flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
+  oidc_proxy_service_url: v.optional(service, 'https://auth-api.idpartner.com/oidc-proxy'),
+  trust_directory_service_url: v.optional(service, 'https://auth-api.idpartner.com/trust-directory'),
+  account_selector_service_url: v.optional(service, 'https://preferences.idpartner.com/v1'),
+  trust_directory_issuer: v.optional(endpoint, 'https://idpartner.com'),
+  trusted_issuers: v.optional(
+    v.union(
       [
-        z.array(issuer).min(1, 'must not be an empty list'),
-        z.custom<(issuer: string) => boolean | Promise<boolean>>((value) => typeof value === 'function'),
+        v.pipe(v.array(issuer), v.minLength(1, 'must not be an empty list')),
+        v.custom<(issuer: string) => boolean | Promise<boolean>>((value) => typeof value === 'function'),
       ],
       'must be a list of issuer URLs, spelled exactly as the banks spell them, or a function',
-    )
-    .optional(),
-  token_endpoint_auth_method: z
-    .enum(
+    ),
+  ),
+  token_endpoint_auth_method: v.optional(
+    v.picklist(
       ['private_key_jwt', 'client_secret_basic', 'tls_client_auth'],
       'must be "private_key_jwt", "client_secret_basic" or "tls_client_auth"',
-    )
-    .default('private_key_jwt'),
-  client_secret: z.string('must be a string').min(1, 'must not be empty').optional(),
+    ),
+    'private_key_jwt',
+  ),
+  client_secret: v.optional(nonEmpty),
   tls_client_cert: pem,
   tls_client_key: pem,
   tls_server_ca: pem,
   authorization_signed_response_alg: signingAlg,
   id_token_signed_response_alg: signingAlg,
-  timeout: z
-    .int('must be a whole number of milliseconds')
-    .min(1, 'must be at least 1 ms')
-    .max(120_000, 'must be at most 120000 ms')
-    .default(5000),
-  clock_tolerance: z
-    .number('must be a number of seconds')
-    .min(0, 'must not be negative')
-    .max(300, 'must be at most 300 s')
-    .default(30),
+  timeout: v.optional(
+    v.pipe(
+      v.number('must be a whole number of milliseconds'),
+      v.integer('must be a whole number of milliseconds'),
+      v.minValue(1, 'must be at least 1 ms'),
+      v.maxValue(120_000, 'must be at most 120000 ms'),
+    ),
+    5000,
+  ),
+  clock_tolerance: v.optional(
+    v.pipe(
+      v.number('must be a number of seconds'),
+      v.minValue(0, 'must not be negative'),
+      v.maxValue(300, 'must be at most 300 s'),
+    ),
+    30,
+  ),
 })
 
 /**
@@ -187,20 +205,20 @@ export function badOption(name: string, expectation: string): IDPartnerError {
 }
 
 /** Parses options with a schema; the first thing wrong becomes an error that names the option. */
-export function parseOptions<T extends z.ZodType>(schema: T, options: unknown): z.output<T> {
+export function parseOptions<T extends v.GenericSchema>(schema: T, options: unknown): v.InferOutput<T> {
   if (typeof options !== 'object' || options === null) {
     throw new IDPartnerError(
       'config_invalid',
       'options are required: an object with at least client_id and callback',
     )
   }
-  const result = schema.safeParse(options)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  if (issue?.code === 'unrecognized_keys') throw badOption(String(issue.keys[0]), 'is not a known option')
-  const name = String(issue?.path[0] ?? 'options')
+  const result = v.safeParse(schema, options, { abortPipeEarly: true })
+  if (result.success) return result.output
+  const [issue] = result.issues
+  const name = v.getDotPath(issue)?.split('.')[0] ?? 'options'
+  if (issue.expected === 'never') throw badOption(name, 'is not a known option')
   if ((options as Record<string, unknown>)[name] === undefined) throw badOption(name, 'is required')
-  throw badOption(name, issue?.message ?? 'is not valid')
+  throw badOption(name, issue.message)
 }
 
 function checkKeys({ keys, flow, token_endpoint_auth_method }: ResolvedConfig): void {

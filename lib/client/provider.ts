@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { backdated } from './authorization-request.js'
 import type { IDPartnerClaims, UserInfo } from './claims.js'
 import type { ResolvedConfig } from './config.js'
@@ -32,7 +32,7 @@ type Endpoint =
   | 'pushed_authorization_request_endpoint'
 
 /** A token response with an ID token, as far as it is read here. */
-const issued = z.looseObject({ access_token: z.string(), id_token: z.string() })
+const issued = v.looseObject({ access_token: v.string(), id_token: v.string() })
 
 const userInfoRefusal: Refusal = { code: 'token_invalid', what: "the bank's userinfo" }
 
@@ -197,14 +197,12 @@ export class Provider {
    */
   async #withOpenIdToken(response: Response): Promise<Response> {
     const { config, keys, remoteKeys } = this.#context
-    const { data: tokens } = issued.safeParse(
-      await response
-        .clone()
-        .json()
-        .catch(() => undefined),
-    )
+    const tokens: unknown = await response
+      .clone()
+      .json()
+      .catch(() => undefined)
     // What else is wrong with it, openid-client finds.
-    if (!tokens) return response
+    if (!v.is(issued, tokens)) return response
     const { jws, claims } = await openIdToken(tokens.id_token, this.issuer, {
       config,
       keys: remoteKeys.find,

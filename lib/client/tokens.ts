@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import type { IDPartnerClaims } from './claims.js'
 import { IDPartnerError } from '../errors.js'
 
@@ -51,11 +51,11 @@ export function tokenSet(response: TokenResponse, claims: IDPartnerClaims | unde
   }
 }
 
-const stored = z.looseObject({ access_token: z.string().min(1) })
+const stored = v.looseObject({ access_token: v.pipe(v.string(), v.minLength(1)) })
 
 /** Checks that what the application hands back is a token set, since it may come from any store. */
 export function checkTokens(tokens: unknown): asserts tokens is TokenSet {
-  if (!stored.safeParse(tokens).success) {
+  if (!v.is(stored, tokens)) {
     throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
   }
 }

@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { IDPartnerError, accessDenied, printable } from '../errors.js'
 import { refused, type OpenedJwt, type Refusal } from './sealed-jwt.js'
 
@@ -12,9 +12,10 @@ export interface AuthorizationAnswer {
 
 export const jarmRefusal: Refusal = { code: 'response_invalid', what: "the bank's answer" }
 
-const answer = z.union([
-  z.looseObject({ state: z.string().min(1), error: z.string(), code: z.undefined().optional() }),
-  z.looseObject({ state: z.string().min(1), code: z.string().min(1), error: z.undefined().optional() }),
+const text = v.pipe(v.string(), v.minLength(1))
+const answer = v.union([
+  v.looseObject({ state: text, error: v.string(), code: v.optional(v.undefined()) }),
+  v.looseObject({ state: text, code: text, error: v.optional(v.undefined()) }),
 ])
 
 /**
@@ -24,9 +25,10 @@ const answer = z.union([
  * @see https://openid.net/specs/oauth-v2-jarm-final.html#section-2.1
  */
 export function readAnswer(issuer: string, payload: unknown): AuthorizationAnswer {
-  const parsed = answer.safeParse(payload)
-  if (!parsed.success) throw refused(jarmRefusal, 'has no "state", or neither or both of "code" and "error"')
-  const { state, code, error } = parsed.data
+  if (!v.is(answer, payload)) {
+    throw refused(jarmRefusal, 'has no "state", or neither or both of "code" and "error"')
+  }
+  const { state, code, error } = payload
   return { issuer, state, outcome: code === undefined ? { error: printable(error) } : { code } }
 }
 

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader, type JWTVerifyGetKey } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { parseEndpoint } from '../net/http.js'
 import { refused, verified, type Refusal } from './sealed-jwt.js'
 
@@ -33,13 +33,16 @@ const LIFETIME_SECONDS = 60
 
 const refusal: Refusal = { code: 'response_invalid', what: "IDPartner's document" }
 
-const payload = z.looseObject({
-  sub: z.string(),
-  identity_provider: z.looseObject({
-    name: z.string().min(1),
-    issuer_url: z.string().refine(parseEndpoint),
+const payload = v.looseObject({
+  sub: v.string(),
+  identity_provider: v.looseObject({
+    name: v.pipe(v.string(), v.minLength(1)),
+    issuer_url: v.pipe(
+      v.string(),
+      v.check((url) => parseEndpoint(url) !== undefined),
+    ),
   }),
-  'x-fapi-interaction-id': z.string().optional().catch(undefined),
+  'x-fapi-interaction-id': v.fallback(v.optional(v.string()), undefined),
 })
 
 /**
@@ -58,11 +61,9 @@ export async function verifyProxyDocument(
     { ...expected, alg: ALG, requiredClaims: ['exp'], maxAge: LIFETIME_SECONDS },
     refusal,
   )
-  const parsed = payload.safeParse(claims)
-  if (!parsed.success) {
-    throw refused(refusal, `has no usable "${parsed.error.issues[0]?.path.map(String).join('.') ?? ''}"`)
-  }
-  const { sub, identity_provider, 'x-fapi-interaction-id': interactionId } = parsed.data
+  const parsed = v.safeParse(payload, claims)
+  if (!parsed.success) throw refused(refusal, `has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
+  const { sub, identity_provider, 'x-fapi-interaction-id': interactionId } = parsed.output
   if (claimedIssuer(sub) !== identity_provider.issuer_url) {
     throw refused(refusal, 'names one bank and carries the answer of another')
   }

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, errors, type CryptoKey, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { Cached } from '../net/cached.js'
 import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
@@ -8,7 +8,7 @@ import { unusable } from '../client/provider-failure.js'
 
 const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
 
-const jwks = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) })
+const jwks = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) })
 
 /** Finds a key for a JWS header, as jose asks for it. */
 type FindKey = (...args: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>
@@ -64,7 +64,7 @@ async function chosen(keys: FindKey, ...args: Parameters<FindKey>): Promise<Cryp
 
 async function readJwks(response: Response): Promise<JSONWebKeySet> {
   if (response.status !== 200) throw unusable('JWKS', response.status)
-  const result = jwks.safeParse(await response.json().catch(() => undefined))
-  if (!result.success) throw unusable('JWKS', undefined)
-  return result.data
+  const body: unknown = await response.json().catch(() => undefined)
+  if (!v.is(jwks, body)) throw unusable('JWKS', undefined)
+  return body
 }

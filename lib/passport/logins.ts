@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { types } from 'node:util'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { IDPartnerError, isError, type MissingReason } from '../errors.js'
 
 /** A login that was begun and not yet answered. It holds secrets: keep it on the server. Plain JSON. */
@@ -33,21 +33,21 @@ export interface LoginStore<Req = unknown> {
 const MAX_PENDING = 10
 
 /** The shape of a {@link PendingLogin}, wherever it was kept. */
-export const pendingLogin = z.object({
-  nonce: z.string().min(1),
-  codeVerifier: z.string().min(1),
-  interactionId: z.string(),
-  issuer: z.string().optional(),
-  max_age: z.number().optional(),
-  acr_values: z.string().optional(),
-  state: z.unknown().optional(),
+export const pendingLogin = v.object({
+  nonce: v.pipe(v.string(), v.minLength(1)),
+  codeVerifier: v.pipe(v.string(), v.minLength(1)),
+  interactionId: v.string(),
+  issuer: v.optional(v.string()),
+  max_age: v.optional(v.number()),
+  acr_values: v.optional(v.string()),
+  state: v.optional(v.unknown()),
 })
 
-const slot = z.object({
-  logins: z.array(z.object({ key: z.string(), expires: z.number(), login: pendingLogin })),
-  used: z.array(z.string()),
+const slot = v.object({
+  logins: v.array(v.object({ key: v.string(), expires: v.number(), login: pendingLogin })),
+  used: v.array(v.string()),
 })
-type Slot = z.infer<typeof slot>
+type Slot = v.InferOutput<typeof slot>
 
 /** What is read of a request and its session, whatever framework they are of. */
 interface SessionRequest {
@@ -112,7 +112,8 @@ export class SessionLogins implements LoginStore<SessionRequest> {
 
   /** A session is as trustworthy as its store: what does not look like ours is as good as not there. */
   #read(req: SessionRequest): Slot | undefined {
-    return slot.safeParse(session(req)[this.#sessionKey]).data
+    const value = session(req)[this.#sessionKey]
+    return v.is(slot, value) ? value : undefined
   }
 
   /** Whole values only: some session plugins see no change inside a value. */

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { scopeText } from '../client/authorization-request.js'
 import type { ClaimsRequest } from '../client/claims.js'
 import { parseOptions, type IDPartnerConfig } from '../client/config.js'
@@ -73,35 +73,48 @@ const isStore = (value: unknown): boolean => {
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const scope = z.union([z.string(), z.array(z.string())], 'must be a string or a list of strings')
-const asked = z.object({
-  scope: scope.optional(),
-  claims: z.custom<ClaimsRequest>(isObject, 'must be an object').optional(),
-  prompt: z.string('must be a string').optional(),
-  max_age: z.int('must be a whole number of seconds').min(0, 'must not be negative').optional(),
-  acr_values: z.string('must be a string').optional(),
+const text = v.string('must be a string')
+const flag = v.boolean('must be true or false')
+const scope = v.union([v.string(), v.array(v.string())], 'must be a string or a list of strings')
+const asked = v.object({
+  scope: v.optional(scope),
+  claims: v.optional(v.custom<ClaimsRequest>(isObject, 'must be an object')),
+  prompt: v.optional(text),
+  max_age: v.optional(
+    v.pipe(
+      v.number('must be a whole number of seconds'),
+      v.safeInteger('must be a whole number of seconds'),
+      v.minValue(0, 'must not be negative'),
+    ),
+  ),
+  acr_values: v.optional(text),
 })
 
 /** Members of a session that are not the application's to fill. */
 const TAKEN = /^(?!(__proto__|passport|cookie|id|req|save|regenerate|destroy|reload|touch|resetMaxAge)$)./
 
-const own = asked.extend({
-  name: z.string('must be a string').min(1, 'must not be empty').default('idpartner'),
-  scope: scope.default(['openid', 'email', 'profile']),
-  sessionKey: z.string('must be a string').regex(TAKEN, 'must not be empty or taken').default('idpartner'),
-  loginTtl: z
-    .number('must be a number of seconds')
-    .min(1, 'must be at least 1 s')
-    .max(86_400, 'must be at most a day')
-    .default(600),
-  passReqToCallback: z.boolean('must be true or false').default(false),
-  fetchUserInfo: z.boolean('must be true or false').default(false),
-  acceptProvider: z
-    .custom<IDPartnerStrategyOptions<object>['acceptProvider']>(isFunction, 'must be a function')
-    .optional(),
-  store: z
-    .custom<LoginStore<object>>((value) => isStore(value), 'must have the functions save and take')
-    .optional(),
+const own = v.object({
+  ...asked.entries,
+  name: v.optional(v.pipe(text, v.minLength(1, 'must not be empty')), 'idpartner'),
+  scope: v.optional(scope, ['openid', 'email', 'profile']),
+  sessionKey: v.optional(v.pipe(text, v.regex(TAKEN, 'must not be empty or taken')), 'idpartner'),
+  loginTtl: v.optional(
+    v.pipe(
+      v.number('must be a number of seconds'),
+      v.minValue(1, 'must be at least 1 s'),
+      v.maxValue(86_400, 'must be at most a day'),
+    ),
+    600,
+  ),
+  passReqToCallback: v.optional(flag, false),
+  fetchUserInfo: v.optional(flag, false),
+  acceptProvider: v.optional(
+    v.custom<NonNullable<IDPartnerStrategyOptions<object>['acceptProvider']>>(
+      isFunction,
+      'must be a function',
+    ),
+  ),
+  store: v.optional(v.custom<LoginStore<object>>(isStore, 'must have the functions save and take')),
 })
 
 /**
@@ -118,7 +131,9 @@ export function resolveStrategyOptions<Req extends object>(
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
   scopeText(settings.scope)
-  const config = Object.fromEntries(Object.entries(options).filter(([key]) => !Object.hasOwn(own.shape, key)))
+  const config = Object.fromEntries(
+    Object.entries(options).filter(([key]) => !Object.hasOwn(own.entries, key)),
+  )
   const logins = store ?? new SessionLogins(sessionKey)
   return {
     name,

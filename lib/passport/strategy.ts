@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import passportStrategy from 'passport-strategy'
+import * as v from 'valibot'
 import type { AuthorizationParams } from '../client/authorization-request.js'
 import { callbackParams, unsignedError, type CallbackParams } from '../client/callback-params.js'
 import { Deadline, tooLate, until } from '../net/deadline.js'
@@ -202,15 +203,14 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     if (typeof waiting === 'object') assertIssuer(waiting, answer.issuer)
     const taken = await this.stored(() => logins.take(req, answer.state), signal)
     if (!taken || typeof taken === 'string') throw loginMissing(taken, req)
-    const pending = pendingLogin.safeParse(taken)
-    if (!pending.success) {
+    if (!v.is(pendingLogin, taken)) {
       throw new IDPartnerError(
         'config_invalid',
         'the login store returned something that is no pending login',
       )
     }
-    assertIssuer(pending.data, answer.issuer)
-    return pending.data
+    assertIssuer(taken, answer.issuer)
+    return taken
   }
 
   /** An error that nobody signed ends nothing: the login it may be meant for stays pending. */

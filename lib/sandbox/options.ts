@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import type { SigningAlg } from './keys.js'
 
 export type SandboxFlow = 'proxy' | 'direct'
@@ -39,46 +39,60 @@ export interface SandboxOptions {
   userinfo_encrypted_response_alg?: 'RSA-OAEP' | undefined
 }
 
-const url = z.url({ protocol: /^https?$/, error: 'must be an absolute http: or https: URL' })
-const flag = z.boolean('must be true or false')
-const signingAlg = z.enum(['PS256', 'ES256'], 'must be "PS256" or "ES256"')
+const url = v.pipe(
+  v.string('must be an absolute http: or https: URL'),
+  v.check(
+    (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+    'must be an absolute http: or https: URL',
+  ),
+)
+const flag = v.optional(v.boolean('must be true or false'))
+const signingAlg = v.optional(v.picklist(['PS256', 'ES256'], 'must be "PS256" or "ES256"'))
 
-const schema = z.strictObject({
-  client_id: z.string('must be a string').min(1, 'must not be empty'),
-  callback: url.refine((value) => !value.includes('#'), { error: 'must not have a fragment' }),
-  jwks_uri: url.optional(),
-  port: z
-    .int('must be a port number')
-    .min(0, 'must be a port number')
-    .max(65535, 'must be a port number')
-    .default(0),
-  flow: z.enum(['proxy', 'direct'], 'must be "proxy" or "direct"').default('proxy'),
-  login_url: url.optional(),
-  token_endpoint_auth_method: z
-    .enum(
+const schema = v.strictObject({
+  client_id: v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty')),
+  callback: v.pipe(
+    url,
+    v.check((value) => !value.includes('#'), 'must not have a fragment'),
+  ),
+  jwks_uri: v.optional(url),
+  port: v.optional(
+    v.pipe(
+      v.number('must be a port number'),
+      v.integer('must be a port number'),
+      v.minValue(0, 'must be a port number'),
+      v.maxValue(65535, 'must be a port number'),
+    ),
+    0,
+  ),
+  flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
+  login_url: v.optional(url),
+  token_endpoint_auth_method: v.optional(
+    v.picklist(
       ['private_key_jwt', 'client_secret_basic', 'tls_client_auth'],
       'must be "private_key_jwt", "client_secret_basic" or "tls_client_auth"',
-    )
-    .default('private_key_jwt'),
-  tls_client_certificate_bound_access_tokens: flag.optional(),
-  authorization_signed_response_alg: signingAlg.optional(),
-  id_token_signed_response_alg: signingAlg.optional(),
-  userinfo_signed_response_alg: signingAlg.optional(),
-  userinfo_encrypted_response_alg: z.literal('RSA-OAEP', 'must be "RSA-OAEP"').optional(),
+    ),
+    'private_key_jwt',
+  ),
+  tls_client_certificate_bound_access_tokens: flag,
+  authorization_signed_response_alg: signingAlg,
+  id_token_signed_response_alg: signingAlg,
+  userinfo_signed_response_alg: signingAlg,
+  userinfo_encrypted_response_alg: v.optional(v.literal('RSA-OAEP', 'must be "RSA-OAEP"')),
 })
 
-export type ResolvedOptions = z.output<typeof schema>
+export type ResolvedOptions = v.InferOutput<typeof schema>
 
 /** @throws {TypeError} that names the option and what it must be */
 export function resolveOptions(options: SandboxOptions): ResolvedOptions {
-  const parsed = schema.safeParse(options)
+  const parsed = v.safeParse(schema, options, { abortPipeEarly: true })
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    if (issue?.code === 'unrecognized_keys') throw badOption(issue.keys[0] ?? '', 'is not a known option')
-    throw badOption(String(issue?.path[0] ?? 'options'), issue?.message ?? 'is not valid')
+    const [issue] = parsed.issues
+    const name = v.getDotPath(issue)?.split('.')[0] ?? 'options'
+    throw badOption(name, issue.expected === 'never' ? 'is not a known option' : issue.message)
   }
-  checkTogether(parsed.data)
-  return parsed.data
+  checkTogether(parsed.output)
+  return parsed.output
 }
 
 function checkTogether(options: ResolvedOptions): void {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { badOption, parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
 import type { IDPartnerError } from '../../lib/errors.js'
 import { tlsCertificates, type Pem } from '../support/certificates.js'
@@ -9,7 +9,10 @@ import { thrown } from '../support/thrown.js'
 
 const CALLBACK = 'https://app.example/callback'
 const SECRET = 'a-client-secret'
-const unusable = z.object({}).refine(() => false)
+const unusable = v.pipe(
+  v.object({}),
+  v.check(() => false),
+)
 
 let jwks: JSONWebKeySet
 let pem: { server: Pem; client: Pem }
@@ -199,11 +202,11 @@ describe('an option is refused:', () => {
     ['trusted_issuers', [], /must not be an empty list/],
     ['trusted_issuers', 'https://bank.example', /list of issuer URLs.*or a function/],
     ['trusted_issuers', { 0: 'https://bank.example' }, /list of issuer URLs.*or a function/],
-    ['trusted_issuers', ['bank.example'], /list of issuer URLs/],
-    ['trusted_issuers', ['https://bank.example', 'http://bank.example'], /list of issuer URLs/],
+    ['trusted_issuers', ['bank.example'], /must be an https: URL/],
+    ['trusted_issuers', ['https://bank.example', 'http://bank.example'], /must be an https: URL/],
     ['trusted_issuers', ['https://bank.example?x=1'], /without query and fragment/],
     ['trusted_issuers', ['https://bank.example#x'], /without query and fragment/],
-    ['trusted_issuers', ['https://user@bank.example'], /list of issuer URLs/],
+    ['trusted_issuers', ['https://user@bank.example'], /must be an https: URL.*credentials/],
     ['trusted_issuers', [undefined], /URL/],
     ['token_endpoint_auth_method', 'client_secret_post', /"private_key_jwt", "client_secret_basic" or/],
     ['token_endpoint_auth_method', 'none', /"tls_client_auth"/],

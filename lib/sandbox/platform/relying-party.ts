@@ -1,7 +1,7 @@
 import type { JSONWebKeySet, JWK } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
 import { Agent, request } from 'undici'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { errorCode } from '../http/error-code.js'
 import type { ResolvedOptions } from '../options.js'
 import { encryptionKey, registration } from './registration.js'
@@ -10,7 +10,7 @@ const FETCH_MS = 3000
 
 const MAX_JWKS_BYTES = 1024 * 1024
 
-const jwksSchema = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) })
+const jwksSchema = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) })
 
 /** The app's keys are not to be had; the message is for its developer. */
 export class KeysUnavailable extends Error {
@@ -90,12 +90,12 @@ export class RelyingParty {
       )
     }
     if (text.length > MAX_JWKS_BYTES) throw problem('are larger than 1 MiB')
-    const jwks = jwksSchema.safeParse(parsedJson(text))
-    if (!jwks.success) throw problem('are not a JWKS: an object with a list of keys')
-    if (jwks.data.keys.some((key) => 'd' in key || 'k' in key)) {
+    const jwks = parsedJson(text)
+    if (!v.is(jwksSchema, jwks)) throw problem('are not a JWKS: an object with a list of keys')
+    if (jwks.keys.some((key) => 'd' in key || 'k' in key)) {
       throw problem('include a private key: publish the public part alone, as jwksRouter does')
     }
-    return { keys: jwks.data.keys }
+    return { keys: jwks.keys }
   }
 }
 

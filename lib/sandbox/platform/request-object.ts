@@ -1,5 +1,5 @@
 import { createLocalJWKSet, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
-import { z } from 'zod'
+import * as v from 'valibot'
 import type { RelyingParty } from './relying-party.js'
 
 /** Seconds by which the app's clock may differ. */
@@ -18,35 +18,45 @@ export class RequestRefused extends Error {
   }
 }
 
-const requestSchema = z.looseObject({
-  client_id: z.string('must be there'),
-  redirect_uri: z.string('must be there'),
-  response_type: z.literal('code', 'must be "code"'),
-  response_mode: z.literal('jwt', 'must be "jwt"'),
-  scope: z
-    .string('must be there')
-    .refine((scope) => scope.split(' ').includes('openid'), { error: 'must contain "openid"' }),
-  state: z.string('must be there').min(1, 'must not be empty'),
-  nonce: z.string('must be there').min(1, 'must not be empty'),
-  code_challenge: z
-    .string('must be there (PKCE)')
-    .regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 hash, base64url-encoded'),
-  code_challenge_method: z.literal('S256', 'must be "S256"'),
-  jti: z.string('must be there').min(1, 'must not be empty'),
-  iat: z.number('must be there'),
-  nbf: z.number('must be there'),
-  exp: z.number('must be there'),
-  'x-fapi-interaction-id': z.uuid('must be a UUID').optional(),
-  claims: z.record(z.string(), z.unknown(), 'must be an object').optional(),
-  prompt: z.string('must be a string').optional(),
-  max_age: z.union([z.number(), z.string()], 'must be a number').optional(),
-  acr_values: z.string('must be a string').optional(),
-  login_hint: z.string('must be a string').optional(),
-  ui_locales: z.string('must be a string').optional(),
-})
+const there = v.string('must be there')
+const filled = v.pipe(there, v.minLength(1, 'must not be empty'))
+const time = v.number('must be there')
+const text = v.optional(v.string('must be a string'))
+
+const requestSchema = v.looseObject(
+  {
+    client_id: there,
+    redirect_uri: there,
+    response_type: v.literal('code', 'must be "code"'),
+    response_mode: v.literal('jwt', 'must be "jwt"'),
+    scope: v.pipe(
+      there,
+      v.check((scope) => scope.split(' ').includes('openid'), 'must contain "openid"'),
+    ),
+    state: filled,
+    nonce: filled,
+    code_challenge: v.pipe(
+      there,
+      v.regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 hash, base64url-encoded'),
+    ),
+    code_challenge_method: v.literal('S256', 'must be "S256"'),
+    jti: filled,
+    iat: time,
+    nbf: time,
+    exp: time,
+    'x-fapi-interaction-id': v.optional(v.pipe(v.string('must be a UUID'), v.uuid('must be a UUID'))),
+    claims: v.optional(v.record(v.string(), v.unknown(), 'must be an object')),
+    prompt: text,
+    max_age: v.optional(v.union([v.number(), v.string()], 'must be a number')),
+    acr_values: text,
+    login_hint: text,
+    ui_locales: text,
+  },
+  'must be there',
+)
 
 /** An authorization request whose signature and claims were checked. */
-export type AuthorizationRequest = z.output<typeof requestSchema>
+export type AuthorizationRequest = v.InferOutput<typeof requestSchema>
 
 /**
  * Checks the app's signed request object.
@@ -64,11 +74,11 @@ export async function verifyRequestObject(
   relyingParty: RelyingParty,
 ): Promise<AuthorizationRequest> {
   const payload = await verifiedPayload(jwt, audience, relyingParty)
-  const parsed = requestSchema.safeParse(payload)
+  const parsed = v.safeParse(requestSchema, payload)
   if (!parsed.success) {
-    throw new RequestRefused(parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`))
+    throw new RequestRefused(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? ''} ${issue.message}`))
   }
-  const request = parsed.data
+  const request = parsed.output
   const problems: string[] = []
   if (request.client_id !== relyingParty.clientId)
     problems.push(`client_id must be "${relyingParty.clientId}"`)
