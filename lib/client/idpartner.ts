@@ -46,7 +46,11 @@ export class IDPartner {
     this.#http = new Http(this.#config)
     this.#issuers = new Issuers(this.#http)
     this.#allowed = new AllowedIssuers(this.#config)
-    this.#trustDirectory = new RemoteKeys(this.#http, below(this.#config.trust_directory_service_url, 'jwks'))
+    this.#trustDirectory = new RemoteKeys(
+      this.#http,
+      "the keys of IDPartner's trust directory",
+      below(this.#config.trust_directory_service_url, 'jwks'),
+    )
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
     this.#keys.catch(() => undefined)

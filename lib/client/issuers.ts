@@ -48,7 +48,12 @@ export class Issuers {
     const known = this.#known.get(issuer)
     if (known) return known
     const metadata = new Cached(() => this.#discover(issuer), TIMES)
-    const keys = new RemoteKeys(this.#http, async () => jwksUri(await metadata.get()), issuer)
+    const keys = new RemoteKeys(
+      this.#http,
+      `the keys of ${new URL(issuer).host}`,
+      async () => jwksUri(await metadata.get()),
+      issuer,
+    )
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= MAX_ISSUERS) this.#known.delete(oldest)
     this.#known.set(issuer, { metadata, keys })
@@ -60,7 +65,8 @@ export class Issuers {
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
-        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { headers }),
+        [oidc.customFetch]: (url, { headers }) =>
+          this.#http.get(url, { what: `the discovery document of ${new URL(issuer).host}`, headers }),
         execute: [leaveTransportToHttp],
       })
       metadata = configuration.serverMetadata()

@@ -133,7 +133,11 @@ export class Provider {
   /** Fetches a public document at the issuer's own host, which may be asked for twice. */
   async document(url: URL, name: string): Promise<unknown> {
     const { http, signal } = this.#context
-    const response = await http.get(url, { headers: { accept: 'application/json' }, signal })
+    const response = await http.get(url, {
+      what: `the ${name} of the bank ${url.host}`,
+      headers: { accept: 'application/json' },
+      signal,
+    })
     return readJson(response, name)
   }
 
@@ -180,6 +184,7 @@ export class Provider {
   async #fetch(url: string, init: oidc.CustomFetchOptions): Promise<Response> {
     const { http, signal, metadata } = this.#context
     const response = await http.fetch(url, {
+      what: `the bank ${new URL(metadata.issuer).host}`,
       method: init.method,
       headers: init.headers,
       body: init.body as string | URLSearchParams | null | undefined,

@@ -17,9 +17,11 @@ type FindKey = (...args: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>
 export class RemoteKeys {
   readonly #cached: Cached<FindKey>
 
-  constructor(http: Http, url: string | (() => Promise<string>), namedBy?: string) {
+  /** @param what whose keys these are, for messages */
+  constructor(http: Http, what: string, url: string | (() => Promise<string>), namedBy?: string) {
     this.#cached = new Cached(async () => {
       const response = await http.get(typeof url === 'string' ? url : await url(), {
+        what,
         headers: { accept: 'application/json' },
         namedBy,
       })

@@ -13,6 +13,8 @@ export interface ClientTls {
 }
 
 export interface HttpRequest {
+  /** Whom this request asks for what, for messages: `the token endpoint of the bank login.bank.example`. */
+  what: string
   method?: string | undefined
   headers?: Record<string, string> | undefined
   body?: string | URLSearchParams | null | undefined
@@ -42,8 +44,9 @@ export class Http {
    *
    * @throws {IDPartnerError} `provider_unavailable`: 502, or 504 when there was no whole answer in time
    */
-  async fetch(target: string | URL, init: HttpRequest = {}): Promise<Response> {
-    const url = reachable(target, init.namedBy)
+  async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
+    const url = reachable(target, init)
+    const { what } = init
     const deadline = new Deadline(this.#timeout, init.signal)
     try {
       const answer = await request(url, {
@@ -60,7 +63,7 @@ export class Http {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         size += chunk.length
         // Leaving the loop closes the connection.
-        if (size > MAX_BODY_BYTES) throw unavailable(url, 'answered with more than 1 MiB')
+        if (size > MAX_BODY_BYTES) throw unavailable(what, 'answered with more than 1 MiB')
         chunks.push(chunk)
       }
       // Response refuses a body, even an empty one, for these.
@@ -69,9 +72,9 @@ export class Http {
     } catch (err) {
       if (err instanceof IDPartnerError) throw err
       if (deadline.signal.aborted) {
-        throw unavailable(url, 'gave no whole answer in time (see the option "timeout")', err, 504)
+        throw unavailable(what, 'gave no whole answer in time (see the option "timeout")', err, 504)
       }
-      throw unavailable(url, failureText(err), err)
+      throw unavailable(what, failureText(err), err)
     } finally {
       deadline.clear()
     }
@@ -81,7 +84,7 @@ export class Http {
    * The same for documents that may be asked for twice: one more try when the server failed, the connection broke, or
    * no answer came in time, which is how a kept connection looks whose other end is gone.
    */
-  async get(target: string | URL, init: HttpRequest = {}): Promise<Response> {
+  async get(target: string | URL, init: HttpRequest): Promise<Response> {
     const first = await this.fetch(target, init).catch(() => undefined)
     return first && first.status < 500 ? first : this.fetch(target, init)
   }
@@ -124,18 +127,15 @@ function isPublic(address: string): boolean {
   return ipaddr.process(address).range() === 'unicast'
 }
 
-function reachable(target: string | URL, namedBy: string | undefined): URL {
+function reachable(target: string | URL, { what, namedBy }: HttpRequest): URL {
   const url = parseEndpoint(target)
-  if (!url) {
-    throw new IDPartnerError('provider_unavailable', 'an endpoint is not an https: URL', {
-      cause: new Error(`named by ${namedBy ?? 'the configuration'}`),
-    })
-  }
+  if (!url) throw unavailable(what, 'has an address that is not an https: URL')
   if (isLoopback(url)) {
     const from = namedBy === undefined ? url : parseEndpoint(namedBy)
-    if (!from || !isLoopback(from)) throw unavailable(url, 'is an address of this machine, which is refused')
+    if (!from || !isLoopback(from))
+      throw unavailable(what, 'has an address of this machine, which is refused')
   } else if (isPrivateAddress(url)) {
-    throw unavailable(url, 'is a private address, which is refused')
+    throw unavailable(what, 'has a private address, which is refused')
   }
   return url
 }
@@ -164,9 +164,13 @@ class PrivateAddress extends Error {
   }
 }
 
-function unavailable(url: URL, what: string, cause?: unknown, status?: number): IDPartnerError {
-  // The query may hold a token; host and path say enough.
-  return new IDPartnerError('provider_unavailable', `${url.host}${url.pathname} ${what}`, { cause, status })
+/** A host has no bound of its own, and every message of ours ends within 300 characters. */
+const MAX_WHAT = 150
+
+/** The URL stays out of it: its path and query may hold anything, a token included. */
+function unavailable(what: string, why: string, cause?: unknown, status?: number): IDPartnerError {
+  const who = what.length > MAX_WHAT ? `${what.slice(0, MAX_WHAT)}…` : what
+  return new IDPartnerError('provider_unavailable', `${who} ${why}`, { cause, status })
 }
 
 /** How it looks when a server ends a connection: many do, where a client certificate is missing. */

@@ -168,11 +168,11 @@ describe("a bank's keys", () => {
 
   test.each<{ name: string; change: Change; message: RegExp }>([
     { name: 'nowhere', change: without('jwks_uri'), message: /names no jwks_uri/ },
-    { name: 'at a text', change: set({ jwks_uri: 'undefined/keys' }), message: /not an https: URL/ },
+    { name: 'at a text', change: set({ jwks_uri: 'undefined/keys' }), message: /that is not an https: URL/ },
     {
       name: 'over http',
       change: set({ jwks_uri: 'http://bank.example/keys' }),
-      message: /not an https: URL/,
+      message: /that is not an https: URL/,
     },
     { name: 'in a private network', change: set({ jwks_uri: 'https://10.0.0.1/keys' }), message: /private/ },
   ])('cannot be had when they are $name', async ({ change, message }) => {

@@ -82,7 +82,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     config,
     http,
     keys: await importKeys(config.keys),
-    remoteKeys: new RemoteKeys(http, `${origin}/jwks`),
+    remoteKeys: new RemoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
     signal,
   })
@@ -303,7 +303,7 @@ describe.each(calls)('nothing is sent when the %s', (name, call) => {
     ['is at the cloud metadata', 'https://169.254.169.254/endpoint'],
   ])('%s', async (_name, value) => {
     const expected = { code: 'provider_unavailable', status: 502 } as const
-    await expectNothing({ metadata: { [name]: value } }, expected, /is a private address/)
+    await expectNothing({ metadata: { [name]: value } }, expected, /has a private address/)
   })
 
   test.each([

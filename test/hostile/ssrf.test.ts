@@ -249,7 +249,7 @@ describe('a name that resolves to a private address is not connected to', () => 
     const { platform } = await startScene()
     resolveTo('10.0.0.1')
     const http = new Http({ timeout: 20_000 })
-    expect(await refusal(http.fetch(platform.bankB.issuer))).toMatchObject({
+    expect(await refusal(http.fetch(platform.bankB.issuer, { what: 'bank B' }))).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringMatching(/private address/),
     })
@@ -317,18 +317,18 @@ describe('an endpoint that a discovery document names is not asked when it is', 
     const { platform } = await startScene()
     const http = new Http({ timeout: 20_000 })
     for (const url of [platform.bankA.issuer, platform.bankB.issuer]) {
-      const err = await refusal(http.fetch(url, { namedBy: 'https://bank.example' }))
+      const err = await refusal(http.fetch(url, { what: 'a bank', namedBy: 'https://bank.example' }))
       expect(err).toMatchObject({
         code: 'provider_unavailable',
         message: expect.stringMatching(/this machine/),
       })
-      expect((await http.fetch(url, { namedBy: platform.bankA.issuer })).status).toBe(404)
+      expect((await http.fetch(url, { what: 'a bank', namedBy: platform.bankA.issuer })).status).toBe(404)
     }
     expect(platform.requests).toHaveLength(2)
   })
 
   test.each(PRIVATE)('%s, whoever asks', async (url) => {
-    const err = await refusal(new Http({ timeout: 20_000 }).fetch(url))
+    const err = await refusal(new Http({ timeout: 20_000 }).fetch(url, { what: 'a bank' }))
     expect(err).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringMatching(/private address/),
@@ -336,7 +336,7 @@ describe('an endpoint that a discovery document names is not asked when it is', 
   })
 
   test.each(UNUSABLE)('%j, whoever asks', async (url) => {
-    expect(await refusal(new Http({ timeout: 20_000 }).fetch(url))).toMatchObject({
+    expect(await refusal(new Http({ timeout: 20_000 }).fetch(url, { what: 'a bank' }))).toMatchObject({
       code: 'provider_unavailable',
     })
   })

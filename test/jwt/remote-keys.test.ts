@@ -26,7 +26,7 @@ async function jwk(name: string, members: Partial<JWK> = {}): Promise<JWK> {
 }
 
 const remoteKeys = (timeout = 20_000): RemoteKeys =>
-  new RemoteKeys(new Http({ timeout }), `${server.origin}/jwks`)
+  new RemoteKeys(new Http({ timeout }), 'the keys of the bank', `${server.origin}/jwks`)
 
 /** Asks for a key as jose does for the header of a JWS. */
 async function find(keys: RemoteKeys, kid: string | undefined, alg = 'PS256'): Promise<JWK> {
@@ -70,16 +70,18 @@ describe('published keys', () => {
   })
 
   test('may be at an address that is only known later', async () => {
-    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), () => Promise.resolve(`${server.origin}/jwks`))
+    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), 'the keys of the bank', () =>
+      Promise.resolve(`${server.origin}/jwks`),
+    )
     await expectKey(find(keys, 'first'), 'first')
   })
 
   test('are not fetched from this machine for a party that is elsewhere', async () => {
     const http = new Http({ timeout: 20_000 })
-    const keys = new RemoteKeys(http, `${server.origin}/jwks`, 'https://bank.example')
+    const keys = new RemoteKeys(http, 'the keys of the bank', `${server.origin}/jwks`, 'https://bank.example')
     expect(await refusal(find(keys, 'first'))).toMatchObject({
       code: 'provider_unavailable',
-      message: expect.stringContaining('is an address of this machine'),
+      message: expect.stringContaining('has an address of this machine'),
     })
     expect(wire.requests).toEqual([])
   })
@@ -225,7 +227,9 @@ describe('keys that cannot be had', () => {
   })
 
   test('are unavailable as well when their address is', async () => {
-    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), () => Promise.reject(new Error('no address')))
+    const keys = new RemoteKeys(new Http({ timeout: 20_000 }), 'the keys of the bank', () =>
+      Promise.reject(new Error('no address')),
+    )
     await expect(find(keys, 'first')).rejects.toThrow('no address')
   })
 })

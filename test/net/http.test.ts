@@ -64,6 +64,9 @@ async function serve(options: { host?: string; tls?: ServerOptions } = {}): Prom
 
 const http = (timeout = AMPLE): Http => new Http({ timeout })
 
+/** Whom the requests here ask for what. */
+const what = 'the thing of the bank'
+
 /** Makes every name resolve to these addresses. */
 function resolving(...addresses: string[]): void {
   jest.spyOn(dns, 'lookup').mockImplementation(((
@@ -80,18 +83,18 @@ function resolving(...addresses: string[]): void {
 
 describe('a request', () => {
   test('brings the whole answer: status, headers and body', async () => {
-    const response = await http().fetch(await serve())
+    const response = await http().fetch(await serve(), { what })
     expect(response.status).toBe(200)
     expect(response.headers.get('x-thing')).toBe('yes')
     await expect(response.text()).resolves.toBe('thing ')
   })
 
-  test.each<[string, HttpRequest, string]>([
+  test.each<[string, Partial<HttpRequest>, string]>([
     ['a text', { method: 'POST', body: 'text' }, 'text'],
     ['a form', { method: 'POST', body: new URLSearchParams({ a: 'b c' }) }, 'a=b+c'],
     ['nothing', { method: 'POST', body: null }, ''],
   ])('sends %s', async (_name, init, body) => {
-    await http().fetch(await serve(), { ...init, headers: { 'x-header': 'value' } })
+    await http().fetch(await serve(), { ...init, what, headers: { 'x-header': 'value' } })
     expect(wire.requests).toEqual([expect.objectContaining({ method: 'POST', body })])
     expect(wire.requests[0]?.headers['x-header']).toBe('value')
   })
@@ -99,7 +102,7 @@ describe('a request', () => {
   test.each([400, 401, 404, 429, 500, 503])('does not judge HTTP %d', async (status) => {
     const url = await serve()
     wire.plan('bank.thing', (res) => res.writeHead(status).end('text'), 1)
-    const response = await http().fetch(url)
+    const response = await http().fetch(url, { what })
     expect(response.status).toBe(status)
     await expect(response.text()).resolves.toBe('text')
   })
@@ -107,19 +110,19 @@ describe('a request', () => {
   test.each([204, 205, 304])('can be answered without a body: HTTP %d', async (status) => {
     const url = await serve()
     wire.plan('bank.thing', (res) => res.writeHead(status).end(), 1)
-    expect((await http().fetch(url)).status).toBe(status)
+    expect((await http().fetch(url, { what })).status).toBe(status)
   })
 
   test('keeps headers that come several times', async () => {
     const url = await serve()
     wire.plan('bank.thing', (res) => res.writeHead(200, { 'www-authenticate': ['Basic', 'Bearer'] }).end(), 1)
-    expect((await http().fetch(url)).headers.get('www-authenticate')).toBe('Basic, Bearer')
+    expect((await http().fetch(url, { what })).headers.get('www-authenticate')).toBe('Basic, Bearer')
   })
 
   test.each([301, 302, 303, 307, 308])('is not led elsewhere by HTTP %d', async (status) => {
     const url = await serve()
     wire.plan('bank.thing', redirect(`${url}?elsewhere`, status), 1)
-    expect((await http().fetch(url)).status).toBe(status)
+    expect((await http().fetch(url, { what })).status).toBe(status)
     expect(wire.requests).toHaveLength(1)
   })
 
@@ -130,12 +133,12 @@ describe('a request', () => {
       (res) =>
         res.end('x'.repeat(size))
     wire.plan('bank.thing', sized(1024 * 1024), 1)
-    await expect(http().fetch(url)).resolves.toHaveProperty('status', 200)
+    await expect(http().fetch(url, { what })).resolves.toHaveProperty('status', 200)
     wire.plan('bank.thing', sized(1024 * 1024 + 1), 1)
-    expect(await refusal(http().fetch(url))).toMatchObject({
+    expect(await refusal(http().fetch(url, { what }))).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
-      message: expect.stringMatching(/\/thing answered with more than 1 MiB$/),
+      message: expect.stringMatching(/^the thing of the bank answered with more than 1 MiB$/),
     })
   })
 })
@@ -164,14 +167,15 @@ describe('a request ends in provider_unavailable when the server', () => {
   ])('$name', async ({ fault, timeout, status, message }) => {
     const url = await serve()
     wire.plan('bank.thing', fault, Infinity)
-    const err = await refusal(http(timeout).fetch(`${url}?token=secret-token`))
+    const err = await refusal(http(timeout).fetch(`${url}?token=secret-token`, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status })
     expect(err.message).toMatch(message)
-    expect(err.message).toMatch(/^127\.0\.0\.1:\d+\/thing /)
+    expect(err.message).toMatch(/^the thing of the bank /)
+    expect(err.message).not.toContain('127.0.0.1')
   })
 
   test('is not there', async () => {
-    const err = await refusal(http().fetch(`${await unusedOrigin()}/thing`))
+    const err = await refusal(http().fetch(`${await unusedOrigin()}/thing`, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
     expect(err.message).toMatch(/could not be reached \(ECONNREFUSED\)/)
     expect(err.cause).toMatchObject({ code: 'ECONNREFUSED' })
@@ -185,16 +189,37 @@ describe('a request ends in provider_unavailable when the server', () => {
     ) => {
       callback(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }))
     }) as unknown as typeof dns.lookup)
-    const err = await refusal(http().fetch('https://bank.example/thing'))
+    const err = await refusal(http().fetch('https://bank.example/thing', { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-    expect(err.message).toBe('bank.example/thing could not be reached (ENOTFOUND)')
+    expect(err.message).toBe('the thing of the bank could not be reached (ENOTFOUND)')
   })
 
   test('has a name whose resolving takes too long', async () => {
     jest.spyOn(dns, 'lookup').mockImplementation(() => undefined)
-    const err = await refusal(http(SHORT).fetch('https://bank.example/thing'))
+    const err = await refusal(http(SHORT).fetch('https://bank.example/thing', { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(err.message).toMatch(/in time/)
+  })
+})
+
+describe('a message', () => {
+  const bank = `the thing of the bank ${'x'.repeat(200_000)}.example`
+
+  test.each<{ name: string; request: () => Promise<Response> }>([
+    { name: 'whose address is none', request: () => http().fetch('/thing', { what: bank }) },
+    { name: 'whose address is private', request: () => http().fetch('https://10.0.0.1/', { what: bank }) },
+    {
+      name: 'that breaks off',
+      request: async () => {
+        const url = await serve()
+        wire.plan('bank.thing', reset, 1)
+        return http().fetch(url, { what: bank })
+      },
+    },
+  ])('about a party $name has 300 characters at most, whatever its name', async ({ request }) => {
+    const { message } = await refusal(request())
+    expect(message).toMatch(/^the thing of the bank x+… \w+/)
+    expect(message.length).toBeLessThanOrEqual(300)
   })
 })
 
@@ -203,7 +228,7 @@ describe("the caller's signal", () => {
     const url = await serve()
     wire.plan('bank.thing', hang, Infinity)
     const controller = new AbortController()
-    const fetching = refusal(http(60_000).fetch(url, { signal: controller.signal }))
+    const fetching = refusal(http(60_000).fetch(url, { what, signal: controller.signal }))
     controller.abort()
     expect(await fetching).toMatchObject({ code: 'provider_unavailable', status: 504 })
   })
@@ -211,16 +236,16 @@ describe("the caller's signal", () => {
   test('is let go of when the request has ended', async () => {
     const url = await serve()
     const { signal } = new AbortController()
-    await http().fetch(url, { signal })
+    await http().fetch(url, { what, signal })
     await http()
-      .fetch(`${await unusedOrigin()}/`, { signal })
+      .fetch(`${await unusedOrigin()}/`, { what, signal })
       .catch(() => undefined)
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('that has ended lets none begin', async () => {
     const url = await serve()
-    const err = await refusal(http().fetch(url, { signal: AbortSignal.abort() }))
+    const err = await refusal(http().fetch(url, { what, signal: AbortSignal.abort() }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(wire.requests).toEqual([])
   })
@@ -239,22 +264,13 @@ describe('no request leaves for', () => {
     ['every address of this machine', 'http://0.0.0.0/thing'],
   ])('%s', async (_name, target) => {
     const lookup = jest.spyOn(dns, 'lookup')
-    const err = await refusal(http().fetch(target))
+    const err = await refusal(http().fetch(target, { what }))
     expect(err).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
-      message: 'an endpoint is not an https: URL',
-      cause: { message: 'named by the configuration' },
+      message: 'the thing of the bank has an address that is not an https: URL',
     })
     expect(lookup).not.toHaveBeenCalled()
-  })
-
-  test('an endpoint that is none, and it says who named it', async () => {
-    const namedBy = 'https://bank.example'
-    expect(await refusal(http().fetch('undefined/token', { namedBy }))).toMatchObject({
-      message: 'an endpoint is not an https: URL',
-      cause: { message: 'named by https://bank.example' },
-    })
   })
 
   test.each([
@@ -286,9 +302,9 @@ describe('no request leaves for', () => {
     'https://[2002:a00:1::]/',
   ])('a private address: %s', async (target) => {
     expect(isPrivateAddress(new URL(target))).toBe(true)
-    const err = await refusal(http().fetch(target))
+    const err = await refusal(http().fetch(target, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-    expect(err.message).toMatch(/is a private address, which is refused$/)
+    expect(err.message).toMatch(/has a private address, which is refused$/)
   })
 
   test.each([
@@ -304,9 +320,9 @@ describe('no request leaves for', () => {
     ['93.184.215.14', '10.0.0.1'],
   ])('a name that resolves to %s %s', async (...addresses) => {
     resolving(...addresses.filter((address) => typeof address === 'string'))
-    const err = await refusal(http().fetch('https://bank.example/thing'))
+    const err = await refusal(http().fetch('https://bank.example/thing', { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-    expect(err.message).toBe('bank.example/thing resolves to a private address, which is refused')
+    expect(err.message).toBe('the thing of the bank resolves to a private address, which is refused')
   })
 
   test('a name that resolves to one private address, as where Node is told not to try several', async () => {
@@ -317,7 +333,7 @@ describe('no request leaves for', () => {
     ) => {
       callback(null, '10.0.0.1', 4)
     }) as unknown as typeof dns.lookup)
-    expect(await refusal(http().fetch('https://bank.example/thing'))).toMatchObject({
+    expect(await refusal(http().fetch('https://bank.example/thing', { what }))).toMatchObject({
       message: expect.stringMatching(/resolves to a private address/),
     })
   })
@@ -327,11 +343,11 @@ describe('no request leaves for', () => {
     const client = http()
     url.hostname = 'localhost'
     resolving('127.0.0.1')
-    await client.fetch(url)
+    await client.fetch(url, { what })
     await Promise.all(servers.map((server) => server.close()))
     servers = []
     resolving('10.0.0.1')
-    expect(await refusal(client.fetch(url))).toMatchObject({
+    expect(await refusal(client.fetch(url, { what }))).toMatchObject({
       message: expect.stringMatching(/resolves to a private address/),
     })
   })
@@ -340,7 +356,7 @@ describe('no request leaves for', () => {
     'a name of this machine that is not localhost: %s',
     async (target) => {
       resolving('127.0.0.1')
-      expect(await refusal(http().fetch(target))).toMatchObject({
+      expect(await refusal(http().fetch(target, { what }))).toMatchObject({
         message: expect.stringMatching(/resolves to a private address/),
       })
     },
@@ -349,20 +365,23 @@ describe('no request leaves for', () => {
 
 describe('an address of this machine', () => {
   test.each(['127.0.0.1', 'localhost'])('may be asked when it is configured: %s', async (host) => {
-    await expect(http().fetch(await serve({ host }))).resolves.toHaveProperty('status', 200)
+    await expect(http().fetch(await serve({ host }), { what })).resolves.toHaveProperty('status', 200)
   })
 
   test('may be asked when a party on this machine names it', async () => {
     const url = await serve()
-    await expect(http().fetch(url, { namedBy: 'http://localhost:1' })).resolves.toHaveProperty('status', 200)
+    await expect(http().fetch(url, { what, namedBy: 'http://localhost:1' })).resolves.toHaveProperty(
+      'status',
+      200,
+    )
   })
 
   test.each(['https://bank.example', 'https://10.0.0.1', 'http://bank.example', 'nobody'])(
     'is not asked when another party names it: %s',
     async (namedBy) => {
-      const err = await refusal(http().fetch(await serve(), { namedBy }))
+      const err = await refusal(http().fetch(await serve(), { what, namedBy }))
       expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-      expect(err.message).toMatch(/is an address of this machine, which is refused$/)
+      expect(err.message).toMatch(/has an address of this machine, which is refused$/)
       expect(wire.requests).toEqual([])
     },
   )
@@ -371,15 +390,15 @@ describe('an address of this machine', () => {
     'is known however it is spelled: %s',
     async (target) => {
       expect(isLoopback(new URL(target))).toBe(true)
-      const err = await refusal(http().fetch(target, { namedBy: 'https://bank.example' }))
-      expect(err.message).toMatch(/is an address of this machine/)
+      const err = await refusal(http().fetch(target, { what, namedBy: 'https://bank.example' }))
+      expect(err.message).toMatch(/has an address of this machine/)
     },
   )
 
   test('is none when localhost resolves elsewhere', async () => {
     const url = new URL(await serve({ host: 'localhost' }))
     resolving('10.0.0.1')
-    expect(await refusal(http().fetch(url))).toMatchObject({
+    expect(await refusal(http().fetch(url, { what }))).toMatchObject({
       message: expect.stringMatching(/resolves to a private address/),
     })
   })
@@ -403,14 +422,14 @@ describe('over TLS', () => {
 
   test('a certificate of an unknown authority is not trusted, and the option is named', async () => {
     const url = await serveTls()
-    const err = await refusal((await client()).fetch(url))
+    const err = await refusal((await client()).fetch(url, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
     expect(err.message).toMatch(/showed a certificate that is not trusted \([A-Z_]+\).*"tls_server_ca"/)
     expect(wire.requests).toEqual([])
   })
 
   test('a certificate of the given authority is trusted', async () => {
-    const response = await (await client({ ca: true })).fetch(await serveTls())
+    const response = await (await client({ ca: true })).fetch(await serveTls(), { what })
     expect(response.status).toBe(200)
   })
 
@@ -418,25 +437,25 @@ describe('over TLS', () => {
     const url = new URL(await serveTls())
     url.hostname = 'localhost'
     resolving('127.0.0.1')
-    const err = await refusal((await client({ ca: true })).fetch(url))
+    const err = await refusal((await client({ ca: true })).fetch(url, { what }))
     expect(err.message).toMatch(/certificate that is not trusted \(ERR_TLS_CERT_ALTNAME_INVALID\)/)
   })
 
   test('the client certificate is shown to a server that asks for it', async () => {
     const url = await serveTls(true)
-    expect((await (await client({ ca: true, cert: true })).fetch(url)).status).toBe(200)
+    expect((await (await client({ ca: true, cert: true })).fetch(url, { what })).status).toBe(200)
   })
 
   test('a server that asks for a certificate we do not have breaks off, and the option is named', async () => {
     const url = await serveTls(true)
-    const err = await refusal((await client({ ca: true })).fetch(url))
+    const err = await refusal((await client({ ca: true })).fetch(url, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
     expect(err.message).toMatch(/broke the connection off \([A-Z_0-9]+\).*check tls_client_cert/)
   })
 
   test('a server without TLS says so', async () => {
     const url = (await serve()).replace('http:', 'https:')
-    expect(await refusal((await client()).fetch(url))).toMatchObject({
+    expect(await refusal((await client()).fetch(url, { what }))).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
       message: expect.stringMatching(/broke the connection off \(ERR_SSL_[A-Z_]+\)/),
@@ -459,35 +478,41 @@ describe('a document is asked for', () => {
   ])('a second time after $name', async ({ fault }) => {
     const url = await serve()
     wire.plan('bank.thing', fault, 1)
-    expect((await http(LONGER).get(url)).status).toBe(200)
+    expect((await http(LONGER).get(url, { what })).status).toBe(200)
     expect(wire.requests).toHaveLength(2)
   })
 
   test('twice at most, and the second answer counts', async () => {
     const url = await serve()
     wire.plan('bank.thing', status(503), Infinity)
-    expect((await http().get(url)).status).toBe(503)
+    expect((await http().get(url, { what })).status).toBe(503)
     expect(wire.requests).toHaveLength(2)
   })
 
   test('twice at most, and the second failure counts', async () => {
     const url = await serve()
     wire.plan('bank.thing', reset, Infinity)
-    expect(await refusal(http().get(url))).toMatchObject({ code: 'provider_unavailable', status: 502 })
+    expect(await refusal(http().get(url, { what }))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+    })
     expect(wire.requests).toHaveLength(2)
   })
 
   test.each([200, 301, 400, 401, 404, 429])('once when the answer is HTTP %d', async (code) => {
     const url = await serve()
     wire.plan('bank.thing', status(code), Infinity)
-    expect((await http().get(url)).status).toBe(code)
+    expect((await http().get(url, { what })).status).toBe(code)
     expect(wire.requests).toHaveLength(1)
   })
 
   test('twice at most, and the second silence counts', async () => {
     const url = await serve()
     wire.plan('bank.thing', hang, Infinity)
-    expect(await refusal(http(SHORT).get(url))).toMatchObject({ code: 'provider_unavailable', status: 504 })
+    expect(await refusal(http(SHORT).get(url, { what }))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 504,
+    })
     expect(wire.requests).toHaveLength(2)
   })
 
@@ -498,7 +523,7 @@ describe('a document is asked for', () => {
       asker.abort()
     }
     wire.plan('bank.thing', giveUp, Infinity)
-    const err = await refusal(http().get(url, { signal: asker.signal }))
+    const err = await refusal(http().get(url, { what, signal: asker.signal }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 504 })
     expect(wire.requests).toHaveLength(1)
   })
@@ -506,7 +531,7 @@ describe('a document is asked for', () => {
   test('with the same headers each time', async () => {
     const url = await serve()
     wire.plan('bank.thing', reset, 1)
-    await http().get(url, { headers: { accept: 'application/json' } })
+    await http().get(url, { what, headers: { accept: 'application/json' } })
     expect(wire.requests.map(({ headers }) => headers.accept)).toEqual([
       'application/json',
       'application/json',
