@@ -291,7 +291,7 @@ describe('requests', () => {
   test('everything that is wrong is named at once', async () => {
     const bent = { state: undefined, nonce: undefined, response_mode: 'query' }
     const page = await browser.open(await app.proxyUrl(sandbox, app.newProofs(), bent))
-    expect(textOf(page.html)).toContain('response_mode must be there state must be there nonce must be there')
+    expect(textOf(page.html)).toContain('response_mode must be "jwt" state must be there nonce must be there')
   })
 
   test.each<[string, (claims: Record<string, unknown>) => Promise<string> | string, string]>([
