@@ -1,4 +1,4 @@
-export type { AuthorizationParams, Proofs } from './client/authorization-request.js'
+export type { AuthorizationDetail, AuthorizationParams, Proofs } from './client/authorization-request.js'
 export type { AddressClaim, ClaimRequest, ClaimsRequest, IDPartnerClaims, UserInfo } from './client/claims.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'

@@ -196,6 +196,12 @@ export const claims: ClaimsRequest = {
 }
 passport.authenticate('idpartner', { scope: ['openid'], claims, prompt: 'consent', state: '/orders' })
 passport.authenticate('idpartner', { max_age: 600, acr_values: 'gold' })
+passport.authenticate('idpartner', {
+  login_hint: 'a@b.example',
+  authorization_details: [{ type: 'payment' }],
+})
+// @ts-expect-error each detail has a type
+passport.authenticate('idpartner', { authorization_details: [{ amount: 1 }] })
 // @ts-expect-error seconds are a number
 passport.authenticate('idpartner', { max_age: '600' })
 

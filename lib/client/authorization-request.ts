@@ -14,6 +14,12 @@ export interface Proofs {
   codeVerifier: string
 }
 
+/** One thing that a person is asked to allow, such as a payment (RFC 9396, section 2). */
+export interface AuthorizationDetail {
+  type: string
+  [member: string]: unknown
+}
+
 /** Further parameters of an authorization request (Core 3.1.2.1); what protects the login cannot be among them. */
 export interface AuthorizationParams {
   prompt?: string | undefined
@@ -22,7 +28,8 @@ export interface AuthorizationParams {
   max_age?: number | undefined
   /** Space-separated; checked in the ID token. */
   acr_values?: string | undefined
-  [parameter: string]: string | number | ClaimsRequest | undefined
+  authorization_details?: readonly AuthorizationDetail[] | undefined
+  [parameter: string]: string | number | ClaimsRequest | readonly AuthorizationDetail[] | undefined
 }
 
 /** Set by this package; an application that could set them could switch a protection off. */

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import * as v from 'valibot'
-import { scopeText } from '../client/authorization-request.js'
+import { scopeText, type AuthorizationDetail } from '../client/authorization-request.js'
 import type { ClaimsRequest } from '../client/claims.js'
 import { parseOptions, type IDPartnerConfig } from '../client/config.js'
 import { IDPartnerError } from '../errors.js'
@@ -8,7 +8,11 @@ import { SessionLogins, type LoginStore } from './logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import type { Verify, VerifyWithRequest } from './verify.js'
 
-/** What may be asked for, for all logins or for a single one. */
+/**
+ * What may be asked for, for all logins or for a single one; each goes to the bank under its own name.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
+ */
 export interface LoginOptions {
   /** `['openid', 'email', 'profile']` by default. */
   scope?: string | string[] | undefined
@@ -18,7 +22,21 @@ export interface LoginOptions {
   max_age?: number | undefined
   /** Space-separated; the ID token has to show one of them. */
   acr_values?: string | undefined
+  /** Who is expected to log in, such as an email address or an account number. */
+  login_hint?: string | undefined
+  /** Space-separated language tags (BCP 47), the preferred one first. */
+  ui_locales?: string | undefined
+  /** An earlier ID token of the person who is expected to log in. */
+  id_token_hint?: string | undefined
+  display?: 'page' | 'popup' | 'touch' | 'wap' | undefined
+  /** What the person is asked to allow, in detail. See https://www.rfc-editor.org/rfc/rfc9396 */
+  authorization_details?: AuthorizationDetail[] | undefined
+  /** Why the application asks, in words that the bank shows to the person. */
+  purpose?: string | undefined
 }
+
+/** The same with every default filled in. */
+type ResolvedLoginOptions = LoginOptions & { scope: string | string[] }
 
 /** Options of `passport.authenticate('idpartner', options)`. */
 export interface AuthenticateOptions extends LoginOptions {
@@ -28,11 +46,8 @@ export interface AuthenticateOptions extends LoginOptions {
 
 declare module 'passport' {
   // What Passport's own types do not know of; they have `state` as a string, where any JSON will do.
-  interface AuthenticateOptions {
-    claims?: ClaimsRequest | undefined
-    max_age?: number | undefined
-    acr_values?: string | undefined
-  }
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- an interface can be extended in no other way
+  interface AuthenticateOptions extends Omit<LoginOptions, 'scope' | 'prompt'> {}
 }
 
 /** Options of {@link IDPartnerStrategy} beside those of {@link IDPartner}. */
@@ -54,8 +69,9 @@ export interface IDPartnerStrategyOptions<Req extends object = Request>
 }
 
 /** The strategy's own options, checked and with every default filled in. */
-export interface Settings<Req> extends LoginOptions {
-  scope: string | string[]
+export interface Settings<Req> {
+  /** What every login asks for. */
+  login: ResolvedLoginOptions
   loginTtl: number
   passReqToCallback: boolean
   fetchUserInfo: boolean
@@ -73,11 +89,18 @@ const isStore = (value: unknown): boolean => {
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const isDetails = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((one: unknown) => isObject(one) && typeof (one as { type?: unknown }).type === 'string')
+
 const text = v.string('must be a string')
 const flag = v.boolean('must be true or false')
-const scope = v.union([v.string(), v.array(v.string())], 'must be a string or a list of strings')
-const asked = v.object({
-  scope: v.optional(scope),
+
+const DEFAULT_SCOPE = ['openid', 'email', 'profile']
+
+/** An option that is missing here is found by the compiler. */
+const login = v.object({
+  scope: v.optional(v.union([v.string(), v.array(v.string())], 'must be a string or a list of strings')),
   claims: v.optional(v.custom<ClaimsRequest>(isObject, 'must be an object')),
   prompt: v.optional(text),
   max_age: v.optional(
@@ -88,15 +111,23 @@ const asked = v.object({
     ),
   ),
   acr_values: v.optional(text),
-})
+  login_hint: v.optional(text),
+  ui_locales: v.optional(text),
+  id_token_hint: v.optional(text),
+  display: v.optional(
+    v.picklist(['page', 'popup', 'touch', 'wap'], 'must be "page", "popup", "touch" or "wap"'),
+  ),
+  authorization_details: v.optional(
+    v.custom<AuthorizationDetail[]>(isDetails, 'must be a list of objects, each with a "type"'),
+  ),
+  purpose: v.optional(text),
+} satisfies Record<keyof LoginOptions, v.GenericSchema>)
 
 /** Members of a session that are not the application's to fill. */
 const TAKEN = /^(?!(__proto__|passport|cookie|id|req|save|regenerate|destroy|reload|touch|resetMaxAge)$)./
 
 const own = v.object({
-  ...asked.entries,
   name: v.optional(v.pipe(text, v.minLength(1, 'must not be empty')), 'idpartner'),
-  scope: v.optional(scope, ['openid', 'email', 'profile']),
   sessionKey: v.optional(v.pipe(text, v.regex(TAKEN, 'must not be empty or taken')), 'idpartner'),
   loginTtl: v.optional(
     v.pipe(
@@ -127,17 +158,18 @@ export function resolveStrategyOptions<Req extends object>(
   verify: Verify | VerifyWithRequest<Req>,
 ): { name: string; settings: Settings<Req>; config: IDPartnerConfig } {
   const { name, sessionKey, store, ...settings } = parseOptions(own, options)
+  const asked = loginOptions({ scope: DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
-  scopeText(settings.scope)
+  scopeText(asked.scope)
   const config = Object.fromEntries(
-    Object.entries(options).filter(([key]) => !Object.hasOwn(own.entries, key)),
+    Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),
   )
   const logins = store ?? new SessionLogins(sessionKey)
   return {
     name,
-    settings: Object.freeze({ ...settings, logins, verify }),
+    settings: Object.freeze({ ...settings, login: asked, logins, verify }),
     config: config as unknown as IDPartnerConfig,
   }
 }
@@ -147,16 +179,7 @@ export function resolveStrategyOptions<Req extends object>(
  *
  * @throws {IDPartnerError} `config_invalid`: what is wrong here would otherwise be found in the session later
  */
-export function loginOptions<Req>(
-  settings: Settings<Req>,
-  options: LoginOptions,
-): LoginOptions & { scope: string | string[] } {
-  const request = parseOptions(asked, options)
-  return {
-    scope: request.scope ?? settings.scope,
-    claims: request.claims ?? settings.claims,
-    prompt: request.prompt ?? settings.prompt,
-    max_age: request.max_age ?? settings.max_age,
-    acr_values: request.acr_values ?? settings.acr_values,
-  }
+export function loginOptions(defaults: ResolvedLoginOptions, options: LoginOptions): ResolvedLoginOptions {
+  const asked = Object.entries(parseOptions(login, options)).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...Object.fromEntries(asked) }
 }

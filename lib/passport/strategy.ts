@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import passportStrategy from 'passport-strategy'
 import * as v from 'valibot'
-import type { AuthorizationParams } from '../client/authorization-request.js'
 import { callbackParams, unsignedError, type CallbackParams } from '../client/callback-params.js'
 import { Deadline, tooLate, until } from '../net/deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
@@ -124,14 +123,8 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
     const { client, settings } = this
     const proofs = client.generateProofs()
     const interactionId = randomUUID()
-    const { scope, claims, prompt, max_age, acr_values } = loginOptions(settings, options)
-    const extra: AuthorizationParams = {
-      prompt,
-      claims,
-      max_age,
-      acr_values,
-      'x-fapi-interaction-id': interactionId,
-    }
+    const { scope, ...asked } = loginOptions(settings.login, options)
+    const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
     const url = await client.getAuthorizationUrl(params, proofs, scope, extra, { signal })
     // Without an issuer the direct flow goes to the account selector first, and comes back to this route with one.
     const selecting = client.flow === 'direct' && !params.has('iss')
@@ -142,8 +135,8 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
       codeVerifier,
       interactionId,
       issuer: iss,
-      max_age,
-      acr_values,
+      max_age: asked.max_age,
+      acr_values: asked.acr_values,
       state: options.state ?? (await this.selectorState(req, signal)),
     }
     const { logins, loginTtl } = settings

@@ -4,6 +4,7 @@ import {
   loginOptions,
   resolveStrategyOptions,
   type IDPartnerStrategyOptions,
+  type LoginOptions,
 } from '../../lib/passport/options.js'
 import type { Verify } from '../../lib/passport/verify.js'
 import { thrown } from '../support/thrown.js'
@@ -13,6 +14,21 @@ const verify: Verify = () => Promise.resolve({ id: 1 })
 const store: LoginStore<object> = {
   save: () => Promise.resolve(),
   take: () => Promise.resolve('no_login'),
+}
+
+/** Each thing that a login may ask for. */
+const everything: Required<LoginOptions> = {
+  scope: ['openid'],
+  claims: { id_token: { age_over_18: { essential: true } }, userinfo: { email: null } },
+  prompt: 'consent',
+  max_age: 0,
+  acr_values: 'gold silver',
+  login_hint: 'person@bank.example',
+  ui_locales: 'de-CH en',
+  id_token_hint: 'e30.e30.c2ln',
+  display: 'touch',
+  authorization_details: [{ type: 'payment_initiation', amount: { value: '10.00' } }, { type: 'other' }],
+  purpose: 'to open an account',
 }
 
 const base = { client_id: 'app', callback: 'https://app.example/callback' }
@@ -25,7 +41,7 @@ describe('without options of its own', () => {
     const { name, settings, config } = resolve()
     expect(name).toBe('idpartner')
     expect(settings).toEqual({
-      scope: ['openid', 'email', 'profile'],
+      login: { scope: ['openid', 'email', 'profile'] },
       loginTtl: 600,
       passReqToCallback: false,
       fetchUserInfo: false,
@@ -36,21 +52,15 @@ describe('without options of its own', () => {
   })
 
   test('an option that is undefined is one that is not there', () => {
-    const names = ['name', 'scope', 'claims', 'prompt', 'max_age', 'acr_values', 'sessionKey', 'loginTtl']
-    const more = ['passReqToCallback', 'fetchUserInfo', 'acceptProvider', 'store']
-    const undefineds = Object.fromEntries([...names, ...more].map((name) => [name, undefined]))
+    const names = ['name', 'sessionKey', 'loginTtl', 'passReqToCallback', 'fetchUserInfo', 'acceptProvider']
+    const asked = Object.keys(everything)
+    const undefineds = Object.fromEntries([...names, 'store', ...asked].map((name) => [name, undefined]))
     expect(resolve(undefineds)).toEqual(resolve())
   })
 })
 
 describe('an option is taken as it is:', () => {
   test.each<[string, unknown]>([
-    ['scope', 'openid email'],
-    ['scope', ['openid']],
-    ['claims', { id_token: { age_over_18: { essential: true } }, userinfo: { email: null } }],
-    ['prompt', 'consent'],
-    ['max_age', 0],
-    ['acr_values', 'gold silver'],
     ['loginTtl', 1],
     ['loginTtl', 86_400],
     ['passReqToCallback', true],
@@ -61,6 +71,15 @@ describe('an option is taken as it is:', () => {
     expect(settings).toHaveProperty(name, value)
     expect(config).toEqual(base)
   })
+
+  test.each<[string, unknown]>([['scope', 'openid email'], ...Object.entries(everything)])(
+    'for all logins: %s: %j',
+    (name, value) => {
+      const { settings, config } = resolve({ [name]: value })
+      expect(settings.login).toEqual({ scope: ['openid', 'email', 'profile'], [name]: value })
+      expect(config).toEqual(base)
+    },
+  )
 
   test('name', () => {
     expect(resolve({ name: 'bank' }).name).toBe('bank')
@@ -104,6 +123,16 @@ describe('an option is refused:', () => {
     ['max_age', 1.5, /whole number of seconds/],
     ['max_age', '600', /whole number of seconds/],
     ['acr_values', ['gold'], /must be a string/],
+    ['login_hint', { email: 'a@b.example' }, /must be a string/],
+    ['ui_locales', ['de', 'en'], /must be a string/],
+    ['id_token_hint', {}, /must be a string/],
+    ['display', 'tv', /must be "page", "popup", "touch" or "wap"/],
+    ['authorization_details', { type: 'payment' }, /must be a list of objects, each with a "type"/],
+    ['authorization_details', '[{"type":"payment"}]', /must be a list of objects/],
+    ['authorization_details', [{ type: 'payment' }, {}], /must be a list of objects, each with a "type"/],
+    ['authorization_details', [null], /must be a list of objects/],
+    ['authorization_details', [{ type: 1 }], /must be a list of objects/],
+    ['purpose', 1, /must be a string/],
     ['sessionKey', '', /must not be empty or taken/],
     ...[
       '__proto__',
@@ -179,33 +208,26 @@ describe("the caller's options", () => {
     const scope = ['openid']
     const { settings } = resolve({ scope })
     scope.push('payment_processing')
-    expect(settings.scope).toEqual(['openid'])
+    expect(settings.login.scope).toEqual(['openid'])
     expect(Object.isFrozen(settings)).toBe(true)
   })
 })
 
 describe('what one request asks for', () => {
-  const settings = resolve({
-    scope: 'openid',
-    claims: { userinfo: { email: null } },
-    prompt: 'login',
-    max_age: 600,
-    acr_values: 'gold',
-  }).settings
+  const all = resolve({ ...everything, scope: 'openid', prompt: 'login' }).settings.login
 
   test('is what all ask for', () => {
-    expect(loginOptions(settings, {})).toEqual({
-      scope: 'openid',
-      claims: { userinfo: { email: null } },
-      prompt: 'login',
-      max_age: 600,
-      acr_values: 'gold',
-    })
+    expect(loginOptions(all, {})).toEqual({ ...everything, scope: 'openid', prompt: 'login' })
+    expect(loginOptions(all, { prompt: undefined })).toEqual(all)
   })
 
-  test('or what it asks for itself, each for itself', () => {
-    const own = { scope: ['openid', 'email'], claims: {}, prompt: 'none', max_age: 0, acr_values: 'silver' }
-    expect(loginOptions(settings, own)).toEqual(own)
-    expect(loginOptions(settings, { prompt: 'none' })).toMatchObject({ prompt: 'none', scope: 'openid' })
+  test.each(Object.entries(everything))('or what it asks for itself: %s', (name, value) => {
+    const { login } = resolve({}).settings
+    expect(loginOptions(login, { [name]: value })).toEqual({ ...login, [name]: value })
+    expect(loginOptions(all, { [name]: value })).toEqual({ ...all, [name]: value })
+  })
+
+  test('and nothing that is not asked for', () => {
+    expect(loginOptions(all, { successRedirect: '/' } as LoginOptions)).toEqual(all)
   })
 })

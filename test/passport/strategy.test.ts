@@ -310,6 +310,28 @@ describe('what a request asks for', () => {
     expect(platform.requests).toEqual(['proxy.discovery'])
   })
 
+  const asked = {
+    login_hint: 'person@bank.example',
+    ui_locales: 'de-CH en',
+    id_token_hint: 'e30.e30.c2ln',
+    display: 'touch',
+    authorization_details: [{ type: 'payment_initiation', amount: { value: '10.00' } }],
+    purpose: 'to open an account',
+  } as const satisfies AuthenticateOptions
+
+  test.each(Object.entries(asked))(
+    'reaches the bank, for all logins and for one: %s',
+    async (name, value) => {
+      const one = await startScene()
+      const { url } = await one.victim.begin('bankA', { [name]: value })
+      const all = await startScene({ strategy: { [name]: value }, platform: one.platform })
+      for (const begun of [url, (await all.victim.begin()).url]) {
+        const [, payload = ''] = (new URL(begun).searchParams.get('request') ?? '').split('.')
+        expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toHaveProperty(name, value)
+      }
+    },
+  )
+
   test.each<[string, AuthenticateOptions, boolean]>([
     ['max_age', { max_age: 600 }, false],
     ['acr_values', { acr_values: 'gold' }, false],
