@@ -1,9 +1,15 @@
-export type { AuthorizationDetail, AuthorizationParams, Proofs } from './client/authorization-request.js'
-export type { AddressClaim, ClaimRequest, ClaimsRequest, IDPartnerClaims, UserInfo } from './client/claims.js'
+export type {
+  AuthorizationDetail,
+  AuthorizationParams,
+  ClaimRequest,
+  ClaimsRequest,
+  Proofs,
+} from './client/authorization-request.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'
+export type { AddressClaim, IDPartnerClaims, UserInfo } from './jwt/claims.js'
 export { generateJwks, type SigningAlg } from './jwt/keys.js'
 export type { LoginStore, PendingLogin } from './passport/logins.js'
 export type { IdentityProvider } from './jwt/proxy-document.js'

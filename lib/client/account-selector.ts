@@ -1,6 +1,5 @@
-import { scopeText } from './authorization-request.js'
+import { scopeText, type ClaimsRequest } from './authorization-request.js'
 import { single } from './callback-params.js'
-import type { ClaimsRequest } from './claims.js'
 import type { ResolvedConfig } from './config.js'
 import { below } from '../net/http.js'
 

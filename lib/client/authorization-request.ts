@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { calculatePKCECodeChallenge } from 'openid-client'
-import type { ClaimsRequest } from './claims.js'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError } from '../errors.js'
 
@@ -18,6 +17,19 @@ export interface Proofs {
 export interface AuthorizationDetail {
   type: string
   [member: string]: unknown
+}
+
+/** How a single claim is asked for; `null` asks for it as voluntary. */
+export type ClaimRequest = null | { essential?: boolean; value?: unknown; values?: unknown[] }
+
+/**
+ * The `claims` request parameter.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
+ */
+export interface ClaimsRequest {
+  userinfo?: Record<string, ClaimRequest>
+  id_token?: Record<string, ClaimRequest>
 }
 
 /** Further parameters of an authorization request (Core 3.1.2.1); what protects the login cannot be among them. */

@@ -4,7 +4,7 @@ import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
 import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
 import { MAX_ANSWER_LENGTH, callbackParams, searchParams, single, unsignedError } from './callback-params.js'
-import type { IDPartnerClaims, UserInfo } from './claims.js'
+import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { inTime } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
@@ -13,9 +13,10 @@ import { matchLogin, type IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
 import { answerIssuer, jarmRefusal, readAnswer, signedError, type AuthorizationAnswer } from '../jwt/jarm.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
-import { RemoteKeys } from '../jwt/remote-keys.js'
+import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 import { opened, refused, verified } from '../jwt/sealed-jwt.js'
 import { checkTokens, type TokenSet } from './tokens.js'
 
@@ -36,7 +37,7 @@ export class IDPartner {
   readonly #config: ResolvedConfig
   readonly #http: Http
   readonly #issuers: Issuers
-  readonly #trustDirectory: RemoteKeys
+  readonly #trustDirectoryKeys: FindKey
   readonly #keys: Promise<ClientKeys>
   readonly #allowed: AllowedIssuers
 
@@ -44,11 +45,11 @@ export class IDPartner {
   constructor(config: IDPartnerConfig) {
     this.#config = resolveConfig(config)
     this.#http = new Http(this.#config)
-    this.#issuers = new Issuers(this.#http)
+    this.#issuers = new Issuers(this.#http, this.#config)
     this.#allowed = new AllowedIssuers(this.#config)
-    this.#trustDirectory = new RemoteKeys(
+    this.#trustDirectoryKeys = remoteKeys(
       this.#http,
-      "the keys of IDPartner's trust directory",
+      `the keys of ${TRUST_DIRECTORY}`,
       below(this.#config.trust_directory_service_url, 'jwks'),
     )
     this.#keys = importKeys(this.#config.keys)
@@ -285,7 +286,7 @@ export class IDPartner {
     if (!endpoint || (credential_issuer !== undefined && credential_issuer !== issuer)) {
       throw new IDPartnerError(
         'provider_unavailable',
-        "the bank's credential issuer metadata is of another issuer or names no credential_endpoint",
+        `the credential issuer metadata of ${partyOf(issuer, this.#config)} is of another issuer or names no credential_endpoint`,
       )
     }
     return bank.json(endpoint, 'credential endpoint', tokens.access_token, request)
@@ -310,7 +311,7 @@ export class IDPartner {
    */
   async readProxyDocument(response: string): Promise<ProxyDocument> {
     const document = await verifyProxyDocument(response, {
-      keys: this.#trustDirectory.find,
+      keys: this.#trustDirectoryKeys,
       issuer: this.#config.trust_directory_issuer,
       audience: this.#config.client_id,
       clockTolerance: this.#config.clock_tolerance,
@@ -345,7 +346,7 @@ export class IDPartner {
       jwt,
       {
         alg: this.#config.authorization_signed_response_alg,
-        keys: this.#issuers.keys(from).find,
+        keys: this.#issuers.keys(from),
         issuer: from,
         audience: this.#config.client_id,
         clockTolerance: this.#config.clock_tolerance,
@@ -396,7 +397,7 @@ export class IDPartner {
       config: this.#config,
       http: this.#http,
       keys,
-      remoteKeys: this.#issuers.keys(issuer),
+      issuerKeys: this.#issuers.keys(issuer),
       metadata,
       signal,
     })

@@ -2,8 +2,9 @@ import * as oidc from 'openid-client'
 import { Cached } from '../net/cached.js'
 import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
+import { partyOf } from './party.js'
 import { providerFailure } from './provider-failure.js'
-import { RemoteKeys } from '../jwt/remote-keys.js'
+import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 
 const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
 
@@ -14,18 +15,22 @@ const MAX_ISSUERS = 1000
 // eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
 export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.allowInsecureRequests
 
+type Config = Parameters<typeof partyOf>[1]
+
 interface Issuer {
   metadata: Cached<oidc.ServerMetadata>
-  keys: RemoteKeys
+  keys: FindKey
 }
 
 /** What providers publish of themselves: discovery documents and keys, shared by all logins. */
 export class Issuers {
   readonly #http: Http
+  readonly #config: Config
   readonly #known = new Map<string, Issuer>()
 
-  constructor(http: Http) {
+  constructor(http: Http, config: Config) {
     this.#http = http
+    this.#config = config
   }
 
   /**
@@ -40,54 +45,47 @@ export class Issuers {
     return this.#of(issuer).metadata.get()
   }
 
-  keys(issuer: string): RemoteKeys {
+  keys(issuer: string): FindKey {
     return this.#of(issuer).keys
   }
 
   #of(issuer: string): Issuer {
     const known = this.#known.get(issuer)
     if (known) return known
-    const metadata = new Cached(() => this.#discover(issuer), TIMES)
-    const keys = new RemoteKeys(
-      this.#http,
-      `the keys of ${new URL(issuer).host}`,
-      async () => jwksUri(await metadata.get()),
-      issuer,
-    )
+    const party = partyOf(issuer, this.#config)
+    const metadata = new Cached(() => this.#discover(issuer, party), TIMES)
+    const jwksUri = async (): Promise<string> => {
+      const { jwks_uri } = await metadata.get()
+      if (jwks_uri === undefined) throw badMetadata(party, 'names no jwks_uri')
+      return jwks_uri
+    }
+    const keys = remoteKeys(this.#http, `the keys of ${party}`, jwksUri, issuer)
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= MAX_ISSUERS) this.#known.delete(oldest)
     this.#known.set(issuer, { metadata, keys })
     return { metadata, keys }
   }
 
-  async #discover(issuer: string): Promise<oidc.ServerMetadata> {
+  async #discover(issuer: string, party: string): Promise<oidc.ServerMetadata> {
+    const what = `the discovery document of ${party}`
     let metadata: oidc.ServerMetadata
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
-        [oidc.customFetch]: (url, { headers }) =>
-          this.#http.get(url, { what: `the discovery document of ${new URL(issuer).host}`, headers }),
+        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { what, headers }),
         execute: [leaveTransportToHttp],
       })
       metadata = configuration.serverMetadata()
     } catch (err) {
-      throw providerFailure(err, 'discovery document', 'provider_unavailable')
+      throw providerFailure(err, what, 'provider_unavailable')
     }
     // Discovery 4.3 wants the identical string; openid-client forgives a missing slash, with which tokens would
     // then disagree.
-    if (metadata.issuer !== issuer) throw badMetadata(issuer, 'is that of another issuer')
+    if (metadata.issuer !== issuer) throw badMetadata(party, 'is that of another issuer')
     return metadata
   }
 }
 
-function jwksUri(metadata: oidc.ServerMetadata): string {
-  if (metadata.jwks_uri === undefined) throw badMetadata(metadata.issuer, 'names no jwks_uri')
-  return metadata.jwks_uri
-}
-
-export function badMetadata(issuer: string, what: string): IDPartnerError {
-  return new IDPartnerError(
-    'provider_unavailable',
-    `the discovery document of ${new URL(issuer).host} ${what}`,
-  )
+export function badMetadata(party: string, why: string): IDPartnerError {
+  return new IDPartnerError('provider_unavailable', `the discovery document of ${party} ${why}`)
 }

@@ -1,5 +1,6 @@
 import { ClientError, ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client'
 import { IDPartnerError, ownError, printable, type ErrorCode } from '../errors.js'
+import { unusableAnswer } from '../net/json.js'
 
 /** openid-client's codes for an answer that is no answer at all, rather than one with a wrong content. */
 const UNUSABLE = ['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON', 'OAUTH_PARSE_ERROR']
@@ -9,38 +10,25 @@ const UNUSABLE = ['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON',
  *
  * The bank's status is never ours: a 401 of its token endpoint would look as if our own visitor were not logged in.
  *
- * @param endpoint the endpoint's name, for the message
+ * @param what whose answer it was, for the message: `the token endpoint of the bank login.bank.example`
  * @param otherwise the code when the bank answered, but wrongly
  */
-export function providerFailure(err: unknown, endpoint: string, otherwise: ErrorCode): IDPartnerError {
+export function providerFailure(err: unknown, what: string, otherwise: ErrorCode): IDPartnerError {
   const own = ownError(err)
   if (own) return own
   if (err instanceof ResponseBodyError) {
-    return said(endpoint, printable(err.error), err)
+    return refusal(what, printable(err.error), err)
   }
   if (err instanceof WWWAuthenticateChallengeError) {
     const named = err.cause.map((challenge) => printable(challenge.parameters.error)).find(Boolean)
-    return said(endpoint, named ?? (err.status === 401 ? 'invalid_client' : undefined), err)
+    return refusal(what, named ?? (err.status === 401 ? 'invalid_client' : undefined), err)
   }
   if (err instanceof ClientError && UNUSABLE.includes(err.code ?? '')) {
     const status = err.cause instanceof Response ? err.cause.status : undefined
-    return unusable(endpoint, status, err)
+    return unusableAnswer(what, status, err)
   }
-  return new IDPartnerError(otherwise, `the bank's ${endpoint} gave an answer that fails a check`, {
+  return new IDPartnerError(otherwise, `${what} gave an answer that fails a check`, {
     cause: err,
-  })
-}
-
-/** An HTTP answer that says nothing we could use. */
-export function unusable(endpoint: string, status: number | undefined, cause?: unknown): IDPartnerError {
-  const what =
-    status === undefined || status < 300
-      ? 'with something else than the JSON it should'
-      : `with HTTP ${String(status)}`
-  return new IDPartnerError('provider_unavailable', `the bank's ${endpoint} answered ${what}`, {
-    cause,
-    // Too many requests pass as well as maintenance does, so both tell the visitor to come back.
-    status: status === 503 || status === 429 ? 503 : 502,
   })
 }
 
@@ -57,8 +45,8 @@ const HINTS = new Map([
   ['insufficient_scope', 'the login did not ask for the scope that this needs'],
 ])
 
-function said(endpoint: string, providerError: string | undefined, cause: unknown): IDPartnerError {
+function refusal(what: string, providerError: string | undefined, cause: unknown): IDPartnerError {
   const hint = HINTS.get(providerError ?? '')
-  const text = `the bank's ${endpoint} refused: ${providerError ?? 'no known reason'}${hint ? ` (${hint})` : ''}`
+  const text = `${what} refused: ${providerError ?? 'no known reason'}${hint ? ` (${hint})` : ''}`
   return new IDPartnerError('provider_error', text, { cause, providerError })
 }

@@ -1,15 +1,17 @@
 import * as oidc from 'openid-client'
 import * as v from 'valibot'
 import { backdated } from './authorization-request.js'
-import type { IDPartnerClaims, UserInfo } from './claims.js'
+import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback, parseEndpoint, type Http } from '../net/http.js'
+import { jsonOf } from '../net/json.js'
 import { matchAccessToken, openIdToken } from '../jwt/id-token.js'
 import { badMetadata, leaveTransportToHttp } from './issuers.js'
 import type { ClientKeys } from '../jwt/keys.js'
-import { providerFailure, unusable } from './provider-failure.js'
-import type { RemoteKeys } from '../jwt/remote-keys.js'
+import { partyOf } from './party.js'
+import { providerFailure } from './provider-failure.js'
+import type { FindKey } from '../jwt/remote-keys.js'
 import { opened, verified, type Refusal } from '../jwt/sealed-jwt.js'
 import { tokenSet, type TokenSet } from './tokens.js'
 
@@ -17,7 +19,7 @@ export interface ProviderContext {
   config: ResolvedConfig
   http: Http
   keys: ClientKeys
-  remoteKeys: RemoteKeys
+  issuerKeys: FindKey
   metadata: oidc.ServerMetadata
   signal: AbortSignal | undefined
 }
@@ -74,7 +76,7 @@ export class Provider {
       keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return oidc
       .buildAuthorizationUrlWithPAR(this.#configuration, request ? { request } : parameters)
-      .catch(failure('authorization request endpoint', 'provider_unavailable'))
+      .catch(this.#failure('authorization request endpoint', 'provider_unavailable'))
   }
 
   /** Exchanges a code that an authentic answer brought. */
@@ -98,14 +100,14 @@ export class Provider {
     this.#endpoint('userinfo_endpoint')
     return oidc
       .fetchUserInfo(this.#configuration, accessToken, subject)
-      .catch(failure('userinfo endpoint', 'token_invalid'))
+      .catch(this.#failure('userinfo endpoint', 'token_invalid'))
   }
 
   async revoke(token: string): Promise<void> {
     this.#endpoint('revocation_endpoint')
     await oidc
       .tokenRevocation(this.#configuration, token)
-      .catch(failure('revocation endpoint', 'provider_unavailable'))
+      .catch(this.#failure('revocation endpoint', 'provider_unavailable'))
   }
 
   /** Asks one of the bank's own endpoints with the person's token; JSON in, JSON out, never repeated. */
@@ -126,26 +128,23 @@ export class Provider {
         text,
         headers,
       )
-      .catch(failure(name, 'provider_unavailable'))
-    return readJson(response, name)
+      .catch(this.#failure(name, 'provider_unavailable'))
+    return jsonOf(response, this.#what(name))
   }
 
   /** Fetches a public document at the issuer's own host, which may be asked for twice. */
   async document(url: URL, name: string): Promise<unknown> {
     const { http, signal } = this.#context
-    const response = await http.get(url, {
-      what: `the ${name} of the bank ${url.host}`,
-      headers: { accept: 'application/json' },
-      signal,
-    })
-    return readJson(response, name)
+    const what = this.#what(name)
+    const response = await http.get(url, { what, headers: { accept: 'application/json' }, signal })
+    return jsonOf(response, what)
   }
 
   async #grant(type: string, parameters: Record<string, string>): Promise<TokenSet> {
     this.#endpoint('token_endpoint')
     const tokens = await oidc
       .genericGrantRequest(this.#configuration, type, parameters)
-      .catch(failure('token endpoint', 'token_invalid'))
+      .catch(this.#failure('token endpoint', 'token_invalid'))
     return tokenSet(tokens, tokens.claims())
   }
 
@@ -166,17 +165,32 @@ export class Provider {
     if (mutual) {
       throw new IDPartnerError(
         'config_invalid',
-        `a client certificate is configured, but the bank's mtls_endpoint_aliases.${name} is missing or not an https: URL`,
+        `a client certificate is configured, but in the discovery document of ${this.#party} mtls_endpoint_aliases.${name} is missing or not an https: URL`,
       )
     }
-    throw badMetadata(this.issuer, `names no usable ${name}`)
+    throw badMetadata(this.#party, `names no usable ${name}`)
   }
 
   /** The page the browser is sent to: openid-client would let any scheme pass. */
   #assertBrowserEndpoint(): void {
     const url = parseEndpoint(this.#context.metadata.authorization_endpoint)
     if (!url || (isLoopback(url) && !isLoopback(new URL(this.issuer)))) {
-      throw badMetadata(this.issuer, 'names no usable authorization_endpoint')
+      throw badMetadata(this.#party, 'names no usable authorization_endpoint')
+    }
+  }
+
+  /** An endpoint or a document of this provider, for messages. */
+  #what(name: string): string {
+    return `the ${name} of ${this.#party}`
+  }
+
+  get #party(): string {
+    return partyOf(this.issuer, this.#context.config)
+  }
+
+  #failure(name: string, otherwise: ErrorCode): (err: unknown) => never {
+    return (err) => {
+      throw providerFailure(err, this.#what(name), otherwise)
     }
   }
 
@@ -184,7 +198,7 @@ export class Provider {
   async #fetch(url: string, init: oidc.CustomFetchOptions): Promise<Response> {
     const { http, signal, metadata } = this.#context
     const response = await http.fetch(url, {
-      what: `the bank ${new URL(metadata.issuer).host}`,
+      what: this.#party,
       method: init.method,
       headers: init.headers,
       body: init.body as string | URLSearchParams | null | undefined,
@@ -201,17 +215,20 @@ export class Provider {
    * its kid alone, and fetches rotated keys a minute late.
    */
   async #withOpenIdToken(response: Response): Promise<Response> {
-    const { config, keys, remoteKeys } = this.#context
+    const { config, keys, issuerKeys } = this.#context
     const tokens: unknown = await response
       .clone()
       .json()
       .catch(() => undefined)
     // What else is wrong with it, openid-client finds.
     if (!v.is(issued, tokens)) return response
-    const { jws, claims } = await openIdToken(tokens.id_token, this.issuer, {
-      config,
-      keys: remoteKeys.find,
+    const { jws, claims } = await openIdToken(tokens.id_token, {
       decryption: keys.decryption,
+      keys: issuerKeys,
+      alg: config.id_token_signed_response_alg,
+      issuer: this.issuer,
+      clientId: config.client_id,
+      clockTolerance: config.clock_tolerance,
     })
     matchAccessToken(claims, tokens.access_token)
     return new Response(JSON.stringify({ ...tokens, id_token: jws }), response)
@@ -220,7 +237,7 @@ export class Provider {
   /** Replaces a userinfo JWT by its verified claims (Core 5.3.2). */
   async #withOpenUserInfo(response: Response): Promise<Response> {
     if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
-    const { config, keys, remoteKeys } = this.#context
+    const { config, keys, issuerKeys } = this.#context
     const jwt = await response.text()
     // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
     const sealed =
@@ -231,7 +248,7 @@ export class Provider {
       sealed,
       {
         alg: config.id_token_signed_response_alg,
-        keys: remoteKeys.find,
+        keys: issuerKeys,
         issuer: this.issuer,
         audience: config.client_id,
         clockTolerance: config.clock_tolerance,
@@ -275,19 +292,5 @@ function authentication(config: ResolvedConfig, { signing }: ClientKeys): oidc.C
       if (!signing)
         throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
       return oidc.PrivateKeyJwt(signing, { [oidc.modifyAssertion]: backdated })
-  }
-}
-
-async function readJson(response: Response, name: string): Promise<unknown> {
-  if (!response.ok) throw unusable(name, response.status)
-  if (response.status === 204) return undefined
-  return response.json().catch((err: unknown) => {
-    throw unusable(name, response.status, err)
-  })
-}
-
-function failure(endpoint: string, otherwise: ErrorCode): (err: unknown) => never {
-  return (err) => {
-    throw providerFailure(err, endpoint, otherwise)
   }
 }

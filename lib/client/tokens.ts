@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { IDPartnerClaims } from './claims.js'
+import type { IDPartnerClaims } from '../jwt/claims.js'
 import { IDPartnerError } from '../errors.js'
 
 /**

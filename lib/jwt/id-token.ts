@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { JWTVerifyGetKey } from 'jose'
-import type { IDPartnerClaims } from '../client/claims.js'
-import type { ResolvedConfig } from '../client/config.js'
-import type { ImportedKey } from './keys.js'
+import type { IDPartnerClaims } from './claims.js'
+import type { ImportedKey, SigningAlg } from './keys.js'
 import { opened, refused, verified, type Refusal } from './sealed-jwt.js'
 
 /** What a login asked for and its ID token has to match. */
@@ -12,6 +11,15 @@ export interface IdTokenChecks {
   max_age?: number | undefined
   /** Space-separated; the bank has to have met one of them. */
   acr_values?: string | undefined
+}
+
+export interface IdTokenExpected {
+  decryption: readonly ImportedKey[]
+  keys: JWTVerifyGetKey
+  alg: SigningAlg
+  issuer: string
+  clientId: string
+  clockTolerance: number
 }
 
 /** An ID token is fetched in the moment it is issued, so an old one is a replay even before its `exp`. */
@@ -29,31 +37,17 @@ const refusal: Refusal = { code: 'token_invalid', what: "the bank's ID token" }
  */
 export async function openIdToken(
   idToken: string,
-  issuer: string,
-  {
-    config,
-    keys,
-    decryption,
-  }: { config: ResolvedConfig; keys: JWTVerifyGetKey; decryption: readonly ImportedKey[] },
+  { decryption, clientId, ...expected }: IdTokenExpected,
 ): Promise<{ jws: string; claims: IDPartnerClaims }> {
   const jwt = await opened(idToken, decryption, refusal)
   const claims = await verified(
     jwt,
-    {
-      alg: config.id_token_signed_response_alg,
-      keys,
-      issuer,
-      audience: config.client_id,
-      clockTolerance: config.clock_tolerance,
-      requiredClaims: ['exp'],
-      maxAge: MAX_AGE_SECONDS,
-    },
+    { ...expected, audience: clientId, requiredClaims: ['exp'], maxAge: MAX_AGE_SECONDS },
     refusal,
   )
   if (typeof claims.sub !== 'string' || claims.sub === '')
     throw refused(refusal, 'has a wrong or missing "sub"')
-  if ('azp' in claims && claims['azp'] !== config.client_id)
-    throw refused(refusal, 'was issued to another client')
+  if ('azp' in claims && claims['azp'] !== clientId) throw refused(refusal, 'was issued to another client')
   return { jws: jwt.jws, claims: claims as IDPartnerClaims }
 }
 

@@ -1,7 +1,6 @@
 import type { Request } from 'express'
 import * as v from 'valibot'
-import { scopeText, type AuthorizationDetail } from '../client/authorization-request.js'
-import type { ClaimsRequest } from '../client/claims.js'
+import { scopeText, type AuthorizationDetail, type ClaimsRequest } from '../client/authorization-request.js'
 import { parseOptions, type IDPartnerConfig } from '../client/config.js'
 import { IDPartnerError } from '../errors.js'
 import { SessionLogins, type LoginStore } from './logins.js'

@@ -1,4 +1,4 @@
-import type { IDPartnerClaims, UserInfo } from '../client/claims.js'
+import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { Deadline, until } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'

@@ -678,7 +678,9 @@ describe('a credential', () => {
     expect(await refusal(app.client.credential(app.issuer, tokens, {}))).toMatchObject({
       code: 'provider_unavailable',
       status: 502,
-      message: expect.stringContaining('credential issuer metadata is of another issuer or names no'),
+      message: expect.stringContaining(
+        `credential issuer metadata of the bank ${new URL(app.issuer).host} is of another issuer or names no`,
+      ),
     })
     expect(app.platform.requests).not.toContain('bankA.credential')
   })
@@ -723,6 +725,30 @@ describe('a token is revoked', () => {
       code: 'provider_unavailable',
       status: 503,
     })
+  })
+})
+
+describe('a failure names the party it was at', () => {
+  const called = (app: App): Record<string, () => Promise<unknown>> => ({
+    'proxy.discovery': () => app.begin(),
+    'directory.jwks': async () => app.client.unpackProxyResponse({ response: await app.response() }),
+    'bankA.discovery': () => app.logIn(),
+    'bankA.jwks': () => app.logIn(),
+    'bankA.token': () => app.logIn(),
+  })
+
+  test.each([
+    ['proxy.discovery', () => "the discovery document of IDPartner's proxy"],
+    ['directory.jwks', () => "the keys of IDPartner's trust directory"],
+    ['bankA.discovery', (bank: string) => `the discovery document of the bank ${bank}`],
+    ['bankA.jwks', (bank: string) => `the keys of the bank ${bank}`],
+    ['bankA.token', (bank: string) => `the token endpoint of the bank ${bank}`],
+  ])('%s', async (endpoint, what) => {
+    const app = await start()
+    app.platform.fault(endpoint, answer(503))
+    const err = await refusal(called(app)[endpoint]?.() ?? Promise.resolve())
+    expect(err).toMatchObject({ code: 'provider_unavailable', status: 503 })
+    expect(err.message).toBe(`${what(new URL(app.issuer).host)} answered with HTTP 503`)
   })
 })
 

@@ -9,6 +9,8 @@ import { publicJwk, rsaKey } from '../support/key-pairs.js'
 import { Wire, startServer, unusedOrigin, type Running } from '../support/loopback-server.js'
 import { refusal } from '../support/settle.js'
 
+const PROXY = 'https://proxy.example'
+
 let wire: Wire
 let server: Running
 let bend: Change
@@ -31,7 +33,7 @@ beforeEach(async () => {
     wire,
   )
   issuer = `${server.origin}/bank`
-  issuers = new Issuers(new Http({ timeout: 20_000 }))
+  issuers = new Issuers(new Http({ timeout: 20_000 }), { oidc_proxy_service_url: PROXY })
 })
 
 afterEach(() => server.close())
@@ -79,23 +81,28 @@ describe("a bank's discovery document", () => {
       name: 'HTTP 404',
       fault: answer(404),
       status: 502,
-      message: /discovery document answered with HTTP 404/,
+      message: /^the discovery document of the bank [\w.]+:\d+ answered with HTTP 404/,
     },
     { name: 'HTTP 401', fault: answer(401), status: 502, message: /discovery document .*HTTP 401/ },
     {
       name: 'HTTP 500',
       fault: answer(500),
       status: 502,
-      message: /discovery document answered with HTTP 500/,
+      message: /^the discovery document of the bank [\w.]+:\d+ answered with HTTP 500/,
     },
     {
       name: 'HTTP 503',
       fault: answer(503),
       status: 503,
-      message: /discovery document answered with HTTP 503/,
+      message: /^the discovery document of the bank [\w.]+:\d+ answered with HTTP 503/,
     },
     { name: 'a redirect', fault: redirect('/bank'), status: 502, message: /discovery document .*HTTP 302/ },
-    { name: 'a page', fault: html, status: 502, message: /discovery document answered with something else/ },
+    {
+      name: 'a page',
+      fault: html,
+      status: 502,
+      message: /^the discovery document of the bank [\w.]+:\d+ answered with something else/,
+    },
     { name: 'nothing', fault: empty, status: 502, message: /discovery document/ },
     { name: 'half of it', fault: truncated, status: 502, message: /discovery document/ },
     { name: 'a list', fault: answer(200, []), status: 502, message: /discovery document/ },
@@ -110,7 +117,7 @@ describe("a bank's discovery document", () => {
 
   test('is unavailable: silence', async () => {
     wire.plan('bank.discovery', hang, Infinity)
-    const impatient = new Issuers(new Http({ timeout: 100 }))
+    const impatient = new Issuers(new Http({ timeout: 100 }), { oidc_proxy_service_url: PROXY })
     expect(await refusal(impatient.metadata(issuer))).toMatchObject({
       code: 'provider_unavailable',
       status: 504,
@@ -153,7 +160,7 @@ describe("a bank's discovery document", () => {
 
 describe("a bank's keys", () => {
   const find = async (): Promise<unknown> =>
-    issuers.keys(issuer).find({ alg: 'PS256', kid: 'bank' }, { payload: '', signature: '' })
+    issuers.keys(issuer)({ alg: 'PS256', kid: 'bank' }, { payload: '', signature: '' })
 
   test('are where its discovery document says', async () => {
     await expect(find()).resolves.toBeDefined()
@@ -201,10 +208,10 @@ describe('banks that are remembered', () => {
   })
 })
 
-test('badMetadata names the bank by its host', () => {
-  expect(badMetadata('https://bank.example:8443/path?query', 'is wrong')).toMatchObject({
+test('badMetadata names the party', () => {
+  expect(badMetadata('the bank bank.example:8443', 'is wrong')).toMatchObject({
     code: 'provider_unavailable',
     status: 502,
-    message: 'the discovery document of bank.example:8443 is wrong',
+    message: 'the discovery document of the bank bank.example:8443 is wrong',
   })
 })

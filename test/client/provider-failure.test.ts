@@ -6,7 +6,7 @@ import {
   type WWWAuthenticateChallenge,
 } from 'openid-client'
 import { IDPartnerError } from '../../lib/errors.js'
-import { providerFailure, unusable } from '../../lib/client/provider-failure.js'
+import { providerFailure } from '../../lib/client/provider-failure.js'
 
 const FREE_TEXT = 'the bank tells a story'
 
@@ -28,7 +28,8 @@ const challenge = (
 const client = (code: string, cause?: unknown): ClientError =>
   Object.assign(new ClientError(FREE_TEXT, { cause }), { code })
 
-const failure = (err: unknown): IDPartnerError => providerFailure(err, 'token endpoint', 'token_invalid')
+const failure = (err: unknown): IDPartnerError =>
+  providerFailure(err, 'the token endpoint of the bank bank.example', 'token_invalid')
 
 describe("an error in the bank's answer", () => {
   test.each<[string, RegExp]>([
@@ -46,12 +47,14 @@ describe("an error in the bank's answer", () => {
       message: expect.stringMatching(hint),
       cause: { name: 'ResponseBodyError' },
     })
-    expect(failure(body(error)).message).toMatch(`the bank's token endpoint refused: ${error} (`)
+    expect(failure(body(error)).message).toMatch(
+      `the token endpoint of the bank bank.example refused: ${error} (`,
+    )
   })
 
   test.each(['invalid_request', 'constructor', 'toString', '__proto__'])('without a hint: %s', (error) => {
     expect(failure(body(error))).toMatchObject({
-      message: `the bank's token endpoint refused: ${error}`,
+      message: `the token endpoint of the bank bank.example refused: ${error}`,
       providerError: error,
     })
   })
@@ -64,7 +67,7 @@ describe("an error in the bank's answer", () => {
     'is not printed when it is no name: %j',
     (error) => {
       const err = failure(body(error))
-      expect(err.message).toBe("the bank's token endpoint refused: no known reason")
+      expect(err.message).toBe('the token endpoint of the bank bank.example refused: no known reason')
       expect(err.providerError).toBeUndefined()
     },
   )
@@ -113,7 +116,7 @@ describe('an answer that says nothing', () => {
   })
 
   function answered(status: number, how: string): { status: number; message: string } {
-    return { status, message: `the bank's token endpoint answered ${how}` }
+    return { status, message: `the token endpoint of the bank bank.example answered ${how}` }
   }
 })
 
@@ -128,9 +131,11 @@ describe('an answer with a wrong content', () => {
     expect(failure(err)).toMatchObject({
       code: 'token_invalid',
       status: 502,
-      message: "the bank's token endpoint gave an answer that fails a check",
+      message: 'the token endpoint of the bank bank.example gave an answer that fails a check',
     })
-    expect(providerFailure(err, 'userinfo', 'provider_unavailable').code).toBe('provider_unavailable')
+    expect(providerFailure(err, 'the userinfo endpoint', 'provider_unavailable').code).toBe(
+      'provider_unavailable',
+    )
   })
 
   test('keeps its cause', () => {
@@ -151,21 +156,4 @@ test("the bank's free text is in no message", () => {
   for (const err of [body('invalid_grant'), challenge(401, { error_description: FREE_TEXT }), client('X')]) {
     expect(failure(err).message).not.toContain(FREE_TEXT)
   }
-})
-
-test.each([
-  [undefined, 502, 'with something else than the JSON it should'],
-  [200, 502, 'with something else than the JSON it should'],
-  [299, 502, 'with something else than the JSON it should'],
-  [300, 502, 'with HTTP 300'],
-  [429, 503, 'with HTTP 429'],
-  [503, 503, 'with HTTP 503'],
-  [504, 502, 'with HTTP 504'],
-])('an unusable answer with HTTP %s ends in %d', (status, expected, message) => {
-  expect(unusable('JWKS', status, new Error('why'))).toMatchObject({
-    code: 'provider_unavailable',
-    status: expected,
-    message: `the bank's JWKS answered ${message}`,
-    cause: { message: 'why' },
-  })
 })

@@ -6,7 +6,7 @@ import type { IDPartnerError } from '../../lib/errors.js'
 import { Http } from '../../lib/net/http.js'
 import { importKeys } from '../../lib/jwt/keys.js'
 import { Provider } from '../../lib/client/provider.js'
-import { RemoteKeys } from '../../lib/jwt/remote-keys.js'
+import { remoteKeys } from '../../lib/jwt/remote-keys.js'
 import { encryptionKid, mint } from '../support/bends.js'
 import { tlsCertificates } from '../support/certificates.js'
 import { answer, empty, hang, html, json, reset, send, type Fault, type Reply } from '../support/faults.js'
@@ -82,7 +82,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     config,
     http,
     keys: await importKeys(config.keys),
-    remoteKeys: new RemoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
+    issuerKeys: remoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
     signal,
   })
@@ -389,7 +389,9 @@ describe('the browser is sent', () => {
       metadata: { issuer: 'https://bank.example', authorization_endpoint: 'http://localhost:1/auth' },
     })
     const err = await refusal(provider.signedAuthorizationUrl({ scope: 'openid' }))
-    expect(err.message).toBe('the discovery document of bank.example names no usable authorization_endpoint')
+    expect(err.message).toBe(
+      'the discovery document of the bank bank.example names no usable authorization_endpoint',
+    )
   })
 
   test('nowhere with a signed request and no key to sign it', async () => {
@@ -536,13 +538,13 @@ describe("the bank's own endpoints", () => {
       name: 'answers HTTP 500',
       fault: answer(500),
       expected: { code: 'provider_unavailable', status: 502 },
-      message: /payment processing endpoint answered with HTTP 500/,
+      message: /^the payment processing endpoint of the bank [\w.]+:\d+ answered with HTTP 500/,
     },
     {
       name: 'answers HTTP 503',
       fault: answer(503),
       expected: { code: 'provider_unavailable', status: 503 },
-      message: /payment processing endpoint answered with HTTP 503/,
+      message: /^the payment processing endpoint of the bank [\w.]+:\d+ answered with HTTP 503/,
     },
     {
       name: 'answers HTTP 302',
@@ -560,7 +562,8 @@ describe("the bank's own endpoints", () => {
       name: 'answers with a page',
       fault: html,
       expected: { code: 'provider_unavailable', status: 502 },
-      message: /payment processing endpoint answered with something else than the JSON/,
+      message:
+        /^the payment processing endpoint of the bank [\w.]+:\d+ answered with something else than the JSON/,
     },
     {
       name: 'knows the token no more',
@@ -597,7 +600,7 @@ describe("the bank's own endpoints", () => {
     wire.plan('bank.credential', send, 0)
     replies['credential'] = json({}, 404)
     expect((await refusal(provider.document(url, 'metadata'))).message).toBe(
-      "the bank's metadata answered with HTTP 404",
+      `the metadata of the bank ${new URL(provider.issuer).host} answered with HTTP 404`,
     )
   })
 })

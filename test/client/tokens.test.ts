@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import type { IDPartnerClaims } from '../../lib/client/claims.js'
+import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
 import { checkTokens, tokenSet } from '../../lib/client/tokens.js'
 import { thrown } from '../support/thrown.js'
 

@@ -490,7 +490,9 @@ describe('an issuer', () => {
   ])('$asked is not $answered', async ({ asked, answered }) => {
     const http = new Http({ timeout: 20_000 })
     jest.spyOn(http, 'get').mockImplementation(() => Promise.resolve(Response.json({ issuer: answered })))
-    const err = await refusal(new Issuers(http).metadata(asked))
+    const err = await refusal(
+      new Issuers(http, { oidc_proxy_service_url: 'https://proxy.example' }).metadata(asked),
+    )
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
   })
 

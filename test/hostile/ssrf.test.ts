@@ -366,13 +366,13 @@ describe('a bank on the internet that names this machine', () => {
         String(url).startsWith(issuer) ? Promise.resolve(Response.json(document)) : http.fetch(url, init),
       )
     const config = resolveConfig({ ...(await platform.config()), trusted_issuers: [issuer] })
-    const issuers = new Issuers(http)
+    const issuers = new Issuers(http, config)
     const metadata = await issuers.metadata(issuer)
     const keys = await importKeys(config.keys)
-    const remoteKeys = issuers.keys(issuer)
-    const bank = new Provider({ config, http, keys, remoteKeys, metadata, signal: undefined })
+    const issuerKeys = issuers.keys(issuer)
+    const bank = new Provider({ config, http, keys, issuerKeys, metadata, signal: undefined })
     const calls: Record<string, () => Promise<unknown>> = {
-      jwks_uri: async () => remoteKeys.find({ alg: 'PS256' }, { payload: '', signature: '' }),
+      jwks_uri: async () => issuerKeys({ alg: 'PS256' }, { payload: '', signature: '' }),
       token_endpoint: () => bank.refresh('token'),
       userinfo_endpoint: () => bank.userInfo('token', 'sub'),
       pushed_authorization_request_endpoint: () => bank.pushedAuthorizationUrl({}),

@@ -1,8 +1,13 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
-import type { IDPartnerClaims } from '../../lib/client/claims.js'
-import type { ResolvedConfig } from '../../lib/client/config.js'
-import { matchAccessToken, matchLogin, openIdToken, type IdTokenChecks } from '../../lib/jwt/id-token.js'
+import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
+import {
+  matchAccessToken,
+  matchLogin,
+  openIdToken,
+  type IdTokenChecks,
+  type IdTokenExpected,
+} from '../../lib/jwt/id-token.js'
 import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { payloadOf } from '../support/jws.js'
@@ -22,24 +27,25 @@ beforeAll(async () => {
   decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
 })
 
-const config = (change: Partial<ResolvedConfig> = {}): ResolvedConfig =>
-  ({
-    client_id: 'app',
-    clock_tolerance: 30,
-    id_token_signed_response_alg: 'PS256',
-    ...change,
-  }) as ResolvedConfig
+const expected = (change: Partial<IdTokenExpected> = {}): IdTokenExpected => ({
+  decryption,
+  keys,
+  alg: 'PS256',
+  issuer: BANK,
+  clientId: 'app',
+  clockTolerance: 30,
+  ...change,
+})
 
 async function open(
   bend: JwtBend = {},
-  { encrypted = true, change = {} }: { encrypted?: boolean; change?: Partial<ResolvedConfig> } = {},
+  { encrypted = true, change = {} }: { encrypted?: boolean; change?: Partial<IdTokenExpected> } = {},
 ): Promise<{ jws: string; claims: IDPartnerClaims }> {
   const now = Math.floor(Date.now() / 1000)
   const claims = { iss: BANK, sub: 'person', aud: 'app', iat: now, exp: now + 300, nonce: 'nonce' }
   const seal = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }
   const token = await mint({ claims, key: await rsaKey('bank'), ...(encrypted && { seal }) }, bend)
-  const own = encrypted ? decryption : []
-  return openIdToken(token, BANK, { config: config(change), keys, decryption: own })
+  return openIdToken(token, expected({ ...(!encrypted && { decryption: [] }), ...change }))
 }
 
 describe('an ID token', () => {
@@ -49,7 +55,7 @@ describe('an ID token', () => {
     expect(payloadOf(jws)).toEqual(claims)
   })
 
-  test.each<{ name: string; bend?: JwtBend; encrypted?: boolean; change?: Partial<ResolvedConfig> }>([
+  test.each<{ name: string; bend?: JwtBend; encrypted?: boolean; change?: Partial<IdTokenExpected> }>([
     { name: 'is signed only, and there is no encryption key', encrypted: false },
     { name: 'was issued to us', bend: { claims: set({ azp: 'app' }) } },
     { name: 'was issued nine minutes ago', bend: { claims: fromNow({ iat: -540 }) } },
@@ -58,13 +64,13 @@ describe('an ID token', () => {
     {
       name: 'is signed with ES256, where that is configured',
       bend: { header: set({ alg: 'ES256', kid: 'ec' }), key: () => ecKey('bank') },
-      change: { id_token_signed_response_alg: 'ES256' },
+      change: { alg: 'ES256' },
     },
   ])('is accepted when it $name', async ({ bend, ...options }) => {
     await expect(open(bend, options)).resolves.toHaveProperty('claims.sub', 'person')
   })
 
-  test.each<{ name: string; bend?: JwtBend; change?: Partial<ResolvedConfig>; message: RegExp }>([
+  test.each<{ name: string; bend?: JwtBend; change?: Partial<IdTokenExpected>; message: RegExp }>([
     { name: 'is not encrypted', bend: { unsealed: true }, message: /is not encrypted/ },
     { name: 'is of another bank', bend: { claims: set({ iss: `${BANK}1` }) }, message: /"iss"/ },
     { name: 'is for another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
@@ -107,7 +113,7 @@ describe('an ID token', () => {
     { name: 'is signed with RS256', bend: { header: set({ alg: 'RS256' }) }, message: /RS256, but PS256/ },
     {
       name: 'is signed otherwise than configured',
-      change: { id_token_signed_response_alg: 'ES256' },
+      change: { alg: 'ES256' },
       message: /PS256, but ES256/,
     },
   ])('is refused when it $name', async ({ bend, change = {}, message }) => {
@@ -120,7 +126,7 @@ describe('an ID token', () => {
   test('is refused when it is encrypted and there is nothing to open it with', async () => {
     const key = await rsaKey('bank')
     const jwe = await mint({ claims: {}, key, seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } })
-    const opening = openIdToken(jwe, BANK, { config: config(), keys, decryption: [] })
+    const opening = openIdToken(jwe, expected({ decryption: [] }))
     expect(await refusal(opening)).toMatchObject({
       code: 'token_invalid',
       message: expect.stringContaining('no key to decrypt'),

@@ -56,16 +56,3 @@ export interface IDPartnerClaims extends JWTPayload {
 
 /** What UserInfo answers: the same claims without those of a token. */
 export type UserInfo = Omit<Partial<IDPartnerClaims>, 'sub'> & { sub: string }
-
-/** How a single claim is asked for; `null` asks for it as voluntary. */
-export type ClaimRequest = null | { essential?: boolean; value?: unknown; values?: unknown[] }
-
-/**
- * The `claims` request parameter.
- *
- * @see https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
- */
-export interface ClaimsRequest {
-  userinfo?: Record<string, ClaimRequest>
-  id_token?: Record<string, ClaimRequest>
-}

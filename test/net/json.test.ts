@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals'
+import { jsonOf, unusableAnswer } from '../../lib/net/json.js'
+import { refusal } from '../support/settle.js'
+
+const KEYS = 'the keys of the bank bank.example'
+
+describe('the JSON of an answer', () => {
+  test.each<[string, Response, unknown]>([
+    ['is what it holds', Response.json({ keys: [] }), { keys: [] }],
+    ['is that of any success', Response.json(null, { status: 201 }), null],
+    ['is nothing where there is no body', new Response(null, { status: 204 }), undefined],
+  ])('%s', async (_name, response, expected) => {
+    expect(await jsonOf(response, KEYS)).toEqual(expected)
+  })
+
+  test.each<[string, Response, number, RegExp]>([
+    ['HTTP 404', Response.json({}, { status: 404 }), 502, / answered with HTTP 404$/],
+    ['HTTP 302', new Response(null, { status: 302 }), 502, / answered with HTTP 302$/],
+    ['HTTP 503', Response.json({}, { status: 503 }), 503, / answered with HTTP 503$/],
+    ['a page', new Response('<p>hello'), 502, / answered with something else than the JSON it should$/],
+    ['an empty body', new Response(''), 502, / answered with something else than the JSON it should$/],
+  ])(
+    'cannot be had from %s, and the message names whose it was',
+    async (_name, response, status, message) => {
+      const err = await refusal(jsonOf(response, KEYS))
+      expect(err).toMatchObject({ code: 'provider_unavailable', status })
+      expect(err.message).toMatch(/^the keys of the bank bank\.example answered /)
+      expect(err.message).toMatch(message)
+    },
+  )
+})
+
+test.each([
+  [undefined, 502, 'with something else than the JSON it should'],
+  [200, 502, 'with something else than the JSON it should'],
+  [299, 502, 'with something else than the JSON it should'],
+  [300, 502, 'with HTTP 300'],
+  [429, 503, 'with HTTP 429'],
+  [503, 503, 'with HTTP 503'],
+  [504, 502, 'with HTTP 504'],
+])('an unusable answer with HTTP %s ends in %d', (status, expected, message) => {
+  expect(unusableAnswer(KEYS, status, new Error('why'))).toMatchObject({
+    code: 'provider_unavailable',
+    status: expected,
+    message: `${KEYS} answered ${message}`,
+    cause: { message: 'why' },
+  })
+})
