@@ -79,8 +79,8 @@ try {
   const sandbox = `import { startSandbox } from 'passport-idpartner/sandbox'\n`
   assert.match(
     use('without-peers.mjs', `${sandbox}await ${start}.catch((err) => console.log(err.message))`),
-    /npm install.*oidc-provider/,
-    'the sandbox without oidc-provider says what to install',
+    /npm install.*oidc-provider router @remix-run\/html-template/,
+    'the sandbox without its peers says what to install',
   )
 
   const peers = Object.keys(peerDependencies).map(

@@ -1,5 +1,7 @@
-export { startSandbox, type Sandbox, type SandboxBank, type SandboxConfig } from './sandbox.js'
-export { type SandboxAuthMethod, type SandboxFlow, type SandboxOptions } from './options.js'
+export { startSandbox } from './start-sandbox.js'
+// `export type` throughout: what is behind these needs packages that may be missing.
+export type { Sandbox, SandboxBank, SandboxConfig } from './sandbox.js'
+export type { SandboxOptions } from './options.js'
 export { FAULTS, type Fault } from './faults.js'
-export { type Persona, type PersonaClaims } from './bank/personas.js'
-export { type ClientCertificate, type ClientCertificateKind } from './http/tls.js'
+export type { Persona, PersonaClaims } from './bank/personas.js'
+export type { ClientCertificate, ClientCertificateKind } from './http/tls.js'

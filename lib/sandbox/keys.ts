@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
-
-export type SigningAlg = 'PS256' | 'ES256'
+import type { SigningAlg } from '../jwt/keys.js'
 
 /** A signing key made for this run of the sandbox; it is never on disk. */
 export interface SigningKey {

@@ -1,9 +1,6 @@
 import * as v from 'valibot'
-import type { SigningAlg } from './keys.js'
-
-export type SandboxFlow = 'proxy' | 'direct'
-
-export type SandboxAuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
+import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
+import type { SigningAlg } from '../jwt/keys.js'
 
 /** What {@link startSandbox} needs to know about the app. Names are those of OpenID client registration. */
 export interface SandboxOptions {
@@ -19,14 +16,14 @@ export interface SandboxOptions {
   /** A free port by default. */
   port?: number | undefined
   /** `'proxy'` by default. */
-  flow?: SandboxFlow | undefined
+  flow?: Flow | undefined
   /**
    * Direct flow: the app's login route, to which the account selector sends the browser back with the chosen bank;
    * `/login` on the callback's host by default.
    */
   login_url?: string | undefined
   /** How the app authenticates at the banks; `'private_key_jwt'` by default. */
-  token_endpoint_auth_method?: SandboxAuthMethod | undefined
+  token_endpoint_auth_method?: TokenEndpointAuthMethod | undefined
   /** Binds access tokens to the app's TLS certificate (RFC 8705); always so with `tls_client_auth`. */
   tls_client_certificate_bound_access_tokens?: boolean | undefined
   /** `'PS256'` by default, as everywhere at IDPartner. */

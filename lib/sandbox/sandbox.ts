@@ -8,21 +8,15 @@ import { Faults, type Fault } from './faults.js'
 import { indexPage } from './pages/index.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
-import { loadOidcProvider } from './bank/oidc-provider.js'
-import {
-  resolveOptions,
-  type ResolvedOptions,
-  type SandboxAuthMethod,
-  type SandboxFlow,
-  type SandboxOptions,
-} from './options.js'
-import type { SigningAlg } from './keys.js'
+import type { ResolvedOptions } from './options.js'
+import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
+import type { SigningAlg } from '../jwt/keys.js'
 import { BANKS, type Persona } from './bank/personas.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
 import { RelyingParty } from './platform/relying-party.js'
 import { sendPage } from './http/reply.js'
-import { selectAccounts } from './platform/select-accounts.js'
+import { accountSelector } from './platform/account-selector.js'
 import { STYLESHEET } from './pages/stylesheet.js'
 import { Certificates, type ClientCertificate, type ClientCertificateKind } from './http/tls.js'
 import { TrustDirectory } from './platform/trust-directory.js'
@@ -31,11 +25,11 @@ import { TrustDirectory } from './platform/trust-directory.js'
 export interface SandboxConfig {
   client_id: string
   callback: string
-  flow: SandboxFlow
+  flow: Flow
   oidc_proxy_service_url: string
   trust_directory_service_url: string
   account_selector_service_url: string
-  token_endpoint_auth_method: SandboxAuthMethod
+  token_endpoint_auth_method: TokenEndpointAuthMethod
   /** All banks of the sandbox; in the direct flow. */
   trusted_issuers?: string[]
   /** With `client_secret_basic`. */
@@ -78,18 +72,8 @@ export interface Sandbox {
   close(): Promise<void>
 }
 
-/**
- * Starts a whole IDPartner on loopback, in this process and in memory: the proxy with its account selector, the trust
- * directory, and banks with people to log in as.
- *
- * For development and tests only: everybody knows the passwords. Needs the optional peer dependency oidc-provider, and
- * selfsigned for client certificates.
- *
- * @throws {TypeError} for an option that is unknown, wrong or contradicts another
- */
-export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const resolved = resolveOptions(options)
-  const oidcProvider = await loadOidcProvider()
+/** Starts everything; see `startSandbox`. */
+export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
   const certificates = needsCertificates(resolved) ? await Certificates.create() : undefined
   const app = Router()
   const listeners: Listener[] = []
@@ -124,7 +108,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     banks.push(
       ...(await Promise.all(
         BANKS.map((data) =>
-          Bank.create(oidcProvider, {
+          Bank.create({
             data,
             baseUrl,
             mutualTlsBaseUrl,
@@ -138,7 +122,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       )),
     )
     const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
-    const selector = selectAccounts({ banks, loginUrl, relyingParty, trustDirectory })
+    const selector = accountSelector({ banks, loginUrl, relyingParty, trustDirectory })
 
     app.use(pages(resolved, { baseUrl, proxy, trustDirectory, banks }))
     app.use('/trust-directory', trustDirectory.router())

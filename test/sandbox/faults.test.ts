@@ -9,8 +9,8 @@ import {
   type JSONWebKeySet,
   type JWTPayload,
 } from 'jose'
-import { IDPartner, IDPartnerError, generateJwks, jwksRouter } from '../../lib/index.js'
-import { FAULTS, startSandbox, type Fault, type Sandbox, type SandboxFlow } from '../../lib/sandbox/index.js'
+import { IDPartner, IDPartnerError, generateJwks, jwksRouter, type Flow } from '../../lib/index.js'
+import { FAULTS, startSandbox, type Fault, type Sandbox } from '../../lib/sandbox/index.js'
 import { Browser } from '../support/browser.js'
 import { SandboxApp, agree, logInThroughProxy, paramOf, present } from '../support/sandbox-app.js'
 
@@ -39,7 +39,7 @@ const EXPECTED: Record<Fault, Outcome> = {
   rotated_keys: 'logged in',
 }
 
-describe.each<SandboxFlow>(['proxy', 'direct'])('in the %s flow', (flow) => {
+describe.each<Flow>(['proxy', 'direct'])('in the %s flow', (flow) => {
   let server: Server
   let sandbox: Sandbox
   let client: IDPartner
@@ -55,7 +55,7 @@ describe.each<SandboxFlow>(['proxy', 'direct'])('in the %s flow', (flow) => {
       jwks_uri: `${origin}/jwks`,
       flow,
     })
-    client = new IDPartner({ ...sandbox.config, jwks, timeout: 2500 })
+    client = new IDPartner({ ...sandbox.config, jwks, timeout: 4000 })
     const router = jwksRouter(client)
     server.on('request', (req, res) => {
       router(req, res, () => res.end())

@@ -1,12 +1,19 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import type { BankProviderInput, ShowError } from './provider.js'
 import { continuePage } from '../pages/continue.js'
+import type { RelyingParty } from '../platform/relying-party.js'
+
+export interface AnswerDelivery {
+  relyingParty: RelyingParty
+  /** Takes an answer to a request that came through the proxy; says where the browser goes, unless it came too late. */
+  returnToProxy: (transaction: string, answer: string) => string | undefined
+  /** Shows a page in place of whatever the bank was about to answer. */
+  showError: (ctx: KoaContextWithOIDC, problem: string) => void
+}
 
 /** Sends the browser with the bank's answer to the proxy when the request came from there, else to the app. */
 export function deliverAnswers(
   provider: Provider,
-  { relyingParty, returnToProxy }: Pick<BankProviderInput, 'relyingParty' | 'returnToProxy'>,
-  showError: ShowError,
+  { relyingParty, returnToProxy, showError }: AnswerDelivery,
 ): void {
   provider.use(async (context, next) => {
     await next()

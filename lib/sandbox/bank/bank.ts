@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import type { Provider } from 'oidc-provider'
-import type * as OidcProvider from 'oidc-provider'
 import Router from 'router'
 import { bankInteractions } from './interactions.js'
 import { createBankProvider, type BankProviderInput } from './provider.js'
@@ -43,13 +42,12 @@ export class Bank {
   readonly issuer: string
   readonly logo: string
   readonly personas: readonly Persona[]
-  readonly #oidcProvider: typeof OidcProvider
   readonly #options: BankOptions
   readonly #mutualTlsUrl: string | undefined
   readonly #open: (keys: BankKeys) => Instance
   #instance: Instance
 
-  private constructor(oidcProvider: typeof OidcProvider, options: BankOptions, keys: BankKeys) {
+  private constructor(options: BankOptions, keys: BankKeys) {
     const { data, baseUrl, mutualTlsBaseUrl } = options
     const path = `/banks/${data.id}`
     this.id = data.id
@@ -58,7 +56,6 @@ export class Bank {
     this.issuer = `${baseUrl}${path}`
     this.logo = `${path}/logo.svg`
     this.personas = personasOf(data)
-    this.#oidcProvider = oidcProvider
     this.#options = options
     this.#mutualTlsUrl = mutualTlsBaseUrl && `${mutualTlsBaseUrl}${path}`
     const lasting = {
@@ -72,13 +69,12 @@ export class Bank {
       cookieKeys: [randomBytes(32).toString('base64url')],
       stores: new Map(),
     }
-    this.#open = (newKeys) =>
-      this.#instanceOf(createBankProvider(oidcProvider, { ...lasting, keys: newKeys }), newKeys[0])
+    this.#open = (newKeys) => this.#instanceOf(createBankProvider({ ...lasting, keys: newKeys }), newKeys[0])
     this.#instance = this.#open(keys)
   }
 
-  static async create(oidcProvider: typeof OidcProvider, options: BankOptions): Promise<Bank> {
-    return new Bank(oidcProvider, options, await generateKeys())
+  static async create(options: BankOptions): Promise<Bank> {
+    return new Bank(options, await generateKeys())
   }
 
   /** What the proxy's document says about this bank. */
@@ -137,7 +133,7 @@ export class Bank {
     const { faults, relyingParty } = this.#options
     const router = Router()
     router.use(
-      bankInteractions(this.#oidcProvider, provider, {
+      bankInteractions(provider, {
         bank: this,
         appName: relyingParty.displayName,
         personas: this.personas,

@@ -1,5 +1,11 @@
-import type { ClientMetadata, Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
-import type * as OidcProvider from 'oidc-provider'
+import {
+  errors,
+  interactionPolicy,
+  type ClientMetadata,
+  type Configuration,
+  type JWK,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import { BankStore } from './store.js'
 import { ACR, SCOPE_CLAIMS } from './claims.js'
 import type { SigningKey } from '../keys.js'
@@ -28,10 +34,7 @@ export interface BankConfigurationInput {
  *
  * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html
  */
-export function bankConfiguration(
-  oidcProvider: typeof OidcProvider,
-  input: BankConfigurationInput,
-): Configuration {
+export function bankConfiguration(input: BankConfigurationInput): Configuration {
   const { id, issuer, keys, personas, client, mutualTlsUrl } = input
   const mountPath = new URL(issuer).pathname
   return {
@@ -82,7 +85,7 @@ export function bankConfiguration(
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
-    extraParams: extraParams(oidcProvider, input),
+    extraParams: extraParams(input),
     ttl: {
       AccessToken: 15 * 60,
       AuthorizationCode: 60,
@@ -98,7 +101,7 @@ export function bankConfiguration(
       return { accountId: sub, claims: () => ({ ...persona.claims }) }
     },
     interactions: {
-      policy: policyOfABank(oidcProvider.interactionPolicy),
+      policy: policyOfABank(),
       url: (_ctx, interaction) => `${mountPath}/interaction/${interaction.uid}`,
     },
     loadExistingGrant: grantOfThisLogin,
@@ -160,10 +163,10 @@ function mutualTls() {
  * Parameters beside those of OAuth: what the account selector gave the app along, which is checked, and the sandbox's
  * own note of where a request came from.
  */
-function extraParams(
-  { errors }: typeof OidcProvider,
-  { id, isSelectorToken }: BankConfigurationInput,
-): NonNullable<Configuration['extraParams']> {
+function extraParams({
+  id,
+  isSelectorToken,
+}: BankConfigurationInput): NonNullable<Configuration['extraParams']> {
   return {
     identity_provider_id: (_ctx, value) => {
       if (value === undefined || value === id) return
@@ -180,7 +183,8 @@ function extraParams(
 }
 
 /** A bank asks for the login each time, whoever is logged in there already. */
-function policyOfABank({ base, Check }: typeof OidcProvider.interactionPolicy) {
+function policyOfABank() {
+  const { base, Check } = interactionPolicy
   const policy = base()
   const everyLogin = new Check('every_login', 'End-User authentication is required', ({ oidc }) =>
     !oidc.prompts.has('none') && !oidc.result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,

@@ -1,13 +1,21 @@
 import type { ServerResponse } from 'node:http'
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import type { BankProviderInput } from './provider.js'
 import { BENDS, signJwt } from '../bent-jwt.js'
+import type { Flow } from '../../client/config.js'
+import type { Faults } from '../faults.js'
 import type { SigningKey } from '../keys.js'
+import type { RelyingParty } from '../platform/relying-party.js'
 
-type Input = Pick<BankProviderInput, 'issuer' | 'keys' | 'faults' | 'flow' | 'relyingParty'>
+export interface AnswerBending {
+  issuer: string
+  keys: readonly SigningKey[]
+  faults: Faults
+  flow: Flow
+  relyingParty: RelyingParty
+}
 
 /** Bends what a bank answers in a login that a fault befell, and leaves all others to oidc-provider. */
-export function bendAnswers(provider: Provider, input: Input): void {
+export function bendAnswers(provider: Provider, input: AnswerBending): void {
   bendJwts(provider, input)
   provider.use(async (context, next) => {
     await next()
@@ -23,7 +31,7 @@ export function bendAnswers(provider: Provider, input: Input): void {
   })
 }
 
-function bendJwts(provider: Provider, { issuer, keys, faults, flow, relyingParty }: Input): void {
+function bendJwts(provider: Provider, { issuer, keys, faults, flow, relyingParty }: AnswerBending): void {
   const Honest = provider.IdToken
   class IdToken extends Honest {
     // oidc-provider finds the lifetime by the name of the class, which a bundler may change.
@@ -56,7 +64,7 @@ function bendJwts(provider: Provider, { issuer, keys, faults, flow, relyingParty
 }
 
 /** The token endpoint as it is when a fault befalls it: down, refusing, or silent. */
-async function bendTokenResponse(ctx: KoaContextWithOIDC, { faults }: Input): Promise<void> {
+async function bendTokenResponse(ctx: KoaContextWithOIDC, { faults }: AnswerBending): Promise<void> {
   switch (faults.at('token_endpoint', ctx.oidc.entities.AuthorizationCode?.nonce)) {
     case 'bank_down':
       ctx.status = 503

@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
-import type * as OidcProvider from 'oidc-provider'
-import type { InteractionResults, Provider } from 'oidc-provider'
+import { errors, type InteractionResults, type Provider } from 'oidc-provider'
 import { consentPage, loginPage, type BankPageContext } from '../pages/bank.js'
 import { ACR, claimNames, consentItems } from './claims.js'
 import { errorPage } from '../pages/error.js'
 import type { Faults } from '../faults.js'
-import { readForm } from '../http/form.js'
+import { queryOf, readForm } from '../http/request.js'
 import type { Persona } from './personas.js'
 import { redirect, sendPage } from '../http/reply.js'
 
@@ -14,7 +13,6 @@ type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 /** The pages on which a person logs in at a bank, agrees, or turns back. */
 export function bankInteractions(
-  { errors }: typeof OidcProvider,
   provider: Provider,
   {
     personas,
@@ -34,7 +32,7 @@ export function bankInteractions(
       return
     }
     if (interaction.prompt.name === 'login') {
-      const login = new URL(req.url ?? '', 'http://localhost').searchParams.get('login')
+      const login = queryOf(req).get('login')
       const hint = login ?? stringParam(interaction, 'login_hint')
       showLogin(res, interaction, { login: hint, password: login === null ? '' : login })
     } else {

@@ -1,31 +1,23 @@
-import type * as OidcProvider from 'oidc-provider'
-import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { deliverAnswers } from './answers.js'
+import { errors, Provider, type KoaContextWithOIDC } from 'oidc-provider'
+import { deliverAnswers, type AnswerDelivery } from './answers.js'
 import { bankConfiguration, type BankConfigurationInput } from './configuration.js'
-import { bendAnswers } from './faults.js'
+import { bendAnswers, type AnswerBending } from './faults.js'
 import { errorPage } from '../pages/error.js'
-import type { Faults } from '../faults.js'
-import type { SandboxFlow } from '../options.js'
-import type { RelyingParty } from '../platform/relying-party.js'
 import { CONTENT_SECURITY_POLICY, PAGE_HEADERS } from '../http/reply.js'
 import { certificateProblem } from '../http/tls.js'
 
-export interface BankProviderInput extends Omit<BankConfigurationInput, 'client' | 'renderError'> {
+export interface BankProviderInput
+  extends
+    Omit<BankConfigurationInput, 'client' | 'renderError'>,
+    Omit<AnswerDelivery, 'showError'>,
+    AnswerBending {
   name: string
-  flow: SandboxFlow
-  faults: Faults
-  relyingParty: RelyingParty
-  /** Takes an answer to a request that came through the proxy; says where the browser goes, unless it came too late. */
-  returnToProxy: (transaction: string, answer: string) => string | undefined
 }
 
-/** Shows a page in place of whatever the bank was about to answer. */
-export type ShowError = (ctx: KoaContextWithOIDC, problem: string) => void
-
 /** Makes the OpenID Provider of a bank, with what the sandbox adds before and after it. */
-export function createBankProvider(oidcProvider: typeof OidcProvider, input: BankProviderInput): Provider {
+export function createBankProvider(input: BankProviderInput): Provider {
   const { name, id, relyingParty } = input
-  const showError: ShowError = (ctx, problem) => {
+  const showError: AnswerDelivery['showError'] = (ctx, problem) => {
     if (ctx.status < 400) ctx.status = 400
     ctx.remove('location')
     ctx.type = 'html'
@@ -33,19 +25,19 @@ export function createBankProvider(oidcProvider: typeof OidcProvider, input: Ban
       'Go back to the app and start again. If it happens again, the app has to send another request.'
     ctx.body = String(errorPage({ title: `${name} cannot go on`, problems: [problem], advice, theme: id }))
   }
-  const configuration = bankConfiguration(oidcProvider, {
+  const configuration = bankConfiguration({
     ...input,
     client: async (clientId) => {
       if (clientId !== relyingParty.clientId) return undefined
       return relyingParty.registration().catch((err: unknown) => {
-        throw new oidcProvider.errors.InvalidClientMetadata(messageOf(err))
+        throw new errors.InvalidClientMetadata(messageOf(err))
       })
     },
     renderError: (ctx, out, err) => {
       showError(ctx, `${out.error}: ${out.error_description ?? err.message}`)
     },
   })
-  const provider = new oidcProvider.Provider(input.issuer, configuration)
+  const provider = new Provider(input.issuer, configuration)
   // Koa prints errors otherwise; here a page shows them.
   provider.silent = true
   revealDetails(provider)
@@ -61,7 +53,7 @@ export function createBankProvider(oidcProvider: typeof OidcProvider, input: Ban
       })
     }
   })
-  deliverAnswers(provider, input, showError)
+  deliverAnswers(provider, { ...input, showError })
   bendAnswers(provider, input)
   return provider
 }

@@ -3,13 +3,13 @@ import type { ServerResponse } from 'node:http'
 import { SignJWT } from 'jose'
 import type { Provider } from 'oidc-provider'
 import Router from 'router'
-import { readJson } from '../http/form.js'
+import { readJson } from '../http/request.js'
 import type { SigningKey } from '../keys.js'
 import type { Persona } from './personas.js'
 import { sendJson } from '../http/reply.js'
 import { certificateProblem, clientCertificateOf } from '../http/tls.js'
 
-export const CREDENTIAL_TYPE = 'MockBankCredential'
+const CREDENTIAL_TYPE = 'MockBankCredential'
 
 /** The bank's own endpoints, beyond OpenID Connect: payment details, payments, and a verifiable credential. */
 export function bankResources(

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { TLSSocket } from 'node:tls'
-import { missing } from '../bank/oidc-provider.js'
+import { withPeers } from '../peers.js'
 
 /** The subject that the banks have registered for the app's certificate. */
 export const CLIENT_SUBJECT = 'CN=IDPartner sandbox app'
@@ -101,7 +101,7 @@ export function certificateProblem({ socket }: IncomingMessage): string | undefi
 }
 
 async function createAuthority(name: string): Promise<Authority> {
-  const { generate } = await loadSelfsigned()
+  const { generate } = await withPeers(() => import('selfsigned'))
   const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const
   // A day back, for clocks that differ.
   const usual = () => ({
@@ -151,14 +151,5 @@ async function createAuthority(name: string): Promise<Authority> {
       })
       return { cert, key }
     },
-  }
-}
-
-/** Loads the optional peer dependency that makes certificates. */
-async function loadSelfsigned() {
-  try {
-    return await import('selfsigned')
-  } catch (err) {
-    throw missing('selfsigned', err)
   }
 }

@@ -10,7 +10,7 @@ export interface SelectableBank {
 }
 
 /** The banks whose name holds every word of the search. */
-export function matchingBanks<Bank extends SelectableBank>(banks: readonly Bank[], search: string): Bank[] {
+function matchingBanks<Bank extends SelectableBank>(banks: readonly Bank[], search: string): Bank[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean)
   return banks.filter(({ name, tagline }) => {
     const text = `${name} ${tagline}`.toLowerCase()

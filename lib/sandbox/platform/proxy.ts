@@ -6,7 +6,7 @@ import type { Bank } from '../bank/bank.js'
 import type { Faults } from '../faults.js'
 import { errorPage } from '../pages/error.js'
 import { ExpiringMap } from '../expiring-map.js'
-import { readForm } from '../http/form.js'
+import { queryOf, readForm } from '../http/request.js'
 import { redirect, sendJson, sendPage } from '../http/reply.js'
 import { RequestRefused, verifyRequestObject, type AuthorizationRequest } from './request-object.js'
 import { KeysUnavailable, type RelyingParty } from './relying-party.js'
@@ -62,7 +62,7 @@ export class Proxy {
     })
 
     router.get('/auth', async (req, res) => {
-      const query = queryOf(req.url)
+      const query = queryOf(req)
       try {
         redirect(res, `${this.url}/select/${await this.#begin(query)}`)
       } catch (err) {
@@ -78,7 +78,7 @@ export class Proxy {
         this.#forgotten(res)
         return
       }
-      const search = queryOf(req.url).get('q') ?? ''
+      const search = queryOf(req).get('q') ?? ''
       const action = `/oidc-proxy/select/${req.params.transaction}`
       sendPage(
         res,
@@ -106,7 +106,7 @@ export class Proxy {
         redirect(res, await bank.beginProxied(transaction.request, id))
       } else if (form.has('cancel')) {
         this.#transactions.delete(id)
-        redirect(res, this.#cancelled(transaction.request.state))
+        redirect(res, this.#relyingParty.cancelled(transaction.request.state))
       } else {
         redirect(res, `${this.url}/select/${id}`)
       }
@@ -151,15 +151,6 @@ export class Proxy {
     return id
   }
 
-  /** What the platform sends when nobody picked a bank: there is no bank that could sign an answer. */
-  #cancelled(state: string): string {
-    return this.#relyingParty.callbackWith({
-      error: 'access_denied',
-      error_description: 'The person cancelled at the account selector',
-      state,
-    })
-  }
-
   #refuse(res: ServerResponse, problems: readonly string[]): void {
     const advice = `This page is for the developer of ${this.#relyingParty.displayName}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
     sendPage(res, errorPage({ title: 'This request is not valid', problems, advice }), 400)
@@ -195,8 +186,4 @@ export class Proxy {
       claims_parameter_supported: true,
     }
   }
-}
-
-function queryOf(url: string | undefined): URLSearchParams {
-  return new URL(url ?? '', 'http://localhost').searchParams
 }

@@ -67,6 +67,15 @@ export class RelyingParty {
     return withQuery(this.callback, params)
   }
 
+  /** What the platform answers when nobody picked a bank: there is none that could sign it. */
+  cancelled(state?: string): string {
+    return this.callbackWith({
+      error: 'access_denied',
+      error_description: 'The person cancelled at the account selector',
+      ...(state !== undefined && { state }),
+    })
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy()
   }

@@ -6,7 +6,7 @@ import { generateSigningKey, type SigningKey } from '../keys.js'
 import { sendJson } from '../http/reply.js'
 
 /** The `iss` of the documents, the real one: it names IDPartner, and says nothing about where the keys are. */
-export const TRUST_DIRECTORY_ISSUER = 'https://idpartner.com'
+const TRUST_DIRECTORY_ISSUER = 'https://idpartner.com'
 
 /** How long a document is good for; the browser carries it straight to the app. */
 const DOCUMENT_SECONDS = 60

@@ -2,7 +2,7 @@ import Router from 'router'
 import { accountSelectorPage } from '../pages/account-selector.js'
 import type { Bank } from '../bank/bank.js'
 import { errorPage } from '../pages/error.js'
-import { readForm } from '../http/form.js'
+import { queryOf, readForm } from '../http/request.js'
 import { withQuery, type RelyingParty } from './relying-party.js'
 import { redirect, sendPage } from '../http/reply.js'
 import type { TrustDirectory } from './trust-directory.js'
@@ -10,7 +10,7 @@ import type { TrustDirectory } from './trust-directory.js'
 const PARAMETERS = ['client_id', 'visitor_id', 'scope', 'claims'] as const
 
 /** The account selector of the direct flow: names the bank, and sends the browser back to the app's login route. */
-export function selectAccounts({
+export function accountSelector({
   banks,
   loginUrl,
   relyingParty,
@@ -62,13 +62,7 @@ export function selectAccounts({
       }
       redirect(res, withQuery(loginUrl, chosen))
     } else if (form.has('cancel')) {
-      redirect(
-        res,
-        relyingParty.callbackWith({
-          error: 'access_denied',
-          error_description: 'The person cancelled at the account selector',
-        }),
-      )
+      redirect(res, relyingParty.cancelled())
     } else {
       redirect(res, req.originalUrl)
     }
@@ -93,8 +87,4 @@ function problemsOf(query: URLSearchParams, clientId: string): string[] {
   if (!scopes.includes('openid'))
     problems.push('scope must contain "openid", separated by spaces from others')
   return problems
-}
-
-function queryOf({ url }: Router.Request): URLSearchParams {
-  return new URL(url ?? '', 'http://localhost').searchParams
 }

@@ -3,6 +3,11 @@ import type { IncomingMessage } from 'node:http'
 /** More than any form here can hold. */
 const MAX_BYTES = 64 * 1024
 
+/** The query of a request, at whatever path a router has it mounted. */
+export function queryOf({ url }: IncomingMessage): URLSearchParams {
+  return new URL(url ?? '', 'http://localhost').searchParams
+}
+
 /** Reads a form that a page of the sandbox sent. */
 export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
   return new URLSearchParams(await readBody(req))
