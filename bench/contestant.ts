@@ -1,0 +1,181 @@
+// An application in a process of its own, on the package or on the wiring by hand, and what logins cost it.
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
+import { pathToFileURL } from 'node:url'
+import express from 'express'
+import session from 'express-session'
+import passport from 'passport'
+import type { Strategy } from 'passport-strategy'
+import { floor } from './floor.js'
+import type { Sample, Setup } from './platform.js'
+import { Wiring } from './wiring.js'
+import { serve } from './workers.js'
+
+export type Kind = 'package' | 'wiring' | 'floor'
+
+/** Milliseconds that all logins of a measurement took together, by the processor and by the clock. */
+export interface Cost {
+  cpu: number
+  wall: number
+}
+
+let strategy: Strategy
+let cryptography: () => void
+let server: Server | undefined
+let loop: IntervalHistogram | undefined
+let sessions: object[] = []
+
+/** @param folder where the package and what it needs are installed */
+async function start(kind: Kind, folder: string, setup: Setup, sample: Sample): Promise<void> {
+  const installed = (file: string): Promise<unknown> =>
+    import(pathToFileURL(path.join(folder, 'node_modules', file)).href)
+  if (kind === 'floor') {
+    cryptography = floor(setup, sample)
+  } else if (kind === 'wiring') {
+    const oidc = (await installed('openid-client/build/index.js')) as typeof import('openid-client')
+    const jose = (await installed('jose/dist/webapi/index.js')) as typeof import('jose')
+    strategy = new Wiring(setup, { oidc, jose })
+  } else {
+    const { IDPartnerStrategy } = (await installed(
+      'passport-idpartner/dist/index.js',
+    )) as typeof import('passport-idpartner')
+    const { flow, alg, client_id, callback, jwks, issuers } = setup
+    strategy = new IDPartnerStrategy(
+      {
+        client_id,
+        callback,
+        jwks,
+        flow,
+        oidc_proxy_service_url: setup.proxy,
+        trust_directory_service_url: setup.directory,
+        trust_directory_issuer: setup.directoryIssuer,
+        ...(flow === 'direct' && { trusted_issuers: issuers }),
+        authorization_signed_response_alg: alg,
+        id_token_signed_response_alg: alg,
+        // Under load, a login waits for others and not for a bank.
+        timeout: 60_000,
+      },
+      ({ claims }) => Promise.resolve({ sub: claims.sub }),
+    )
+  }
+}
+
+/** Begins logins, each in a session of its own, and returns where their browsers are sent. */
+async function begin(paths: string[], atOnce = 1): Promise<Cost & { urls: string[] }> {
+  sessions = paths.map(() => ({}))
+  const urls: string[] = []
+  const cost = await measured(paths.length, atOnce, async (i) => {
+    urls[i] = await authenticate(paths[i] ?? '', sessions[i])
+  })
+  return { ...cost, urls }
+}
+
+/** Finishes the logins that were begun last, in their order. */
+function finish(paths: string[], atOnce = 1): Promise<Cost> {
+  return measured(paths.length, atOnce, async (i) => {
+    await authenticate(paths[i] ?? '', sessions[i])
+  })
+}
+
+function cryptographyOf(logins: number): Promise<Cost> {
+  return measured(logins, 1, () => {
+    cryptography()
+    return Promise.resolve()
+  })
+}
+
+/** Runs a strategy as Passport does. */
+function authenticate(url: string, session: object | undefined): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const run = Object.create(strategy) as Strategy
+    run.redirect = resolve
+    run.success = () => {
+      resolve('')
+    }
+    run.error = reject
+    run.fail = (info: unknown) => {
+      reject(new Error(`the login failed: ${JSON.stringify(info)}`))
+    }
+    const request = { method: 'GET', url, headers: { cookie: 'sid=1' }, session }
+    run.authenticate(request as unknown as express.Request)
+  })
+}
+
+async function measured(count: number, atOnce: number, run: (index: number) => Promise<void>): Promise<Cost> {
+  const [cpu, wall] = [process.cpuUsage(), performance.now()]
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < count) await run(next++)
+  }
+  await Promise.all(Array.from({ length: atOnce }, lane))
+  const { user, system } = process.cpuUsage(cpu)
+  return { cpu: (user + system) / 1000, wall: performance.now() - wall }
+}
+
+/** Answers over HTTP, as an application on Express with sessions does. */
+async function listen(): Promise<number> {
+  const app = express()
+  const passports = new passport.Passport()
+  passports.use(strategy)
+  passports.serializeUser((user, done) => {
+    done(null, user)
+  })
+  passports.deserializeUser((user, done) => {
+    done(null, user as Express.User)
+  })
+  app.use(session({ secret: 'bench', resave: false, saveUninitialized: false }))
+  app.use(passports.session() as express.RequestHandler)
+  const handler = passports.authenticate('idpartner') as express.RequestHandler
+  app.get('/login', handler)
+  app.get('/callback', handler, (_req, res) => {
+    res.redirect('/')
+  })
+  server = createServer(app as RequestListener)
+  server.keepAliveTimeout = 60_000
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+/** Watches the event loop from now on; {@link loopDelay} says what it saw, in milliseconds. */
+function watchLoop(): void {
+  loop = monitorEventLoopDelay({ resolution: 5 })
+  loop.enable()
+}
+
+function loopDelay(): { p50: number; p99: number; max: number } {
+  loop?.disable()
+  const ms = (nanoseconds = NaN): number => nanoseconds / 1e6
+  return { p50: ms(loop?.percentile(50)), p99: ms(loop?.percentile(99)), max: ms(loop?.max) }
+}
+
+function memory(): { heap: number; rss: number; handles: number } {
+  sessions = []
+  for (let times = 0; times < 3; times++) gc?.()
+  const { heapUsed: heap, rss } = process.memoryUsage()
+  return { heap, rss, handles: process.getActiveResourcesInfo().length }
+}
+
+function getSessions(): object[] {
+  return sessions
+}
+
+function setSessions(others: object[]): void {
+  sessions = others
+}
+
+const methods = {
+  start,
+  begin,
+  finish,
+  cryptographyOf,
+  listen,
+  watchLoop,
+  loopDelay,
+  memory,
+  getSessions,
+  setSessions,
+}
+export type ContestantMethods = typeof methods
+serve(methods)
