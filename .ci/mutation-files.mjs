@@ -10,6 +10,7 @@ export const FILES = [
   'client/party',
   'client/provider',
   'client/provider-failure',
+  'client/provider-metadata',
   'client/tokens',
   'errors',
   'jwt/id-token',

@@ -4,6 +4,7 @@ import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
 import { partyOf } from './party.js'
 import { providerFailure } from './provider-failure.js'
+import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
 import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 
 const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
@@ -18,7 +19,7 @@ export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.a
 type Config = Parameters<typeof partyOf>[1]
 
 interface Issuer {
-  metadata: Cached<oidc.ServerMetadata>
+  metadata: Cached<ProviderMetadata>
   keys: FindKey
 }
 
@@ -34,14 +35,14 @@ export class Issuers {
   }
 
   /**
-   * The discovery document of an issuer.
+   * What is used of the discovery document of an issuer.
    *
    * Does not decide whether the issuer may be asked: the caller has to have allowed it.
    *
    * @throws {IDPartnerError} `provider_unavailable`
    * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
    */
-  metadata(issuer: string): Promise<oidc.ServerMetadata> {
+  metadata(issuer: string): Promise<ProviderMetadata> {
     return this.#of(issuer).metadata.get()
   }
 
@@ -66,16 +67,16 @@ export class Issuers {
     return { metadata, keys }
   }
 
-  async #discover(issuer: string, party: string): Promise<oidc.ServerMetadata> {
+  async #discover(issuer: string, party: string): Promise<ProviderMetadata> {
     const what = `the discovery document of ${party}`
-    let metadata: oidc.ServerMetadata
+    let metadata: ProviderMetadata
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
         [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { what, headers }),
         execute: [leaveTransportToHttp],
       })
-      metadata = configuration.serverMetadata()
+      metadata = usedMetadata(configuration.serverMetadata())
     } catch (err) {
       throw providerFailure(err, what, 'provider_unavailable')
     }
