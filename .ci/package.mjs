@@ -1,12 +1,42 @@
-// Packs the package and uses the tarball as its users will: exact content, sound types, import and require in a
-// fresh folder, and no sandbox without its optional peers.
+// Packs the package and uses the tarball as its users will: exact content, sound types in applications of several kinds
+// and versions, import and require in a fresh folder, and no sandbox without its optional peers.
 import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import console from 'node:console'
 import path from 'node:path'
 import process from 'node:process'
+
+/** Compilers that an application may have, all without skipLibCheck. */
+const COMPILERS = ['5.6', '6']
+/** What the sandbox needs. */
+const SANDBOX = ['oidc-provider', 'router', '@remix-run/html-template']
+/** The applications in .ci/types, and what each of them installs beside this package. */
+const APPLICATIONS = [
+  { source: 'alone', installs: [] },
+  {
+    source: 'express',
+    installs: ['@types/express@4', '@types/express-session', '@types/passport', ...SANDBOX],
+  },
+  {
+    source: 'express',
+    installs: ['@types/express@5', '@types/express-session', '@types/passport', ...SANDBOX],
+  },
+  {
+    source: 'fastify',
+    installs: ['fastify', '@fastify/passport', '@fastify/secure-session', '@types/passport'],
+  },
+  { source: 'nest', installs: ['@nestjs/common', '@nestjs/passport', '@types/express', '@types/passport'] },
+]
 
 const folder = mkdtempSync(path.join(tmpdir(), 'passport-idpartner-'))
 const run = (command, args, options) =>
@@ -47,16 +77,20 @@ try {
   ])
 
   const { peerDependencies = {}, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const app = path.join(folder, 'app')
+  const install = (cwd, ...packages) =>
+    run('npm', ['install', '--no-audit', '--no-fund', '--silent', ...packages], { cwd })
+  const makeFolder = (name, manifest) => {
+    const made = path.join(folder, name)
+    mkdirSync(made)
+    writeFileSync(path.join(made, 'package.json'), JSON.stringify({ private: true, ...manifest }))
+    return made
+  }
+  const app = makeFolder('app')
   const use = (name, code) => {
     writeFileSync(path.join(app, name), code)
     return run(process.execPath, [name], { cwd: app }).trim()
   }
-  run(process.execPath, ['-e', `fs.mkdirSync(${JSON.stringify(app)})`])
-  writeFileSync(path.join(app, 'package.json'), '{"private":true}')
-  run('npm', ['install', '--no-audit', '--no-fund', '--silent', '--omit=optional', '--omit=peer', tarball], {
-    cwd: app,
-  })
+  install(app, '--omit=optional', '--omit=peer', tarball)
 
   const probe = `
     const config = { client_id: 'me', callback: 'https://app.example/cb', jwks }
@@ -86,7 +120,7 @@ try {
   const peers = Object.keys(peerDependencies).map(
     (name) => `${name}@${devDependencies[name] ?? peerDependencies[name]}`,
   )
-  run('npm', ['install', '--no-audit', '--no-fund', '--silent', ...peers], { cwd: app })
+  install(app, ...peers)
   assert.equal(
     use(
       'with-peers.mjs',
@@ -95,6 +129,21 @@ try {
     'true',
   )
   console.log('import, require and the sandbox work from the tarball')
+
+  const compilers = makeFolder('compilers')
+  install(compilers, ...COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`))
+  const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true }
+  for (const [index, { source: name, installs }] of APPLICATIONS.entries()) {
+    const cwd = makeFolder(`types-${index}`, { type: 'module' })
+    install(cwd, tarball, '@types/node@20', ...installs)
+    copyFileSync(`.ci/types/${name}.ts`, path.join(cwd, 'app.ts'))
+    writeFileSync(path.join(cwd, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
+    for (const version of COMPILERS) {
+      const tsc = path.join(compilers, `node_modules/typescript-${version}/bin/tsc`)
+      run(process.execPath, [tsc, '-p', '.'], { cwd, stdio: 'inherit' })
+      console.log(`types: ${[name, ...installs].join(', ')} compiles with TypeScript ${version}`)
+    }
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

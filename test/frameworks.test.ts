@@ -68,10 +68,7 @@ const cookies = (): RequestHandler[] => [cookieSession({ keys: [SECRET] }), cook
 
 const onFastify: Application = async (config) => {
   const authenticator = new FastifyAuthenticator()
-  authenticator.use(
-    'idpartner',
-    new IDPartnerStrategy({ ...config, passReqToCallback: false }, user) as never,
-  )
+  authenticator.use('idpartner', new IDPartnerStrategy({ ...config, passReqToCallback: false }, user))
   const app = fastify()
   await app.register(secureSession, { secret: SECRET, salt: 'sixteen letters!', cookie: { path: '/' } })
   await app.register(authenticator.initialize())
@@ -87,10 +84,7 @@ const onFastify: Application = async (config) => {
 
 const onKoa: Application = (config) => {
   const authenticator = new KoaPassport()
-  authenticator.use(
-    'idpartner',
-    new IDPartnerStrategy({ ...config, passReqToCallback: false }, user) as never,
-  )
+  authenticator.use('idpartner', new IDPartnerStrategy({ ...config, passReqToCallback: false }, user))
   const app = new Koa()
   app.keys = [SECRET]
   app.silent = true

@@ -1,8 +1,8 @@
-import type { Request } from 'express'
 import * as v from 'valibot'
 import { scopeText, type AuthorizationDetail, type ClaimsRequest } from '../client/authorization-request.js'
 import { parseOptions, type IDPartnerConfig } from '../client/config.js'
 import { IDPartnerError } from '../errors.js'
+import type { ExpressRequest } from './host.js'
 import { SessionLogins, type LoginStore } from './logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import type { Verify, VerifyWithRequest } from './verify.js'
@@ -43,6 +43,8 @@ export interface AuthenticateOptions extends LoginOptions {
   state?: unknown
 }
 
+// eslint-disable-next-line @typescript-eslint/ban-ts-comment -- an error only where there are no types of Passport
+/** @ts-ignore */
 declare module 'passport' {
   // What Passport's own types do not know of; they have `state` as a string, where any JSON will do.
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- an interface can be extended in no other way
@@ -50,7 +52,7 @@ declare module 'passport' {
 }
 
 /** Options of {@link IDPartnerStrategy} beside those of {@link IDPartner}. */
-export interface IDPartnerStrategyOptions<Req extends object = Request>
+export interface IDPartnerStrategyOptions<Req extends object = ExpressRequest>
   extends IDPartnerConfig, LoginOptions {
   /** The strategy's name in Passport; `'idpartner'` by default. */
   name?: string | undefined

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Request } from 'express'
-import passportStrategy from 'passport-strategy'
 import * as v from 'valibot'
 import { callbackParams, unsignedError, type CallbackParams } from '../client/callback-params.js'
 import { Deadline, tooLate, until } from '../net/deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
 import { IDPartner } from '../client/idpartner.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
+import { PassportStrategy, type Ending, type ExpressRequest } from './host.js'
 import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import { requestParams } from './request-params.js'
@@ -49,7 +48,7 @@ type Outcome =
  *
  * Does not decide who may use the application, and does not keep tokens: `verify` does, or does not.
  */
-export class IDPartnerStrategy<Req extends object = Request> extends passportStrategy.Strategy {
+export class IDPartnerStrategy<Req extends object = ExpressRequest> extends PassportStrategy {
   readonly name: string
   /** The protocol client, for {@link jwksRouter} and for calls after login. */
   readonly client: IDPartner
@@ -74,8 +73,8 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
   }
 
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
-  override authenticate(req: Request, options: AuthenticateOptions = {}): void {
-    this.outcome(req as unknown as Req, options)
+  authenticate(req: object, options: AuthenticateOptions = {}): void {
+    this.outcome(req as Req, options)
       .then((outcome) => {
         deliver(this, outcome)
       })
@@ -250,7 +249,7 @@ export class IDPartnerStrategy<Req extends object = Request> extends passportStr
 }
 
 /** The only place that talks to Passport. */
-function deliver(passport: passportStrategy.Strategy, outcome: Outcome): void {
+function deliver(passport: Ending, outcome: Outcome): void {
   switch (outcome.type) {
     case 'redirect':
       passport.redirect(outcome.url)
@@ -259,8 +258,8 @@ function deliver(passport: passportStrategy.Strategy, outcome: Outcome): void {
       passport.success(outcome.user, outcome.info)
       return
     case 'fail':
-      // Passport takes a missing status for its default; only its types insist on one.
-      passport.fail(outcome.info, outcome.status as number)
+      // Passport takes a missing status for its default.
+      passport.fail(outcome.info, outcome.status)
   }
 }
 

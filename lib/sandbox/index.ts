@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { startSandbox } from './start-sandbox.js'
 // `export type` throughout: what is behind these needs packages that may be missing.
 export type { Sandbox, SandboxBank, SandboxConfig } from './sandbox.js'

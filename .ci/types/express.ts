@@ -1,0 +1,80 @@
+/* An application with Express, version 4 or 5; package.mjs compiles it, and nothing ever runs it. */
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call -- Passport types its middleware as any */
+import express, { type ErrorRequestHandler, type Request } from 'express'
+import session from 'express-session'
+import passport from 'passport'
+import {
+  IDPartner,
+  IDPartnerError,
+  IDPartnerStrategy,
+  generateJwks,
+  jwksRouter,
+  type FailureInfo,
+  type LoginStore,
+  type Proofs,
+} from 'passport-idpartner'
+import { startSandbox } from 'passport-idpartner/sandbox'
+
+declare module 'express-session' {
+  interface SessionData {
+    proofs?: Proofs | undefined
+  }
+}
+
+const url = 'http://localhost:3000'
+const sandbox = await startSandbox({ client_id: 'app', callback: `${url}/callback`, jwks_uri: `${url}/jwks` })
+const config = { ...sandbox.config, jwks: await generateJwks() }
+const store: LoginStore<Request> = {
+  save: (req, state, login, ttlSeconds) => {
+    console.log(req.sessionID, state, login.nonce, ttlSeconds)
+    return Promise.resolve()
+  },
+  take: () => Promise.resolve('no_login'),
+}
+
+passport.use(
+  new IDPartnerStrategy(
+    { ...config, store, acceptProvider: ({ name }, req) => req.query['bank'] === name },
+    (login, done) => {
+      done(null, { id: `${login.claims.iss} ${login.claims.sub}` })
+    },
+  ),
+)
+passport.use(
+  'tenant',
+  new IDPartnerStrategy({ ...config, name: 'tenant', passReqToCallback: true }, (req, login) =>
+    Promise.resolve(req.hostname.startsWith('www.') ? { sub: login.claims.sub, ip: req.ip } : false),
+  ),
+)
+passport.use(
+  'annotated',
+  new IDPartnerStrategy({ ...config, passReqToCallback: true }, async (req: Request, login) => {
+    await Promise.resolve()
+    return { sub: login.claims.sub, ip: req.ip }
+  }),
+)
+const strategy = new IDPartnerStrategy(config, async ({ claims }) => Promise.resolve({ sub: claims.sub }))
+
+const app = express()
+app.use(jwksRouter(strategy.client))
+app.use(jwksRouter(new IDPartner(config)))
+app.use(session({ secret: 'secret', resave: false, saveUninitialized: false }))
+app.use(passport.session())
+app.get('/login', passport.authenticate('idpartner', { scope: ['openid'], max_age: 60, prompt: 'login' }))
+app.get('/callback', (req, res, next) => {
+  passport.authenticate('idpartner', (err: unknown, user: Express.User | false | null, info: FailureInfo) => {
+    if (err) next(err)
+    else if (user) req.logIn(user, next)
+    else res.status(401).json({ code: info.code, reason: info.reason })
+  })(req, res, next)
+})
+app.get('/alone', async (req, res) => {
+  const proofs = (req.session.proofs = strategy.client.generateProofs())
+  res.redirect(await strategy.client.getAuthorizationUrl(req.query, proofs, ['openid']))
+})
+const onError: ErrorRequestHandler = (err, _req, res, next) => {
+  if (err instanceof IDPartnerError) res.status(err.status).send(err.message)
+  else next(err)
+}
+app.use(onError)
+app.listen(3000)
