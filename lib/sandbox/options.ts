@@ -6,6 +6,10 @@ import type { SigningAlg } from '../jwt/keys.js'
 export interface SandboxOptions {
   /** Any name; the app uses it as its client id. */
   client_id: string
+  /** How the pages of IDPartner and the banks call the app; the callback's host by default. */
+  client_name?: string | undefined
+  /** The app's home page, to which every dead end leads back; `/` on the callback's host by default. */
+  client_uri?: string | undefined
   /** The app's callback route, byte for byte as the app sends it. */
   callback: string
   /**
@@ -13,8 +17,15 @@ export interface SandboxOptions {
    * an encryption key there, the banks encrypt what they sign.
    */
   jwks_uri?: string | undefined
+  /**
+   * The name under which browsers find the sandbox: `'localhost'` by default. With `'127.0.0.1'` (or `'[::1]'`) it is on
+   * another site than an app at `localhost`, as in life, and a session cookie with `SameSite=Strict` fails.
+   */
+  host?: 'localhost' | '127.0.0.1' | '[::1]' | undefined
   /** A free port by default. */
   port?: number | undefined
+  /** Lets the sandbox start although `NODE_ENV` is `production`; `false` by default. */
+  allow_production?: boolean | undefined
   /** `'proxy'` by default. */
   flow?: Flow | undefined
   /**
@@ -48,11 +59,17 @@ const signingAlg = v.optional(v.picklist(['PS256', 'ES256'], 'must be "PS256" or
 
 const schema = v.strictObject({
   client_id: v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty')),
+  client_name: v.optional(v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))),
+  client_uri: v.optional(url),
   callback: v.pipe(
     url,
     v.check((value) => !value.includes('#'), 'must not have a fragment'),
   ),
   jwks_uri: v.optional(url),
+  host: v.optional(
+    v.picklist(['localhost', '127.0.0.1', '[::1]'], 'must be "localhost", "127.0.0.1" or "[::1]"'),
+    'localhost',
+  ),
   port: v.optional(
     v.pipe(
       v.number('must be a port number'),
@@ -62,6 +79,7 @@ const schema = v.strictObject({
     ),
     0,
   ),
+  allow_production: flag,
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
   login_url: v.optional(url),
   token_endpoint_auth_method: v.optional(

@@ -6,6 +6,7 @@ import { CONTINUE_SCRIPT } from './pages/continue.js'
 import { errorPage } from './pages/error.js'
 import { Faults, type Fault } from './faults.js'
 import { indexPage } from './pages/index.js'
+import type { AppLink } from './pages/layout.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
@@ -89,14 +90,18 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
 
   try {
     const handler = (req: IncomingMessage, res: ServerResponse) => {
+      if (!isLoopback(req.headers.host)) {
+        refuseHost(res)
+        return
+      }
       app(req, res, (err: unknown) => {
-        finish(res, err)
+        finish(res, err, relyingParty)
       })
     }
     const open = async (scheme: string, ...args: Parameters<typeof listen>) => {
       const listener = await listen(...args)
       listeners.push(listener)
-      return `${scheme}://localhost:${String(listener.port)}`
+      return `${scheme}://${resolved.host}:${String(listener.port)}`
     }
     const baseUrl = await open('http', handler, resolved.port)
     const mutualTlsBaseUrl = certificates && (await open('https', handler, 0, certificates.serverOptions))
@@ -115,7 +120,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
             flow: resolved.flow,
             faults,
             relyingParty,
-            returnToProxy: (transaction, answer) => proxy.accept(transaction, answer),
+            returnToProxy: (transaction, answer) => proxy.accept(transaction, data.id, answer),
             isSelectorToken: (token, issuer) => trustDirectory.isToken(token, issuer),
           }),
         ),
@@ -124,7 +129,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
     const selector = accountSelector({ banks, loginUrl, relyingParty, trustDirectory })
 
-    app.use(pages(resolved, { baseUrl, proxy, trustDirectory, banks }))
+    app.use(pages(resolved, { app: relyingParty, baseUrl, proxy, trustDirectory, banks }))
     app.use('/trust-directory', trustDirectory.router())
     if (resolved.flow === 'proxy') app.use('/oidc-proxy', proxy.router())
     else app.use('/v1/select-accounts', selector)
@@ -174,11 +179,18 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
 /** What is no part of IDPartner: the first page, and what all pages need. */
 function pages(
   { client_id, callback, jwks_uri, flow }: ResolvedOptions,
-  parts: { baseUrl: string; proxy: Proxy; trustDirectory: TrustDirectory; banks: readonly Bank[] },
+  parts: {
+    app: AppLink
+    baseUrl: string
+    proxy: Proxy
+    trustDirectory: TrustDirectory
+    banks: readonly Bank[]
+  },
 ): Router.Router {
-  const { baseUrl, proxy, trustDirectory, banks } = parts
+  const { app, baseUrl, proxy, trustDirectory, banks } = parts
   const router = Router()
   const overview = {
+    app,
     clientId: client_id,
     callback,
     jwksUri: jwks_uri,
@@ -208,23 +220,36 @@ function pages(
   return router
 }
 
+/**
+ * Whether a request was made to this machine under a name of its own. A stranger's page whose name leads to 127.0.0.1
+ * (DNS rebinding) would otherwise be of one origin with the sandbox, and could read everything here.
+ */
+function isLoopback(host: string | undefined): boolean {
+  return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
+}
+
+function refuseHost(res: ServerResponse): void {
+  res.writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
+  res.end('The sandbox answers under the names localhost, 127.0.0.1 and [::1] alone.\n')
+}
+
 function needsCertificates(options: ResolvedOptions): boolean {
   return options.token_endpoint_auth_method === 'tls_client_auth' || bindsTokens(options)
 }
 
 /** What no route answered, and what went wrong on the way. */
-function finish(res: ServerResponse, err: unknown): void {
+function finish(res: ServerResponse, err: unknown, app: AppLink): void {
   if (res.headersSent) {
     res.destroy()
     return
   }
   if (!err) {
     const problems = ['The sandbox has no page at this address.']
-    sendPage(res, errorPage({ title: 'Nothing is here', problems, advice: 'Start at your app.' }), 404)
+    sendPage(res, errorPage({ title: 'Nothing is here', problems, advice: 'Start at your app.', app }), 404)
     return
   }
   const { message, status } = err as { message?: string; status?: number }
-  const advice = 'Go back to the app and start again.'
-  const page = errorPage({ title: 'This did not work', problems: [message ?? 'Unknown error'], advice })
+  const advice = 'Start again at the app.'
+  const page = errorPage({ title: 'This did not work', problems: [message ?? 'Unknown error'], advice, app })
   sendPage(res, page, status ?? 500)
 }

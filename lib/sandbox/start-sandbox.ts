@@ -8,10 +8,16 @@ import type { Sandbox } from './sandbox.js'
  *
  * For development and tests only: everybody knows the passwords. Needs optional peer dependencies, and says which.
  *
+ * @throws {Error} where a peer is missing, and under `NODE_ENV=production`
  * @throws {TypeError} for an option that is unknown, wrong or contradicts another
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const resolved = resolveOptions(options)
+  if (process.env.NODE_ENV === 'production' && !resolved.allow_production) {
+    throw new Error(
+      'startSandbox: NODE_ENV is "production", and here anybody can log in as anybody; set allow_production to start all the same',
+    )
+  }
   const { openSandbox } = await withPeers(() => quietly(() => import('./sandbox.js')))
   return openSandbox(resolved)
 }

@@ -138,7 +138,7 @@ describe('the account selector', () => {
   })
 })
 
-test('an answer is handed out once', async () => {
+test('an answer is for one browser', async () => {
   const { url } = await logInThroughProxy(app, sandbox, app.newProofs())
   expect(paramOf(url, 'response')).toMatch(/^ey/)
   const visitedLast = new Browser(app.callback)

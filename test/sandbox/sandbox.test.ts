@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../lib/sandbox/index.js'
@@ -114,6 +114,24 @@ describe('a sandbox for the proxy flow', () => {
     expect(textOf(await response.text())).toContain('Nothing is here')
   })
 
+  test.each([
+    ['localhost', 200],
+    ['LOCALHOST:1', 200],
+    ['127.0.0.1', 200],
+    ['[::1]:8080', 200],
+    ['stranger.example', 421],
+    ['localhost.stranger.example', 421],
+    ['127.0.0.1.stranger.example:80', 421],
+    ['stranger.example:127.0.0.1', 421],
+  ])('a request to the host %j is answered with %i', async (host, status) => {
+    // So that a stranger's page whose name leads to this machine cannot read anything here.
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      get(`${sandbox.url}/trust-directory/jwks`, { headers: { host } }, resolve).on('error', reject)
+    })
+    response.resume()
+    expect(response.statusCode).toBe(status)
+  })
+
   test('every bank has the same logins, and people of their own', () => {
     expect(sandbox.banks.map(({ id }) => id)).toEqual(['mikomo', 'harbour', 'northlight', 'cedar'])
     const people = sandbox.banks.flatMap(({ personas }) => personas)
@@ -172,6 +190,41 @@ describe('starting and ending', () => {
     await Promise.all([one.close(), other.close()])
   })
 
+  test('it refuses to start in production, unless an option says so', async () => {
+    const environment = process.env.NODE_ENV
+    process.env.NODE_ENV = 'production'
+    try {
+      await expect(startSandbox(minimal)).rejects.toThrow('set allow_production to start all the same')
+      await expect(startSandbox({ ...minimal, allow_production: false })).rejects.toThrow(
+        'NODE_ENV is "production"',
+      )
+      await (await startSandbox({ ...minimal, allow_production: true })).close()
+    } finally {
+      process.env.NODE_ENV = environment
+    }
+  })
+
+  test.each(['127.0.0.1', '[::1]'] as const)(
+    'at %s it is on another site than the app, and works',
+    async (host) => {
+      const app = await SandboxApp.start()
+      const sandbox = await startSandbox({ ...app.options, host })
+      try {
+        expect(sandbox.url).toMatch(new RegExp(`^http://${host.replace(/[[\]]/g, '\\$&')}:\\d+$`))
+        const { sub } = await app.document(
+          sandbox,
+          (await logInThroughProxy(app, sandbox, app.newProofs())).url,
+        )
+        const { issuer } = present(sandbox.banks[0])
+        expect(issuer).toBe(`${sandbox.url}/banks/mikomo`)
+        expect((await app.read(sub, issuer)).claims).toHaveProperty('code')
+      } finally {
+        await sandbox.close()
+        await app.close()
+      }
+    },
+  )
+
   test('it prints nothing', async () => {
     const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((method) =>
       jest.spyOn(console, method).mockImplementation(() => undefined),
@@ -205,6 +258,22 @@ describe('options', () => {
     ['a fragment', { callback: 'http://localhost/#a' }, 'option "callback" must not have a fragment'],
     ['a port that is none', { port: 65536 }, 'option "port" must be a port number'],
     ['a port that is text', { port: '3000' }, 'option "port" must be a port number'],
+    [
+      'a host that is another machine',
+      { host: 'example.com' },
+      'option "host" must be "localhost", "127.0.0.1" or "[::1]"',
+    ],
+    ['an empty name', { client_name: '' }, 'option "client_name" must not be empty'],
+    [
+      'a home page that is a path',
+      { client_uri: '/' },
+      'option "client_uri" must be an absolute http: or https: URL',
+    ],
+    [
+      'production that is text',
+      { allow_production: 'yes' },
+      'option "allow_production" must be true or false',
+    ],
     ['an unknown flow', { flow: 'other' }, 'option "flow" must be "proxy" or "direct"'],
     [
       'no keys in the proxy flow',

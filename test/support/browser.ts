@@ -15,12 +15,21 @@ interface Cookie {
 export class Browser {
   readonly #cookies = new Map<string, Cookie>()
   readonly #stopAt: string
+  readonly #keepsCookies: boolean
   /** Every address it was sent to. */
   readonly visited: string[] = []
 
   /** Addresses that begin with `stopAt` are not fetched: the app's callback, say. */
-  constructor(stopAt: string) {
+  constructor(stopAt: string, { cookies = true } = {}) {
     this.#stopAt = stopAt
+    this.#keepsCookies = cookies
+  }
+
+  /** The same browser, on its way somewhere from which no response will arrive. */
+  clone(): Browser {
+    const clone = new Browser(this.#stopAt)
+    for (const [key, cookie] of this.#cookies) clone.#cookies.set(key, cookie)
+    return clone
   }
 
   async open(url: string, init: { method?: string; body?: URLSearchParams } = {}): Promise<Page> {
@@ -33,9 +42,9 @@ export class Browser {
       const response = await fetch(from, {
         ...request,
         redirect: 'manual',
-        headers: { cookie: this.#cookieHeader(new URL(from).pathname), accept: 'text/html' },
+        headers: { ...this.#cookieHeader(new URL(from).pathname), accept: 'text/html' },
       })
-      this.#remember(response)
+      if (this.#keepsCookies) this.#remember(response)
       const location = response.headers.get('location')
       const html = await response.text()
       if (location === null) return { url: from, status: response.status, headers: response.headers, html }
@@ -76,13 +85,14 @@ export class Browser {
     }
   }
 
-  #cookieHeader(pathname: string): string {
-    return [...this.#cookies]
+  #cookieHeader(pathname: string): { cookie?: string } {
+    const cookie = [...this.#cookies]
       .filter(
         ([, { path }]) => pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`),
       )
       .map(([key, { value }]) => `${key.split(';')[0] ?? ''}=${value}`)
       .join('; ')
+    return cookie === '' ? {} : { cookie }
   }
 }
 

@@ -24,10 +24,13 @@ export function deliverAnswers(
     const { proxy_transaction: transaction, response_mode: mode } = ctx.oidc.params ?? {}
     if (typeof transaction === 'string') {
       const location = returnToProxy(transaction, answer)
-      if (location === undefined) showError(ctx, 'The account selector no longer knows this login.')
+      if (location === undefined)
+        showError(ctx, 'This login was finished in another tab, or has waited for too long.')
       else ctx.set('location', location)
     } else if (mode === 'form_post.jwt') {
-      ctx.body = String(continuePage({ action: relyingParty.callback, fields: { response: answer } }))
+      ctx.body = String(
+        continuePage({ action: relyingParty.callback, fields: { response: answer }, app: relyingParty }),
+      )
     } else {
       // oidc-provider spells the callback's own query anew.
       ctx.set('location', relyingParty.callbackWith({ response: answer }))

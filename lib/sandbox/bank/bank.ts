@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import type { Provider } from 'oidc-provider'
 import Router from 'router'
+import { EndedSteps } from './ended-steps.js'
 import { bankInteractions } from './interactions.js'
 import { createBankProvider, type BankProviderInput } from './provider.js'
 import { bankResources } from './resources.js'
@@ -43,6 +44,7 @@ export class Bank {
   readonly logo: string
   readonly personas: readonly Persona[]
   readonly #options: BankOptions
+  readonly #steps = new EndedSteps()
   readonly #mutualTlsUrl: string | undefined
   readonly #open: (keys: BankKeys) => Instance
   #instance: Instance
@@ -68,6 +70,7 @@ export class Bank {
       isSelectorToken: (token: string) => options.isSelectorToken(token, this.issuer),
       cookieKeys: [randomBytes(32).toString('base64url')],
       stores: new Map(),
+      steps: this.#steps,
     }
     this.#open = (newKeys) => this.#instanceOf(createBankProvider({ ...lasting, keys: newKeys }), newKeys[0])
     this.#instance = this.#open(keys)
@@ -135,7 +138,8 @@ export class Bank {
     router.use(
       bankInteractions(provider, {
         bank: this,
-        appName: relyingParty.displayName,
+        app: relyingParty,
+        steps: this.#steps,
         personas: this.personas,
         faults,
         rotateKeys: () => this.rotateKeys(),

@@ -6,6 +6,7 @@ import {
   type JWK,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
+import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, SCOPE_CLAIMS } from './claims.js'
 import type { SigningKey } from '../keys.js'
@@ -85,13 +86,15 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
+    // Somebody who logs in again, in another tab, must not spoil the code and the tokens of the login before.
+    expiresWithSession: () => false,
     extraParams: extraParams(input),
     ttl: {
       AccessToken: 15 * 60,
       AuthorizationCode: 60,
       Grant: 24 * 60 * 60,
       IdToken: 5 * 60,
-      Interaction: 30 * 60,
+      Interaction: STEP_SECONDS,
       RefreshToken: 24 * 60 * 60,
       Session: 24 * 60 * 60,
     },

@@ -2,26 +2,37 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
 import { errors, type InteractionResults, type Provider } from 'oidc-provider'
 import { consentPage, loginPage, type BankPageContext } from '../pages/bank.js'
+import { browserOf, rememberBrowser } from '../http/browser-id.js'
 import { ACR, claimNames, consentItems } from './claims.js'
+import { STEP_SECONDS, type EndedSteps } from './ended-steps.js'
 import { errorPage } from '../pages/error.js'
+import { ExpiringMap } from '../expiring-map.js'
 import type { Faults } from '../faults.js'
 import { queryOf, readForm } from '../http/request.js'
 import type { Persona } from './personas.js'
+import { sendStepAgain } from './repeated-steps.js'
 import { redirect, sendPage } from '../http/reply.js'
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
+export interface BankInteractions extends BankPageContext {
+  personas: readonly Persona[]
+  faults: Faults
+  steps: EndedSteps
+  rotateKeys: () => Promise<void>
+}
+
+type StepRequest = IncomingMessage & { params: Record<string, string> }
+
 /** The pages on which a person logs in at a bank, agrees, or turns back. */
 export function bankInteractions(
   provider: Provider,
-  {
-    personas,
-    faults,
-    rotateKeys,
-    ...context
-  }: BankPageContext & { personas: readonly Persona[]; faults: Faults; rotateKeys: () => Promise<void> },
+  { personas, faults, steps, rotateKeys, ...context }: BankInteractions,
 ): Router.Router {
   const router = Router()
+  const mountPath = new URL(provider.issuer).pathname
+  /** The login that was wrong in a step's last attempt. */
+  const wrongLogins = new ExpiringMap<string>()
 
   router.get('/interaction/:uid', async (req, res) => {
     const interaction = await interactionOf(req, res)
@@ -31,10 +42,14 @@ export function bankInteractions(
       await finish(req, res, refusal)
       return
     }
+    rememberBrowser(req, res, mountPath)
     if (interaction.prompt.name === 'login') {
-      const login = queryOf(req).get('login')
-      const hint = login ?? stringParam(interaction, 'login_hint')
-      showLogin(res, interaction, { login: hint, password: login === null ? '' : login })
+      const chosen = queryOf(req).get('login')
+      const wrong = chosen === null ? wrongLogins.get(interaction.uid) : undefined
+      const login = chosen ?? wrong ?? stringParam(interaction, 'login_hint')
+      const error = wrong === undefined ? undefined : 'The login or the password is not right.'
+      const action = actionOf(interaction)
+      sendPage(res, loginPage({ ...context, personas, action, login, password: chosen ?? '', error }))
     } else {
       showConsent(res, interaction)
     }
@@ -48,12 +63,9 @@ export function bankInteractions(
       const login = (form.get('login') ?? '').trim()
       const persona = personas.find((one) => one.login === login && one.password === form.get('password'))
       if (!persona) {
-        showLogin(
-          res,
-          interaction,
-          { login, password: '', error: 'The login or the password is not right.' },
-          422,
-        )
+        wrongLogins.set(interaction.uid, login, STEP_SECONDS)
+        // So that Back and reload lead to pages, and not to a form that wants to be sent again.
+        redirect(res, actionOf(interaction))
         return
       }
       await forgetOtherAccount(req, res, interaction, persona.claims.sub)
@@ -70,35 +82,72 @@ export function bankInteractions(
   })
 
   /** The login that this browser has under way here; answers the request itself when there is none. */
-  async function interactionOf(req: IncomingMessage, res: ServerResponse): Promise<Interaction | undefined> {
-    try {
-      return await provider.interactionDetails(req, res)
-    } catch (err) {
-      if (!(err instanceof errors.SessionNotFound)) throw err
-      const page = errorPage({
-        title: 'This login is over',
-        problems: ['The bank knows of no login under way in this browser.'],
-        advice:
-          'It may have ended in another tab, or have waited for too long. Go back to the app and start again.',
-        theme: context.bank.id,
-      })
-      sendPage(res, page, 400)
+  async function interactionOf(req: StepRequest, res: ServerResponse): Promise<Interaction | undefined> {
+    return await unlessOver(req, res, () => provider.interactionDetails(req, res))
+  }
+
+  async function finish(req: StepRequest, res: ServerResponse, result: InteractionResults): Promise<void> {
+    const location = await unlessOver(req, res, () => provider.interactionResult(req, res, result))
+    if (location !== undefined) redirect(res, location)
+  }
+
+  /** Where a step has ended, the browser gets what it got then, or reads why it cannot go on. */
+  async function unlessOver<T>(
+    req: StepRequest,
+    res: ServerResponse,
+    proceed: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const uid = req.params.uid ?? ''
+    const again = await steps.responseAgain(uid, browserOf(req))
+    if (again) {
+      await sendStepAgain(provider, { req, res }, again)
       return undefined
     }
+    try {
+      return await proceed()
+    } catch (err) {
+      if (!(err instanceof errors.SessionNotFound)) throw err
+      const { status, ...page } = await deadEnd(req, uid)
+      sendPage(res, errorPage({ ...page, theme: context.bank.id, app: context.app }), status)
+      return undefined
+    }
+  }
+
+  async function deadEnd(req: IncomingMessage, uid: string) {
+    const { name } = context.bank
+    const status = 400
+    if (steps.has(uid)) {
+      const problems = [`${context.app.name} has the answer of ${name} already.`]
+      return { status, title: 'This login is over', problems, advice: 'Nothing is left to do here.' }
+    }
+    const interaction = await provider.Interaction.find(uid)
+    if (!interaction) {
+      const problems = [
+        `${name} knows of no such login. It may have waited for more than half an hour, or the sandbox was started anew.`,
+      ]
+      return { status, title: 'This login is over', problems, advice: 'Start again at the app.' }
+    }
+    if (req.headers.cookie === undefined) {
+      const problems = [
+        `Your browser sent no cookie along, and without one ${name} cannot tell whose login this is.`,
+      ]
+      const advice = `If it blocks cookies, allow them for ${new URL(provider.issuer).hostname} and start again. If the login began in another browser, go on there.`
+      return { status, title: 'No cookies', problems, advice }
+    }
+    const session = await provider.Session.findByUid(interaction.session?.uid ?? '')
+    if (interaction.session && session?.accountId !== interaction.session.accountId) {
+      const problems = [
+        `Somebody else has logged in at ${name} in this browser, which ended the login that began here.`,
+      ]
+      return { status, title: 'Another person logged in', problems, advice: 'Start again at the app.' }
+    }
+    const problems = ['This login began in another browser.']
+    return { status, title: 'Not your login', problems, advice: 'Go on there, or start again at the app.' }
   }
 
   function refusalOf({ params }: Interaction): InteractionResults | undefined {
     const error = faults.at('bank', params.nonce)
     return error && { error, error_description: 'The bank refused, as sandbox.next asked for' }
-  }
-
-  function showLogin(
-    res: ServerResponse,
-    interaction: Interaction,
-    form: { login: string; password: string; error?: string },
-    status?: number,
-  ): void {
-    sendPage(res, loginPage({ ...context, ...form, personas, action: actionOf(interaction) }), status)
   }
 
   function showConsent(res: ServerResponse, interaction: Interaction): void {
@@ -149,16 +198,8 @@ export function bankInteractions(
     }
   }
 
-  async function finish(
-    req: IncomingMessage,
-    res: ServerResponse,
-    result: InteractionResults,
-  ): Promise<void> {
-    redirect(res, await provider.interactionResult(req, res, result))
-  }
-
   function actionOf({ uid }: Interaction): string {
-    return `${new URL(provider.issuer).pathname}/interaction/${uid}`
+    return `${mountPath}/interaction/${uid}`
   }
 
   return router

@@ -1,7 +1,9 @@
 import { errors, Provider, type KoaContextWithOIDC } from 'oidc-provider'
 import { deliverAnswers, type AnswerDelivery } from './answers.js'
 import { bankConfiguration, type BankConfigurationInput } from './configuration.js'
+import type { EndedSteps } from './ended-steps.js'
 import { bendAnswers, type AnswerBending } from './faults.js'
+import { repeatSteps } from './repeated-steps.js'
 import { errorPage } from '../pages/error.js'
 import { CONTENT_SECURITY_POLICY, PAGE_HEADERS } from '../http/reply.js'
 import { certificateProblem } from '../http/tls.js'
@@ -12,6 +14,7 @@ export interface BankProviderInput
     Omit<AnswerDelivery, 'showError'>,
     AnswerBending {
   name: string
+  steps: EndedSteps
 }
 
 /** Makes the OpenID Provider of a bank, with what the sandbox adds before and after it. */
@@ -21,9 +24,9 @@ export function createBankProvider(input: BankProviderInput): Provider {
     if (ctx.status < 400) ctx.status = 400
     ctx.remove('location')
     ctx.type = 'html'
-    const advice =
-      'Go back to the app and start again. If it happens again, the app has to send another request.'
-    ctx.body = String(errorPage({ title: `${name} cannot go on`, problems: [problem], advice, theme: id }))
+    const advice = 'Start again. If it happens again, the app has to send another request.'
+    const title = `${name} cannot go on`
+    ctx.body = String(errorPage({ title, problems: [problem], advice, theme: id, app: relyingParty }))
   }
   const configuration = bankConfiguration({
     ...input,
@@ -53,6 +56,7 @@ export function createBankProvider(input: BankProviderInput): Provider {
       })
     }
   })
+  repeatSteps(provider, input.steps)
   deliverAnswers(provider, { ...input, showError })
   bendAnswers(provider, input)
   return provider

@@ -1,5 +1,5 @@
 import { html } from '@remix-run/html-template'
-import { layout, type Html } from './layout.js'
+import { layout, type AppLink, type Html } from './layout.js'
 
 /** A bank as the account selector lists it. */
 export interface SelectableBank {
@@ -23,13 +23,13 @@ function matchingBanks<Bank extends SelectableBank>(banks: readonly Bank[], sear
  * script.
  */
 export function accountSelectorPage({
-  appName,
+  app,
   banks,
   search,
   action,
   query,
 }: {
-  appName: string
+  app: AppLink
   banks: readonly SelectableBank[]
   search: string
   /** Where both forms go. */
@@ -43,7 +43,7 @@ export function accountSelectorPage({
     title: 'Choose your bank',
     body: html`<article class="card">
       <h1>Choose your bank</h1>
-      <p class="lead"><strong>${appName}</strong> asks you to log in with a bank you trust.</p>
+      <p class="lead"><strong>${app.name}</strong> asks you to log in with a bank you trust.</p>
       <form method="get" action="${action}" role="search" class="search">
         <label for="q">Search for your bank</label>
         <div>

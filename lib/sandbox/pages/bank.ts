@@ -1,17 +1,17 @@
 import { html } from '@remix-run/html-template'
 import type { ConsentItem } from '../bank/claims.js'
-import { brand, layout, type Html } from './layout.js'
+import { brand, layout, type AppLink, type Html } from './layout.js'
 import type { Persona } from '../bank/personas.js'
 
 /** What the pages of a bank say about the bank and the app. */
 export interface BankPageContext {
   bank: { id: string; name: string; tagline: string; logo: string }
-  appName: string
+  app: AppLink
 }
 
 export function loginPage({
   bank,
-  appName,
+  app,
   action,
   personas,
   login,
@@ -30,7 +30,7 @@ export function loginPage({
     body: html`<article class="card">
         ${brand({ logo: bank.logo, name: bank.name, note: bank.tagline })}
         <h1>Log in to ${bank.name}</h1>
-        <p class="lead"><strong>${appName}</strong> asks you to confirm who you are.</p>
+        <p class="lead"><strong>${app.name}</strong> asks you to confirm who you are.</p>
         ${error === undefined ? '' : html`<p class="alert" role="alert" id="error">${error}</p>`}
         <form method="post" action="${action}">
           <label for="login">Login</label>
@@ -80,17 +80,17 @@ export function loginPage({
 
 export function consentPage({
   bank,
-  appName,
+  app,
   action,
   items,
   personName,
 }: BankPageContext & { action: string; items: readonly ConsentItem[]; personName: string }): Html {
   return layout({
-    title: `Share with ${appName}? · ${bank.name}`,
+    title: `Share with ${app.name}? · ${bank.name}`,
     theme: bank.id,
     body: html`<article class="card">
       ${brand({ logo: bank.logo, name: bank.name, note: `Logged in as ${personName}` })}
-      <h1>Share this with ${appName}?</h1>
+      <h1>Share this with ${app.name}?</h1>
       ${
         items.length > 0
           ? html`<p class="lead">The app will see nothing else, and never your login or password.</p>

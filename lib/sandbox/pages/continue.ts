@@ -1,5 +1,5 @@
 import { html } from '@remix-run/html-template'
-import { layout, type Html } from './layout.js'
+import { layout, type AppLink, type Html } from './layout.js'
 
 /** The whole script of the sandbox; without it, the person presses the button. */
 export const CONTINUE_SCRIPT = 'document.forms[0].submit()'
@@ -9,11 +9,19 @@ export const CONTINUE_SCRIPT = 'document.forms[0].submit()'
  *
  * @see https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html
  */
-export function continuePage({ action, fields }: { action: string; fields: Record<string, string> }): Html {
+export function continuePage({
+  action,
+  fields,
+  app,
+}: {
+  action: string
+  fields: Record<string, string>
+  app: AppLink
+}): Html {
   return layout({
-    title: 'Back to the app',
+    title: `Back to ${app.name}`,
     body: html`<article class="card">
-      <h1>Back to the app</h1>
+      <h1>Back to ${app.name}</h1>
       <p class="lead">You are done at the bank.</p>
       <form method="post" action="${action}">
         ${Object.entries(fields).map(

@@ -1,5 +1,5 @@
 import { html } from '@remix-run/html-template'
-import { layout, type Html } from './layout.js'
+import { layout, type AppLink, type Html } from './layout.js'
 
 /** For the developer of the app: what is wrong, in plain words. */
 export function errorPage({
@@ -7,11 +7,13 @@ export function errorPage({
   problems,
   advice,
   theme,
+  app,
 }: {
   title: string
   problems: readonly string[]
   advice: string
   theme?: string
+  app: AppLink
 }): Html {
   return layout({
     title,
@@ -24,6 +26,7 @@ export function errorPage({
         </ul>
       </div>
       <p>${advice}</p>
+      <p class="actions"><a class="primary" href="${app.url}">Back to ${app.name}</a></p>
       <p><a href="/">What runs in this sandbox</a></p>
     </article>`,
   })

@@ -1,9 +1,10 @@
 import { html } from '@remix-run/html-template'
-import { layout, type Html } from './layout.js'
+import { layout, type AppLink, type Html } from './layout.js'
 import type { Persona } from '../bank/personas.js'
 
 /** What the first page lists. */
 export interface SandboxOverview {
+  app: AppLink
   clientId: string
   callback: string
   jwksUri: string | undefined
@@ -13,7 +14,15 @@ export interface SandboxOverview {
 }
 
 /** The first page: what runs here, and who one can log in as. */
-export function indexPage({ clientId, callback, jwksUri, flow, endpoints, banks }: SandboxOverview): Html {
+export function indexPage({
+  app,
+  clientId,
+  callback,
+  jwksUri,
+  flow,
+  endpoints,
+  banks,
+}: SandboxOverview): Html {
   return layout({
     title: 'What runs here',
     body: html`<article class="card wide">
@@ -22,7 +31,7 @@ export function indexPage({ clientId, callback, jwksUri, flow, endpoints, banks 
         This is a sandbox for one app under development. It plays IDPartner and a few banks, keeps everything
         in memory and forgets it when it ends. Nothing here is real, and everybody knows the passwords.
       </p>
-      <p>Start at your app: its login button leads here.</p>
+      <p>Start at your app, <a href="${app.url}">${app.name}</a>: its login button leads here.</p>
 
       <h2>Your app</h2>
       <dl class="facts">

@@ -2,6 +2,12 @@ import { html, type SafeHtml } from '@remix-run/html-template'
 
 export type Html = SafeHtml
 
+/** How pages call the app, and where they lead back to it. */
+export interface AppLink {
+  name: string
+  url: string
+}
+
 /** The frame of every page: says on each that nothing here is real. */
 export function layout({
   title,

@@ -29,8 +29,8 @@ export function accountSelector({
       next()
       return
     }
-    const advice = `This page is for the developer of ${relyingParty.displayName}.`
-    sendPage(res, errorPage({ title: 'This request is not valid', problems, advice }), 400)
+    const advice = `This page is for the developer of ${relyingParty.name}.`
+    sendPage(res, errorPage({ title: 'This request is not valid', problems, advice, app: relyingParty }), 400)
   })
 
   router.get('/', (req, res) => {
@@ -40,7 +40,7 @@ export function accountSelector({
       return value === null ? [] : [[name, value]]
     })
     const page = accountSelectorPage({
-      appName: relyingParty.displayName,
+      app: relyingParty,
       banks,
       search: query.get('q') ?? '',
       action: req.baseUrl,

@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Router from 'router'
 import { accountSelectorPage } from '../pages/account-selector.js'
 import type { Bank } from '../bank/bank.js'
+import { browserOf, rememberBrowser } from '../http/browser-id.js'
 import type { Faults } from '../faults.js'
 import { errorPage } from '../pages/error.js'
 import { ExpiringMap } from '../expiring-map.js'
@@ -15,12 +16,23 @@ import type { TrustDirectory } from './trust-directory.js'
 /** How long a person may take from the account selector to the bank's answer. */
 const TRANSACTION_SECONDS = 30 * 60
 
+/** For an impatient second click, and for a reload while the app is slow. */
+const REPEAT_MS = 60_000
+
+const PATH = '/oidc-proxy'
+
+interface BankAnswer {
+  bank: Bank
+  jarm: string
+}
+
 interface Transaction {
   request: AuthorizationRequest
   interactionId: string
-  bank?: Bank
-  /** The bank's own answer, once it has come. */
-  answer?: string
+  /** The first bank's own answer, once it has come. */
+  answer?: BankAnswer
+  /** How the login ended: what a browser got that comes for it again. */
+  ended?: { browser: string | undefined; location: Promise<string>; at: number; byBank: boolean }
 }
 
 /** The OIDC proxy: verifies the app's request, lets the person pick a bank, and vouches for the bank's answer. */
@@ -39,18 +51,20 @@ export class Proxy {
     relyingParty: RelyingParty
     trustDirectory: TrustDirectory
   }) {
-    this.url = `${options.baseUrl}/oidc-proxy`
+    this.url = `${options.baseUrl}${PATH}`
     this.#banks = options.banks
     this.#faults = options.faults
     this.#relyingParty = options.relyingParty
     this.#trustDirectory = options.trustDirectory
   }
 
-  /** Keeps a bank's answer until the browser comes for it, and says where it has to come. */
-  accept(transactionId: string, answer: string): string | undefined {
+  /** Keeps the answer of a bank, whichever it is, until the browser comes for it, and says where it has to come. */
+  accept(transactionId: string, bankId: string, jarm: string): string | undefined {
     const transaction = this.#transactions.get(transactionId)
-    if (!transaction) return undefined
-    transaction.answer = answer
+    const bank = this.#banks.find(({ id }) => id === bankId)
+    // Two banks may have been opened from one account selector. The app's login ends with the first answer.
+    if (!transaction || !bank || transaction.answer) return undefined
+    transaction.answer = { bank, jarm }
     return `${this.url}/answer/${transactionId}`
   }
 
@@ -72,18 +86,19 @@ export class Proxy {
       }
     })
 
-    router.get('/select/:transaction', (req, res) => {
+    router.get('/select/:transaction', async (req, res) => {
       const transaction = this.#transactions.get(req.params.transaction)
-      if (!transaction) {
-        this.#forgotten(res)
+      if (!transaction || transaction.ended) {
+        await this.#leadOn(req, res, transaction)
         return
       }
+      rememberBrowser(req, res, PATH)
       const search = queryOf(req).get('q') ?? ''
-      const action = `/oidc-proxy/select/${req.params.transaction}`
+      const action = `${PATH}/select/${req.params.transaction}`
       sendPage(
         res,
         accountSelectorPage({
-          appName: this.#relyingParty.displayName,
+          app: this.#relyingParty,
           banks: this.#banks,
           search,
           action,
@@ -95,39 +110,33 @@ export class Proxy {
     router.post('/select/:transaction', async (req, res) => {
       const id = req.params.transaction
       const transaction = this.#transactions.get(id)
-      if (!transaction) {
-        this.#forgotten(res)
+      if (!transaction || transaction.ended) {
+        await this.#leadOn(req, res, transaction)
         return
       }
       const form = await readForm(req)
       const bank = this.#banks.find((one) => one.id === form.get('bank'))
       if (bank) {
-        transaction.bank = bank
         redirect(res, await bank.beginProxied(transaction.request, id))
       } else if (form.has('cancel')) {
-        this.#transactions.delete(id)
-        redirect(res, this.#relyingParty.cancelled(transaction.request.state))
+        const location = this.#relyingParty.cancelled(transaction.request.state)
+        // Nobody signs this, so a bank that is open in another tab may still answer.
+        end(transaction, req, Promise.resolve(location), { byBank: false })
+        redirect(res, location)
       } else {
         redirect(res, `${this.url}/select/${id}`)
       }
     })
 
     router.get('/answer/:transaction', async (req, res) => {
-      const id = req.params.transaction
-      const { request, interactionId, bank, answer } = this.#transactions.get(id) ?? {}
-      if (!request || !interactionId || !bank || answer === undefined) {
-        this.#forgotten(res)
+      const transaction = this.#transactions.get(req.params.transaction)
+      if (!transaction?.answer || transaction.ended?.byBank) {
+        await this.#leadOn(req, res, transaction)
         return
       }
-      this.#transactions.delete(id)
-      const response = await this.#trustDirectory.signDocument({
-        audience: this.#relyingParty.clientId,
-        interactionId,
-        identityProvider: bank.identityProvider,
-        answer,
-        nonce: request.nonce,
-      })
-      redirect(res, this.#relyingParty.callbackWith({ response }))
+      const location = this.#signed(transaction, transaction.answer)
+      end(transaction, req, location, { byBank: true })
+      redirect(res, await location)
     })
 
     return router
@@ -152,18 +161,44 @@ export class Proxy {
   }
 
   #refuse(res: ServerResponse, problems: readonly string[]): void {
-    const advice = `This page is for the developer of ${this.#relyingParty.displayName}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
-    sendPage(res, errorPage({ title: 'This request is not valid', problems, advice }), 400)
+    const advice = `This page is for the developer of ${this.#relyingParty.name}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
+    sendPage(
+      res,
+      errorPage({ title: 'This request is not valid', problems, advice, app: this.#relyingParty }),
+      400,
+    )
   }
 
-  #forgotten(res: ServerResponse): void {
-    const problems = ['This login was answered already, or has waited for too long.']
-    const page = errorPage({
-      title: 'This login is over',
-      problems,
-      advice: 'Go back to the app and start again.',
+  async #signed({ request, interactionId }: Transaction, { bank, jarm }: BankAnswer): Promise<string> {
+    const response = await this.#trustDirectory.signDocument({
+      audience: this.#relyingParty.clientId,
+      interactionId,
+      identityProvider: bank.identityProvider,
+      answer: jarm,
+      nonce: request.nonce,
     })
-    sendPage(res, page, 404)
+    return this.#relyingParty.callbackWith({ response })
+  }
+
+  /** Gives an impatient browser what it got a moment ago; to anybody else it says that the login is over. */
+  async #leadOn(
+    req: IncomingMessage,
+    res: ServerResponse,
+    transaction: Transaction | undefined,
+  ): Promise<void> {
+    const { ended } = transaction ?? {}
+    const browser = browserOf(req)
+    if (ended && browser !== undefined && browser === ended.browser && Date.now() - ended.at < REPEAT_MS) {
+      redirect(res, await ended.location)
+      return
+    }
+    const { name } = this.#relyingParty
+    const problem = transaction?.answer
+      ? `${name} has the bank's answer already.`
+      : 'IDPartner knows of no such login. It was cancelled, has waited for more than half an hour, or the sandbox was started anew.'
+    const advice = 'Start again at the app.'
+    const page = { title: 'This login is over', problems: [problem], advice, app: this.#relyingParty }
+    sendPage(res, errorPage(page), 404)
   }
 
   #discoveryDocument(): object {
@@ -186,4 +221,13 @@ export class Proxy {
       claims_parameter_supported: true,
     }
   }
+}
+
+function end(
+  transaction: Transaction,
+  req: IncomingMessage,
+  location: Promise<string>,
+  { byBank }: { byBank: boolean },
+): void {
+  transaction.ended = { browser: browserOf(req), location, at: Date.now(), byBank }
 }

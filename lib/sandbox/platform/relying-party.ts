@@ -21,8 +21,10 @@ export class KeysUnavailable extends Error {
 export class RelyingParty {
   readonly clientId: string
   readonly callback: string
-  /** How the app is called on pages: by its host, which a person sees in the address bar. */
-  readonly displayName: string
+  /** How the app is called on pages: by its host, which a person sees in the address bar, unless it has a name. */
+  readonly name: string
+  /** Where pages lead back to the app. */
+  readonly url: string
   readonly #options: ResolvedOptions
   readonly #clientSecret: string | undefined
   readonly #agent = new Agent({ connect: { timeout: FETCH_MS } })
@@ -31,7 +33,8 @@ export class RelyingParty {
   constructor(options: ResolvedOptions, clientSecret: string | undefined) {
     this.clientId = options.client_id
     this.callback = options.callback
-    this.displayName = new URL(options.callback).host
+    this.name = options.client_name ?? new URL(options.callback).host
+    this.url = options.client_uri ?? new URL('/', options.callback).href
     this.#options = options
     this.#clientSecret = clientSecret
   }
