@@ -7,7 +7,8 @@ import { providerFailure } from './provider-failure.js'
 import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
 import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 
-const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
+/** Endpoints seldom move, so that no login waits to hear that they have not. */
+const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 0 }
 
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000

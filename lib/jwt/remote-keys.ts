@@ -6,7 +6,8 @@ import type { Http } from '../net/http.js'
 import { jsonOf, unusableAnswer } from '../net/json.js'
 import { MIN_RSA_BITS } from './keys.js'
 
-const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000 }
+/** A key may have been withdrawn because somebody stole it, so a login waits to hear that it was not. */
+const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 1000 }
 
 const jwks = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) })
 

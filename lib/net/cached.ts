@@ -6,10 +6,12 @@ export interface CacheTimes {
   retryAfter: number
   /** How long past its ttl the last good copy may stand in while loading fails. */
   staleFor: number
+  /**
+   * How long who asks for a copy that is due waits for a newer one, at the most: a server that hangs must not cost each
+   * login its time. With 0 nobody waits, and the newer one is there for those who come later.
+   */
+  patience: number
 }
-
-/** How long a copy that is due waits for a newer one: a server that hangs must not cost each login its time. */
-const PATIENCE = 1000
 
 /** Forced reloads are bounded, since anyone can send an answer whose `kid` nobody knows. */
 const MAX_REFRESHES_PER_MINUTE = 10
@@ -32,22 +34,27 @@ export class Cached<T> {
   }
 
   async get(): Promise<T> {
-    const { ttl, retryAfter, staleFor } = this.#times
+    const { ttl, retryAfter, staleFor, patience } = this.#times
     const copy = this.#copy
     if (!copy) return this.#reload()
     const age = Date.now() - copy.loadedAt
     if (age < ttl) return copy.value
     if (age >= ttl + staleFor) return this.#reload()
     if (Date.now() - this.#failedAt < retryAfter) return copy.value
-    const patience = new Deadline(PATIENCE)
+    const renewed = this.#reload().catch(() => {
+      this.#failedAt = Date.now()
+      return copy.value
+    })
+    if (patience === 0) return copy.value
+    const deadline = new Deadline(patience)
     try {
-      return await until(patience.signal, this.#reload())
+      return await until(deadline.signal, renewed)
     } catch {
-      // Also while it is still loading, so that no two who ask wait for the same silence.
+      // It is still loading; no two who ask wait for the same silence.
       this.#failedAt = Date.now()
       return copy.value
     } finally {
-      patience.clear()
+      deadline.clear()
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Http } from '../../lib/net/http.js'
 import { Issuers, badMetadata } from '../../lib/client/issuers.js'
@@ -67,8 +68,19 @@ describe("a bank's discovery document", () => {
     await issuers.metadata(issuer)
     expect(seen()).toHaveLength(1)
     travel(0.2 * MINUTE)
-    await issuers.metadata(issuer)
+    bend = set({ token_endpoint: 'https://bank.example/new' })
+    await expect(issuers.metadata(issuer)).resolves.not.toHaveProperty('token_endpoint')
+    while (!('token_endpoint' in (await issuers.metadata(issuer)))) await setImmediate()
     expect(seen()).toHaveLength(2)
+  })
+
+  test('that is merely old costs nobody a moment', async () => {
+    await issuers.metadata(issuer)
+    wire.plan('bank.discovery', hang, Infinity)
+    travel(11 * MINUTE)
+    // They would wait for twenty seconds.
+    await expect(issuers.metadata(issuer)).resolves.toHaveProperty('issuer', issuer)
+    await expect(issuers.metadata(issuer)).resolves.toHaveProperty('issuer', issuer)
   })
 
   test('is that of an issuer that ends with a slash', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { IDPartner, TokenSet } from 'passport-idpartner'
 import { set, without, type Change } from '../support/bends.js'
-import { MINUTE, travel } from '../support/clock.js'
+import { HOUR, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
 import { startScene } from '../support/scene.js'
@@ -144,7 +144,8 @@ describe('nothing is sent without the certificate after the login either, when a
     await call(strategy.client, platform.bankA.issuer, tokens)
     expect(platform.requests.at(-1)).toMatch(/^bankA\+mtls\./)
     platform.bankA.metadata = aliases(without(name))
-    travel(11 * MINUTE)
+    // Only then does a call wait for the new document.
+    travel(25 * HOUR)
     const before = platform.requests.filter((endpoint) => !endpoint.endsWith('discovery'))
     expect(await refusal(call(strategy.client, platform.bankA.issuer, tokens))).toMatchObject({
       code: 'config_invalid',

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { Cached } from '../../lib/net/cached.js'
 
 const MINUTE = 60_000
-const TIMES = { ttl: 10 * MINUTE, retryAfter: 30_000, staleFor: 60 * MINUTE }
+const TIMES = { ttl: 10 * MINUTE, retryAfter: 30_000, staleFor: 60 * MINUTE, patience: 1000 }
 
 beforeEach(() => {
   jest.useFakeTimers()
@@ -22,7 +22,11 @@ class Source {
   down = false
   /** What loading waits for. */
   delay: Promise<unknown> = Promise.resolve()
-  readonly cached = new Cached(() => this.#load(), TIMES)
+  readonly cached: Cached<string>
+
+  constructor(patience = TIMES.patience) {
+    this.cached = new Cached(() => this.#load(), { ...TIMES, patience })
+  }
 
   async #load(): Promise<string> {
     const load = ++this.loads
@@ -64,6 +68,51 @@ describe('a document', () => {
     pass(TIMES.ttl)
     await source.get()
     pass(TIMES.ttl - 1)
+    await expect(source.get()).resolves.toBe('copy 2')
+  })
+})
+
+describe('a document that nobody waits for', () => {
+  const withoutPatience = async (): Promise<Source> => {
+    const source = new Source(0)
+    await source.get()
+    pass(TIMES.ttl)
+    return source
+  }
+
+  test('is waited for all the same while there is no copy', async () => {
+    await expect(new Source(0).get()).resolves.toBe('copy 1')
+  })
+
+  test('is the copy that is due, and a newer one for those who come later', async () => {
+    const source = await withoutPatience()
+    source.delay = new Promise((resolve) => setTimeout(resolve, 5000))
+    await expect(Promise.all([source.get(), source.get()])).resolves.toEqual(['copy 1', 'copy 1'])
+    expect(source.loads).toBe(2)
+    await jest.advanceTimersByTimeAsync(4999)
+    await expect(source.get()).resolves.toBe('copy 1')
+    await jest.advanceTimersByTimeAsync(1)
+    await expect(source.get()).resolves.toBe('copy 2')
+    expect(source.loads).toBe(2)
+  })
+
+  test('fails unseen, and is not loaded again for a while', async () => {
+    const source = await withoutPatience()
+    source.down = true
+    await source.get()
+    await jest.advanceTimersByTimeAsync(TIMES.retryAfter - 1)
+    await expect(source.get()).resolves.toBe('copy 1')
+    expect(source.loads).toBe(2)
+    source.down = false
+    await jest.advanceTimersByTimeAsync(1)
+    await source.get()
+    await jest.advanceTimersByTimeAsync(0)
+    await expect(source.get()).resolves.toBe('copy 3')
+  })
+
+  test('is waited for again when its copy is too old to be believed', async () => {
+    const source = await withoutPatience()
+    pass(TIMES.staleFor)
     await expect(source.get()).resolves.toBe('copy 2')
   })
 })
