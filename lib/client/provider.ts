@@ -46,11 +46,9 @@ const userInfoRefusal: Refusal = { code: 'token_invalid', what: "the bank's user
  */
 export class Provider {
   readonly #context: ProviderContext
-  readonly #configuration: oidc.Configuration
 
   constructor(context: ProviderContext) {
     this.#context = context
-    this.#configuration = configuration(context, (url, init) => this.#fetch(url, init))
   }
 
   get issuer(): string {
@@ -62,9 +60,14 @@ export class Provider {
     const { keys } = this.#context
     if (!keys.signing) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
-    return oidc.buildAuthorizationUrlWithJAR(this.#configuration, parameters, keys.signing, {
-      [oidc.modifyAssertion]: backdated,
-    })
+    return oidc.buildAuthorizationUrlWithJAR(
+      this.#client('authorization endpoint'),
+      parameters,
+      keys.signing,
+      {
+        [oidc.modifyAssertion]: backdated,
+      },
+    )
   }
 
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
@@ -75,7 +78,10 @@ export class Provider {
     const request =
       keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return oidc
-      .buildAuthorizationUrlWithPAR(this.#configuration, request ? { request } : parameters)
+      .buildAuthorizationUrlWithPAR(
+        this.#client('authorization request endpoint'),
+        request ? { request } : parameters,
+      )
       .catch(this.#failure('authorization request endpoint', 'provider_unavailable'))
   }
 
@@ -99,14 +105,18 @@ export class Provider {
   async userInfo(accessToken: string, subject: string): Promise<UserInfo> {
     this.#endpoint('userinfo_endpoint')
     return oidc
-      .fetchUserInfo(this.#configuration, accessToken, subject)
+      .fetchUserInfo(
+        this.#client('userinfo endpoint', (response) => this.#openUserInfo(response)),
+        accessToken,
+        subject,
+      )
       .catch(this.#failure('userinfo endpoint', 'token_invalid'))
   }
 
   async revoke(token: string): Promise<void> {
     this.#endpoint('revocation_endpoint')
     await oidc
-      .tokenRevocation(this.#configuration, token)
+      .tokenRevocation(this.#client('revocation endpoint'), token)
       .catch(this.#failure('revocation endpoint', 'provider_unavailable'))
   }
 
@@ -121,7 +131,7 @@ export class Provider {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const response = await oidc
       .fetchProtectedResource(
-        this.#configuration,
+        this.#client(name),
         accessToken,
         url,
         body === undefined ? 'GET' : 'POST',
@@ -143,7 +153,11 @@ export class Provider {
   async #grant(type: string, parameters: Record<string, string>): Promise<TokenSet> {
     this.#endpoint('token_endpoint')
     const tokens = await oidc
-      .genericGrantRequest(this.#configuration, type, parameters)
+      .genericGrantRequest(
+        this.#client('token endpoint', (response) => this.#openIdToken(response)),
+        type,
+        parameters,
+      )
       .catch(this.#failure('token endpoint', 'token_invalid'))
     return tokenSet(tokens, tokens.claims())
   }
@@ -194,27 +208,36 @@ export class Provider {
     }
   }
 
-  /** What openid-client fetches with; it also opens JWTs, more strictly than openid-client would. */
-  async #fetch(url: string, init: oidc.CustomFetchOptions): Promise<Response> {
+  /**
+   * openid-client for a single request.
+   *
+   * @param name the endpoint that is asked, for messages
+   * @param read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
+   *   default nothing in an answer is opened
+   */
+  #client(
+    name: string,
+    read: (response: Response) => Response | Promise<Response> = (response) => response,
+  ): oidc.Configuration {
     const { http, signal, metadata } = this.#context
-    const response = await http.fetch(url, {
-      what: this.#party,
-      method: init.method,
-      headers: init.headers,
-      body: init.body as string | URLSearchParams | null | undefined,
-      signal,
-      namedBy: metadata.issuer,
+    return configuration(this.#context, async (url, init) => {
+      const response = await http.fetch(url, {
+        what: this.#what(name),
+        method: init.method,
+        headers: init.headers,
+        body: init.body as string | URLSearchParams | null | undefined,
+        signal,
+        namedBy: metadata.issuer,
+      })
+      return response.status === 200 ? read(response) : response
     })
-    if (response.status !== 200) return response
-    if (init.body instanceof URLSearchParams) return this.#withOpenIdToken(response)
-    return init.method === 'GET' ? this.#withOpenUserInfo(response) : response
   }
 
   /**
    * Replaces a sealed ID token by the signed one inside. openid-client does not insist on encryption, knows a key by
    * its kid alone, and fetches rotated keys a minute late.
    */
-  async #withOpenIdToken(response: Response): Promise<Response> {
+  async #openIdToken(response: Response): Promise<Response> {
     const { config, keys, issuerKeys } = this.#context
     const tokens: unknown = await response
       .clone()
@@ -235,7 +258,7 @@ export class Provider {
   }
 
   /** Replaces a userinfo JWT by its verified claims (Core 5.3.2). */
-  async #withOpenUserInfo(response: Response): Promise<Response> {
+  async #openUserInfo(response: Response): Promise<Response> {
     if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
     const { config, keys, issuerKeys } = this.#context
     const jwt = await response.text()

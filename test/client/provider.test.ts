@@ -515,6 +515,34 @@ describe("the bank's own endpoints", () => {
     expect(JSON.parse(body)).toEqual(payment)
   })
 
+  test.each([
+    ['payment_details_info_endpoint', 'payment-details', undefined],
+    ['payment_processing_endpoint', 'payment', {}],
+  ] as const)('answer JSON alone, and never a JWT as userinfo is: %s', async (endpoint, route, body) => {
+    const provider = await startProvider()
+    replies[route] = await signed()
+    expect(await refusal(provider.resource(endpoint, 'access', body))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: expect.stringMatching(
+        / endpoint of the bank [\d.:]+ answered with something else than the JSON/,
+      ),
+    })
+    replies[route] = await signed({ iss: 'https://other.example' })
+    expect((await refusal(provider.resource(endpoint, 'access', body))).message).not.toMatch(/userinfo/)
+  })
+
+  test('open no ID token, and want none: an answer to another form', async () => {
+    const provider = await startProvider()
+    const forged = { request_uri: 'urn:request', expires_in: 60, access_token: 'x', id_token: 'forged' }
+    replies['par'] = json(forged, 200)
+    replies['revocation'] = json(forged)
+    await expect(provider.revoke('access')).resolves.toBeUndefined()
+    await expect(provider.pushedAuthorizationUrl({ scope: 'openid' })).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    })
+  })
+
   test('may have nothing to say', async () => {
     const provider = await startProvider()
     replies['payment'] = { status: 204, headers: {}, body: '' }
