@@ -2,6 +2,7 @@
 export const FILES = [
   'client/account-selector',
   'client/allowed-issuers',
+  'client/authorization-error',
   'client/authorization-request',
   'client/callback-params',
   'client/config',
@@ -19,6 +20,7 @@ export const FILES = [
   'jwt/proxy-document',
   'jwt/remote-keys',
   'jwt/sealed-jwt',
+  'jwt/userinfo',
   'net/cached',
   'net/deadline',
   'net/http',
@@ -43,6 +45,7 @@ export const TABLES = {
   'client/provider': ['client-authentication', 'token-response', 'userinfo', 'id-token', 'ssrf'],
   'client/provider-failure': ['token-response', 'userinfo'],
   'jwt/proxy-document': ['proxy-document'],
+  'jwt/userinfo': ['userinfo'],
   'jwt/remote-keys': ['discovery-and-keys'],
   'jwt/sealed-jwt': ['downgrade', 'jarm'],
   'passport/strategy': ['callback', 'login-csrf', 'injection', 'faults'],

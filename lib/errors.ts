@@ -21,7 +21,7 @@ export type MissingReason = 'no_session' | 'no_login' | 'expired' | 'already_use
 export interface ErrorDetails {
   /** The error underneath; only its name, message and code are kept, never what it had in hand. */
   cause?: unknown
-  /** HTTP status for the application's own answer; each code has a default. */
+  /** HTTP status for the application's own answer; each code has a default. Below 500 is `fail`, from 500 on `error`. */
   status?: number | undefined
   reason?: MissingReason | undefined
   /** The OAuth error name the bank gave, such as `login_required`. */
@@ -83,12 +83,6 @@ export class IDPartnerError extends Error {
   get isFailure(): boolean {
     return this.status < 500
   }
-}
-
-export function accessDenied(): IDPartnerError {
-  return new IDPartnerError('access_denied', 'the login was cancelled or refused at the bank', {
-    providerError: 'access_denied',
-  })
 }
 
 /** Whether a value is an error, also one of another realm, as Node's own errors are inside jest. */

@@ -3,15 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client'
-import {
-  ERROR_CODES,
-  IDPartnerError,
-  accessDenied,
-  isError,
-  ownError,
-  printable,
-  type ErrorCode,
-} from '../lib/errors.js'
+import { ERROR_CODES, IDPartnerError, isError, ownError, printable, type ErrorCode } from '../lib/errors.js'
 import { signJws } from './support/jws.js'
 import { publicJwk, rsaKey } from './support/key-pairs.js'
 
@@ -81,15 +73,6 @@ describe('an error', () => {
     expect(new IDPartnerError('login_missing', 'text', { reason: 'expired' }).reason).toBe('expired')
     expect(new IDPartnerError('provider_error', 'text', { providerError: 'login_required' })).toMatchObject({
       providerError: 'login_required',
-    })
-  })
-
-  test('of a person who said no carries access_denied twice', () => {
-    expect(accessDenied()).toMatchObject({
-      code: 'access_denied',
-      status: 401,
-      providerError: 'access_denied',
-      message: expect.stringContaining('cancelled or refused'),
     })
   })
 })

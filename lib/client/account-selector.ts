@@ -1,5 +1,5 @@
 import { scopeText, type ClaimsRequest } from './authorization-request.js'
-import { single } from './callback-params.js'
+import { optionalParam } from './callback-params.js'
 import type { ResolvedConfig } from './config.js'
 import { below } from '../net/http.js'
 
@@ -19,7 +19,7 @@ export function accountSelectorUrl(
   const base = account_selector_service_url
   const url = new URL(base.endsWith('/select-accounts') ? base : below(base, 'select-accounts'))
   url.searchParams.set('client_id', client_id)
-  const visitor = single(params, 'visitor_id')
+  const visitor = optionalParam(params, 'visitor_id')
   if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
   url.searchParams.set('scope', scopeText(scope))
   const names = new Set([...Object.keys(claims?.userinfo ?? {}), ...Object.keys(claims?.id_token ?? {})])

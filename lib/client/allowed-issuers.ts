@@ -31,7 +31,7 @@ export class AllowedIssuers {
       if (!(await isTrusted(this.#trusted, issuer))) throw notAllowed()
       return
     }
-    // A platform out there has no business with a server on this machine.
+    // A remote directory may not name an issuer on this machine (SSRF).
     if (!this.#vouched.has(issuer) || (isLoopback(url) && !this.#onLoopback)) throw notAllowed()
   }
 }
@@ -40,7 +40,7 @@ async function isTrusted(trusted: TrustedIssuers, issuer: string): Promise<boole
   if (typeof trusted !== 'function') return trusted.includes(issuer)
   try {
     const answer: unknown = await trusted(issuer)
-    // Only true is a yes: an answer such as a promise in an array should not open the door.
+    // Only `true` accepts: a forgotten `return` is a no, and so is whatever else is truthy.
     return answer === true
   } catch (err) {
     throw new IDPartnerError('config_invalid', 'the function "trusted_issuers" threw', { cause: err })

@@ -1,7 +1,5 @@
-import { IDPartnerError, accessDenied, printable } from '../errors.js'
-
-/** In characters; what is longer is no answer of a bank. */
-export const MAX_ANSWER_LENGTH = 64 * 1024
+import { IDPartnerError, printable } from '../errors.js'
+import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
 
 /** What a browser may bring to the callback route. An error that is not inside a `response` proves nothing. */
 export type CallbackParams = { response: string } | { error: string | undefined; state: string | undefined }
@@ -16,11 +14,12 @@ export type CallbackParams = { response: string } | { error: string | undefined;
  */
 export function callbackParams(params: URLSearchParams): CallbackParams | undefined {
   if (params.has('response')) {
-    const response = only(params, 'response')
+    const response = assertAtMostOnce(params, 'response')
     if (!response) throw invalid('the answer\'s parameter "response" is empty')
     return { response }
   }
-  if (params.has('error')) return { error: printable(only(params, 'error')), state: only(params, 'state') }
+  if (params.has('error'))
+    return { error: printable(assertAtMostOnce(params, 'error')), state: assertAtMostOnce(params, 'state') }
   if (params.has('code')) {
     // Without JARM nothing ties a code to the bank and to us, so anyone could have put it there.
     throw invalid(
@@ -45,44 +44,18 @@ export function searchParams(query: unknown): URLSearchParams {
   return params
 }
 
-/** A parameter that may be there once; a repeated one is as good as none. */
-export function single(params: URLSearchParams, name: string): string | undefined {
+/**
+ * A parameter of the login route, which asks for little: one that is empty or repeated is as good as none.
+ *
+ * What a callback holds decides about a login, so there a repetition is refused: see {@link assertAtMostOnce}.
+ */
+export function optionalParam(params: URLSearchParams, name: string): string | undefined {
   const values = params.getAll(name)
   return values.length === 1 && values[0] !== '' ? values[0] : undefined
 }
 
-/**
- * What an authorization endpoint may answer with (RFC 6749, section 4.1.2.1; Core 3.1.2.6; RFC 9101, section 7). Anyone
- * can write a word of theirs in a query, and a message may be shown on a page.
- */
-const REGISTERED = [
-  'invalid_request',
-  'unauthorized_client',
-  'unsupported_response_type',
-  'invalid_scope',
-  'server_error',
-  'temporarily_unavailable',
-  'interaction_required',
-  'login_required',
-  'account_selection_required',
-  'consent_required',
-  'invalid_request_uri',
-  'invalid_request_object',
-  'request_not_supported',
-  'request_uri_not_supported',
-]
-
-/** An error in a query that nobody signed: a failure of this login, whatever it says, and of nothing behind us. */
-export function unsignedError(error: string | undefined): IDPartnerError {
-  if (error === 'access_denied') return accessDenied()
-  const name = error !== undefined && REGISTERED.includes(error) ? error : 'no known reason'
-  return new IDPartnerError('provider_error', `the login ended with an error: ${name}`, {
-    providerError: error,
-    status: 401,
-  })
-}
-
-function only(params: URLSearchParams, name: string): string | undefined {
+/** A parameter of a callback; a repeated one could be read as one thing here and as another elsewhere. */
+function assertAtMostOnce(params: URLSearchParams, name: string): string | undefined {
   const values = params.getAll(name)
   if (values.length > 1) throw invalid(`the answer's parameter "${name}" came more than once`)
   const [value] = values

@@ -5,7 +5,12 @@ import { IDPartnerError } from '../errors.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
 import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
 
-/** Which issuers may log people in: exact strings, or a function that decides. */
+/**
+ * Which issuers may log people in: exact strings, or a function that decides.
+ *
+ * The function is asked once by each request that names an issuer: by the callback, and in the direct flow by the login
+ * route as well, since the two are told the name by different parties and a bank may lose its trust in between.
+ */
 export type TrustedIssuers = readonly string[] | ((issuer: string) => boolean | Promise<boolean>)
 
 export type Flow = 'proxy' | 'direct'

@@ -3,21 +3,21 @@ import * as oidc from 'openid-client'
 import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
 import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
-import { MAX_ANSWER_LENGTH, callbackParams, searchParams, single, unsignedError } from './callback-params.js'
+import { authorizationError } from './authorization-error.js'
+import { callbackParams, optionalParam, searchParams } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { inTime } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
 import { Http, below, parseEndpoint } from '../net/http.js'
-import { matchLogin, type IdTokenChecks } from '../jwt/id-token.js'
+import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
-import { answerIssuer, jarmRefusal, readAnswer, signedError, type AuthorizationAnswer } from '../jwt/jarm.js'
+import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
-import { opened, refused, verified } from '../jwt/sealed-jwt.js'
 import { checkTokens, type TokenSet } from './tokens.js'
 
 /** Options of a single call. */
@@ -114,10 +114,10 @@ export class IDPartner {
       return this.#proxyUrl(params, parameters, options.signal)
     }
     if (!params.has('iss')) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
-    const issuer = single(params, 'iss')
-    extra['identity_provider_id'] ??= single(params, 'idp_id')
-    extra['idpartner_token'] ??= single(params, 'idpartner_token')
-    const bank = await this.#bank(issuer ?? '', options.signal)
+    const issuer = optionalParam(params, 'iss')
+    extra['identity_provider_id'] ??= optionalParam(params, 'idp_id')
+    extra['idpartner_token'] ??= optionalParam(params, 'idpartner_token')
+    const bank = await this.#allowedProvider(issuer ?? '', options.signal)
     const url = await bank.pushedAuthorizationUrl(await requestParameters(this.#config, proofs, scope, extra))
     return url.href
   }
@@ -142,7 +142,7 @@ export class IDPartner {
     }
     const params = callbackParams(searchParams(query))
     if (!params) throw new IDPartnerError('response_invalid', 'the query holds no "response"')
-    if ('error' in params) throw unsignedError(params.error)
+    if ('error' in params) throw authorizationError(params.error, { signed: false })
     const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
     return { identity_provider, idp_response_code }
   }
@@ -177,9 +177,14 @@ export class IDPartner {
     response: string,
     proofs: Proofs,
     issuer?: string,
-    options?: CallOptions,
+    options: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    const answer = await this.readAnswer(response, issuer, options)
+    const answer = await this.#verifyAnswer(
+      response,
+      issuer,
+      (from) => this.#keysOfAllowed(from, options.signal),
+      options,
+    )
     if (!isProofs(proofs) || answer.state !== proofs.state) {
       throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
         reason: 'no_login',
@@ -210,7 +215,7 @@ export class IDPartner {
         'there is no refresh token; ask for scope "offline_access" with prompt "consent"',
       )
     }
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     const renewed = await bank.refresh(refreshToken)
     const earlier = typeof tokens === 'string' ? undefined : tokens.claims
     if (earlier && renewed.claims && renewed.claims.sub !== earlier.sub) {
@@ -232,7 +237,7 @@ export class IDPartner {
     if (!tokens.claims) {
       throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
     }
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -243,7 +248,7 @@ export class IDPartner {
    */
   async paymentDetailsInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<unknown> {
     checkTokens(tokens)
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     return bank.resource('payment_details_info_endpoint', tokens.access_token)
   }
 
@@ -260,7 +265,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens)
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     return bank.resource('payment_processing_endpoint', tokens.access_token, payment)
   }
 
@@ -278,7 +283,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens)
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     const url = new URL(below(issuer, '.well-known/openid-credential-issuer'))
     const metadata = await bank.document(url, 'credential issuer metadata')
     const { credential_issuer, credential_endpoint } = (metadata ?? {}) as Record<string, unknown>
@@ -301,7 +306,7 @@ export class IDPartner {
    */
   async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
     if (typeof tokens !== 'string') checkTokens(tokens)
-    const bank = await this.#bank(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal)
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
@@ -322,39 +327,23 @@ export class IDPartner {
   }
 
   /**
-   * Opens and verifies a bank's answer: after this it is authentic, but may belong to any login.
+   * Opens and verifies a bank's answer, of the bank of a verified document or else of any that is allowed: after this
+   * it is authentic, but may belong to any login.
    * @internal
    */
-  async readAnswer(
-    response: string,
-    issuer?: string,
-    { signal }: CallOptions = {},
-  ): Promise<AuthorizationAnswer> {
-    if (typeof response !== 'string' || response.length > MAX_ANSWER_LENGTH) {
-      throw refused(jarmRefusal, 'is missing or longer than 64 KiB')
+  async readAnswer(sealed: ProxyDocument | string, options: CallOptions = {}): Promise<AuthorizationAnswer> {
+    if (typeof sealed === 'string') {
+      return this.#verifyAnswer(
+        sealed,
+        undefined,
+        (from) => this.#keysOfAllowed(from, options.signal),
+        options,
+      )
     }
-    const { decryption } = await this.#keys
-    const jwt = await opened(response, decryption, jarmRefusal)
-    const from = answerIssuer(jwt)
-    if (issuer !== undefined && from !== issuer) throw refused(jarmRefusal, 'has a wrong or missing "iss"')
-    await inTime(signal, this.#allowed.check(from)).catch((err: unknown) => {
-      // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
-      if (!(err instanceof IDPartnerError) || err.code !== 'provider_refused') throw err
-      throw refused(jarmRefusal, 'has a wrong or missing "iss"', err)
-    })
-    const verifying = verified(
-      jwt,
-      {
-        alg: this.#config.authorization_signed_response_alg,
-        keys: this.#issuers.keys(from),
-        issuer: from,
-        audience: this.#config.client_id,
-        clockTolerance: this.#config.clock_tolerance,
-        requiredClaims: ['exp'],
-      },
-      jarmRefusal,
-    )
-    return readAnswer(from, await inTime(signal, verifying))
+    const { idp_response_code, identity_provider } = sealed
+    // readProxyDocument has asked whether this bank is allowed.
+    const keysOf = (from: string): Promise<FindKey> => Promise.resolve(this.#issuers.keys(from))
+    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options)
   }
 
   /**
@@ -366,12 +355,47 @@ export class IDPartner {
     login: Omit<IdTokenChecks & Proofs, 'state'>,
     { signal }: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    if ('error' in outcome) throw signedError(outcome.error)
+    if ('error' in outcome) throw authorizationError(outcome.error, { signed: true })
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
-    const bank = await this.#provider(issuer, signal)
-    const tokens = await bank.exchange(outcome.code, login.codeVerifier)
-    matchLogin(tokens.claims, login, this.#config.clock_tolerance)
-    return tokens
+    const bank = await this.#providerOf(issuer, signal)
+    return bank.exchange(outcome.code, login)
+  }
+
+  /**
+   * Asks for the userinfo of a login that was just redeemed.
+   * @internal
+   */
+  async readUserInfo(
+    issuer: string,
+    { access_token, claims }: TokenSet & { claims: IDPartnerClaims },
+    { signal }: CallOptions = {},
+  ): Promise<UserInfo> {
+    const bank = await this.#providerOf(issuer, signal)
+    return bank.userInfo(access_token, claims.sub)
+  }
+
+  async #verifyAnswer(
+    response: string,
+    issuer: string | undefined,
+    keysOf: (issuer: string) => Promise<FindKey>,
+    { signal }: CallOptions = {},
+  ): Promise<AuthorizationAnswer> {
+    const { decryption } = await this.#keys
+    const verifying = verifyJarm(response, {
+      decryption,
+      alg: this.#config.authorization_signed_response_alg,
+      clientId: this.#config.client_id,
+      clockTolerance: this.#config.clock_tolerance,
+      issuer,
+      keysOf,
+    })
+    return inTime(signal, verifying)
+  }
+
+  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKey> {
+    // Who decides too late asks for no keys any more.
+    await inTime(signal, this.#allowed.check(issuer))
+    return this.#issuers.keys(issuer)
   }
 
   async #proxyUrl(
@@ -379,19 +403,20 @@ export class IDPartner {
     parameters: Record<string, string>,
     signal: AbortSignal | undefined,
   ): Promise<string> {
-    const proxy = await this.#provider(this.#config.oidc_proxy_service_url, signal)
+    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, signal)
     const url = await proxy.signedAuthorizationUrl(parameters)
-    const visitor = single(params, 'visitor_id')
+    const visitor = optionalParam(params, 'visitor_id')
     if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
     return url.href
   }
 
-  async #bank(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+  async #allowedProvider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
     await inTime(signal, this.#allowed.check(issuer))
-    return this.#provider(issuer, signal)
+    return this.#providerOf(issuer, signal)
   }
 
-  async #provider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+  /** A provider whose issuer is configured, or was allowed before in this operation. */
+  async #providerOf(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
     const [keys, metadata] = await inTime(signal, Promise.all([this.#keys, this.#issuers.metadata(issuer)]))
     return new Provider({
       config: this.#config,

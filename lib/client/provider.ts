@@ -6,13 +6,13 @@ import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback, parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf } from '../net/json.js'
-import { matchAccessToken, openIdToken } from '../jwt/id-token.js'
+import { verifyIdToken, type IdTokenChecks } from '../jwt/id-token.js'
 import { badMetadata, leaveTransportToHttp } from './issuers.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { providerFailure } from './provider-failure.js'
 import type { FindKey } from '../jwt/remote-keys.js'
-import { opened, verified, type Refusal } from '../jwt/sealed-jwt.js'
+import { verifyUserInfo, type UserInfoExpected } from '../jwt/userinfo.js'
 import { tokenSet, type TokenSet } from './tokens.js'
 
 export interface ProviderContext {
@@ -35,8 +35,6 @@ type Endpoint =
 
 /** A token response with an ID token, as far as it is read here. */
 const issued = v.looseObject({ access_token: v.string(), id_token: v.string() })
-
-const userInfoRefusal: Refusal = { code: 'token_invalid', what: "the bank's userinfo" }
 
 /**
  * One OpenID Provider, a bank or the proxy, during one operation: every request that goes to it, with our
@@ -86,13 +84,20 @@ export class Provider {
   }
 
   /** Exchanges a code that an authentic answer brought. */
-  async exchange(code: string, codeVerifier: string): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    const tokens = await this.#grant('authorization_code', {
-      code,
-      // The grant of openid-client would cut the callback's own query off, and banks compare byte for byte.
-      redirect_uri: this.#context.config.callback,
-      code_verifier: codeVerifier,
-    })
+  async exchange(
+    code: string,
+    login: IdTokenChecks & { codeVerifier: string },
+  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    const tokens = await this.#grant(
+      'authorization_code',
+      {
+        code,
+        // The grant of openid-client would cut the callback's own query off, and banks compare byte for byte.
+        redirect_uri: this.#context.config.callback,
+        code_verifier: login.codeVerifier,
+      },
+      login,
+    )
     const { claims } = tokens
     if (!claims) throw new IDPartnerError('token_invalid', 'the bank issued no ID token')
     return { ...tokens, claims }
@@ -150,16 +155,27 @@ export class Provider {
     return jsonOf(response, what)
   }
 
-  async #grant(type: string, parameters: Record<string, string>): Promise<TokenSet> {
+  async #grant(type: string, parameters: Record<string, string>, login?: IdTokenChecks): Promise<TokenSet> {
     this.#endpoint('token_endpoint')
+    let claims: IDPartnerClaims | undefined
+    // openid-client gets the signed ID token from inside the sealed one: it does not insist on encryption, knows a key
+    // by its kid alone, and fetches rotated keys a minute late.
+    const client = this.#client('token endpoint', async (response) => {
+      const body: unknown = await response
+        .clone()
+        .json()
+        .catch(() => undefined)
+      // What else is wrong with it, openid-client finds.
+      if (!v.is(issued, body)) return response
+      const expected = { ...this.#expected, accessToken: body.access_token, login }
+      const verified = await verifyIdToken(body.id_token, expected)
+      claims = verified.claims
+      return new Response(JSON.stringify({ ...body, id_token: verified.jws }), response)
+    })
     const tokens = await oidc
-      .genericGrantRequest(
-        this.#client('token endpoint', (response) => this.#openIdToken(response)),
-        type,
-        parameters,
-      )
+      .genericGrantRequest(client, type, parameters)
       .catch(this.#failure('token endpoint', 'token_invalid'))
-    return tokenSet(tokens, tokens.claims())
+    return tokenSet(tokens, claims)
   }
 
   /**
@@ -233,54 +249,23 @@ export class Provider {
     })
   }
 
-  /**
-   * Replaces a sealed ID token by the signed one inside. openid-client does not insist on encryption, knows a key by
-   * its kid alone, and fetches rotated keys a minute late.
-   */
-  async #openIdToken(response: Response): Promise<Response> {
+  /** Replaces userinfo that is a JWT by its verified claims (Core 5.3.2). */
+  async #openUserInfo(response: Response): Promise<Response> {
+    if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
+    return Response.json(await verifyUserInfo(await response.text(), this.#expected))
+  }
+
+  /** What ID tokens and userinfo of this provider have in common. */
+  get #expected(): UserInfoExpected {
     const { config, keys, issuerKeys } = this.#context
-    const tokens: unknown = await response
-      .clone()
-      .json()
-      .catch(() => undefined)
-    // What else is wrong with it, openid-client finds.
-    if (!v.is(issued, tokens)) return response
-    const { jws, claims } = await openIdToken(tokens.id_token, {
+    return {
       decryption: keys.decryption,
       keys: issuerKeys,
       alg: config.id_token_signed_response_alg,
       issuer: this.issuer,
       clientId: config.client_id,
       clockTolerance: config.clock_tolerance,
-    })
-    matchAccessToken(claims, tokens.access_token)
-    return new Response(JSON.stringify({ ...tokens, id_token: jws }), response)
-  }
-
-  /** Replaces a userinfo JWT by its verified claims (Core 5.3.2). */
-  async #openUserInfo(response: Response): Promise<Response> {
-    if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
-    const { config, keys, issuerKeys } = this.#context
-    const jwt = await response.text()
-    // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
-    const sealed =
-      jwt.split('.').length === 5
-        ? await opened(jwt, keys.decryption, userInfoRefusal)
-        : { jws: jwt, outer: {} }
-    const claims = await verified(
-      sealed,
-      {
-        alg: config.id_token_signed_response_alg,
-        keys: issuerKeys,
-        issuer: this.issuer,
-        audience: config.client_id,
-        clockTolerance: config.clock_tolerance,
-        // It need not expire, and openid-client compares its "sub".
-        requiredClaims: [],
-      },
-      userInfoRefusal,
-    )
-    return Response.json(claims)
+    }
   }
 }
 

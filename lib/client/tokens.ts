@@ -20,7 +20,7 @@ export interface TokenSet {
   refresh_token?: string
   /** The signed ID token, decrypted. */
   id_token?: string
-  /** The claims of the ID token, all checked. */
+  /** The claims of the ID token, verified as the bank's; what they say of the person is as the bank wrote it. */
   claims?: IDPartnerClaims
 }
 

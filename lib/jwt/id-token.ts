@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { JWTVerifyGetKey } from 'jose'
 import type { IDPartnerClaims } from './claims.js'
 import type { ImportedKey, SigningAlg } from './keys.js'
-import { opened, refused, verified, type Refusal } from './sealed-jwt.js'
+import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
 /** What a login asked for and its ID token has to match. */
 export interface IdTokenChecks {
@@ -19,36 +19,49 @@ export interface IdTokenExpected {
   alg: SigningAlg
   issuer: string
   clientId: string
+  /** Seconds. */
   clockTolerance: number
+  /** What it came with: both are of the same person. */
+  accessToken: string
+  /**
+   * The login it completes. None when tokens are refreshed: that ID token need not repeat what a login asked for (Core
+   * 12.2), and whose it is the caller compares.
+   */
+  login: IdTokenChecks | undefined
 }
 
 /** An ID token is fetched in the moment it is issued, so an old one is a replay even before its `exp`. */
 const MAX_AGE_SECONDS = 600
 
-const refusal: Refusal = { code: 'token_invalid', what: "the bank's ID token" }
+const ID_TOKEN: JwtKind = { code: 'token_invalid', what: "the bank's ID token" }
 
 /**
- * Opens an ID token and checks what every ID token has to satisfy; returns the signed JWT inside.
+ * Opens an ID token and checks all of it: signature, algorithm, issuer, audience and times, the access token it came
+ * with, and the login it completes. Returns the signed JWT inside.
  *
- * Does not compare it with the login and with the access token: see {@link matchLogin} and {@link matchAccessToken}.
+ * Does not check what it says of the person beyond `sub`: that is as the bank wrote it.
  *
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
-export async function openIdToken(
-  idToken: string,
-  { decryption, clientId, ...expected }: IdTokenExpected,
+export async function verifyIdToken(
+  sealed: string,
+  { decryption, clientId, accessToken, login, ...expected }: IdTokenExpected,
 ): Promise<{ jws: string; claims: IDPartnerClaims }> {
-  const jwt = await opened(idToken, decryption, refusal)
-  const claims = await verified(
+  const jwt = await decryptJwt(sealed, decryption, ID_TOKEN)
+  const claims = await verifyJwt(
     jwt,
     { ...expected, audience: clientId, requiredClaims: ['exp'], maxAge: MAX_AGE_SECONDS },
-    refusal,
+    ID_TOKEN,
   )
   if (typeof claims.sub !== 'string' || claims.sub === '')
-    throw refused(refusal, 'has a wrong or missing "sub"')
-  if ('azp' in claims && claims['azp'] !== clientId) throw refused(refusal, 'was issued to another client')
-  return { jws: jwt.jws, claims: claims as IDPartnerClaims }
+    throw invalidJwt(ID_TOKEN, 'has a wrong or missing "sub"')
+  if ('azp' in claims && claims['azp'] !== clientId)
+    throw invalidJwt(ID_TOKEN, 'was issued to another client')
+  const idToken = claims as IDPartnerClaims
+  matchAccessToken(idToken, accessToken)
+  if (login) matchLogin(idToken, login, expected.clockTolerance)
+  return { jws: jwt.jws, claims: idToken }
 }
 
 /**
@@ -57,16 +70,17 @@ export async function openIdToken(
  * @throws {IDPartnerError} `token_invalid`
  */
 export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clockTolerance: number): void {
-  if (claims.nonce !== checks.nonce) throw refused(refusal, 'belongs to another login: its "nonce" differs')
+  if (claims.nonce !== checks.nonce)
+    throw invalidJwt(ID_TOKEN, 'belongs to another login: its "nonce" differs')
   if (checks.max_age !== undefined) {
     const oldest = Date.now() / 1000 - checks.max_age - clockTolerance
     if (typeof claims.auth_time !== 'number' || claims.auth_time < oldest) {
-      throw refused(refusal, 'does not show that the person logged in within "max_age"')
+      throw invalidJwt(ID_TOKEN, 'does not show that the person logged in within "max_age"')
     }
   }
   const wanted = checks.acr_values?.split(' ').filter((value) => value !== '') ?? []
   if (wanted.length > 0 && !wanted.includes(claims.acr ?? '')) {
-    throw refused(refusal, 'does not show any of the "acr_values" asked for')
+    throw invalidJwt(ID_TOKEN, 'does not show any of the "acr_values" asked for')
   }
 }
 
@@ -82,6 +96,6 @@ export function matchAccessToken(claims: IDPartnerClaims, accessToken: string): 
   // SHA-256 belongs to PS256 and to ES256, which are all that can be configured.
   const hash = createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
   if (claims['at_hash'] !== hash) {
-    throw refused(refusal, 'belongs to another access token: its "at_hash" differs')
+    throw invalidJwt(ID_TOKEN, 'belongs to another access token: its "at_hash" differs')
   }
 }

@@ -1,7 +1,8 @@
-import { decodeJwt } from 'jose'
+import { decodeJwt, type JWTVerifyGetKey } from 'jose'
 import * as v from 'valibot'
-import { IDPartnerError, accessDenied, printable } from '../errors.js'
-import { refused, type OpenedJwt, type Refusal } from './sealed-jwt.js'
+import { IDPartnerError, printable } from '../errors.js'
+import type { ImportedKey, SigningAlg } from './keys.js'
+import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
 /** A bank's authentic answer to an authorization request: a code, or the name of an error. */
 export interface AuthorizationAnswer {
@@ -10,7 +11,22 @@ export interface AuthorizationAnswer {
   outcome: { code: string } | { error: string | undefined }
 }
 
-export const jarmRefusal: Refusal = { code: 'response_invalid', what: "the bank's answer" }
+export interface JarmExpected {
+  decryption: readonly ImportedKey[]
+  alg: SigningAlg
+  clientId: string
+  /** Seconds. */
+  clockTolerance: number
+  /** The bank it has to be from, where that is known. */
+  issuer: string | undefined
+  /** The keys of an issuer; refuses one that may not be asked with `provider_refused`. */
+  keysOf: (issuer: string) => Promise<JWTVerifyGetKey>
+}
+
+/** In characters; what is longer is no answer of a bank. */
+export const MAX_ANSWER_LENGTH = 64 * 1024
+
+const JARM: JwtKind = { code: 'response_invalid', what: "the bank's answer" }
 
 const text = v.pipe(v.string(), v.minLength(1))
 const answer = v.union([
@@ -19,40 +35,50 @@ const answer = v.union([
 ])
 
 /**
- * Reads the payload of a JARM answer whose signature was verified.
+ * Opens and verifies a bank's answer (JARM). The order counts: nobody is asked for keys before the name that stands in
+ * the answer was allowed, and nothing else in it is looked at before the signature was verified.
  *
- * @throws {IDPartnerError} `response_invalid`
- * @see https://openid.net/specs/oauth-v2-jarm-final.html#section-2.1
+ * Does not say whether a login waits for it: an authentic answer may belong to any login.
+ *
+ * @throws {IDPartnerError} `response_invalid`; what `keysOf` throws
+ * @see https://openid.net/specs/oauth-v2-jarm-final.html#section-2.4
  */
-export function readAnswer(issuer: string, payload: unknown): AuthorizationAnswer {
+export async function verifyJarm(response: unknown, expected: JarmExpected): Promise<AuthorizationAnswer> {
+  const { decryption, alg, clientId, clockTolerance } = expected
+  if (typeof response !== 'string' || response.length > MAX_ANSWER_LENGTH) {
+    throw invalidJwt(JARM, 'is missing or longer than 64 KiB')
+  }
+  const jwt = await decryptJwt(response, decryption, JARM)
+  const issuer = claimedIssuer(jwt.jws)
+  if (expected.issuer !== undefined && issuer !== expected.issuer) throw wrongIssuer()
+  const keys = await expected.keysOf(issuer).catch((err: unknown) => {
+    // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
+    throw err instanceof IDPartnerError && err.code === 'provider_refused' ? wrongIssuer(err) : err
+  })
+  const payload: unknown = await verifyJwt(
+    jwt,
+    { alg, keys, issuer, audience: clientId, clockTolerance, requiredClaims: ['exp'] },
+    JARM,
+  )
   if (!v.is(answer, payload)) {
-    throw refused(jarmRefusal, 'has no "state", or neither or both of "code" and "error"')
+    throw invalidJwt(JARM, 'has no "state", or neither or both of "code" and "error"')
   }
   const { state, code, error } = payload
   return { issuer, state, outcome: code === undefined ? { error: printable(error) } : { code } }
 }
 
-/** Who an opened answer says it is from: where to look for the keys, if that issuer is allowed. */
-export function answerIssuer({ jws }: OpenedJwt): string {
+/** Who a decrypted answer says it is from: where to look for the keys, if that issuer is allowed. */
+function claimedIssuer(jws: string): string {
   let iss: unknown
   try {
     iss = decodeJwt(jws).iss
   } catch (err) {
-    throw refused(jarmRefusal, 'is malformed', err)
+    throw invalidJwt(JARM, 'is malformed', err)
   }
-  if (typeof iss !== 'string') throw refused(jarmRefusal, 'has a wrong or missing "iss"')
+  if (typeof iss !== 'string') throw wrongIssuer()
   return iss
 }
 
-/** The error of an authentic answer: the bank's decision, or a bank that is down and says so. */
-export function signedError(error: string | undefined): IDPartnerError {
-  if (error === 'access_denied') return accessDenied()
-  return new IDPartnerError(
-    'provider_error',
-    `the bank did not log the person in: ${error ?? 'no known reason'}`,
-    {
-      providerError: error,
-      status: error === 'server_error' ? 502 : error === 'temporarily_unavailable' ? 503 : 401,
-    },
-  )
+function wrongIssuer(cause?: unknown): IDPartnerError {
+  return invalidJwt(JARM, 'has a wrong or missing "iss"', cause)
 }

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, type JWTVerifyGetKey } from 'jose'
 import * as v from 'valibot'
 import { parseEndpoint } from '../net/http.js'
-import { refused, verified, type Refusal } from './sealed-jwt.js'
+import { invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
 /** The bank a person chose, as IDPartner describes it; further members are know-your-business credentials. */
 export interface IdentityProvider {
@@ -31,7 +31,7 @@ const ALG = 'PS256'
 /** The platform's documents live this long, so an older one is a replay even if its `exp` says otherwise. */
 const LIFETIME_SECONDS = 60
 
-const refusal: Refusal = { code: 'response_invalid', what: "IDPartner's document" }
+const DOCUMENT: JwtKind = { code: 'response_invalid', what: "IDPartner's document" }
 
 const payload = v.looseObject({
   sub: v.string(),
@@ -56,16 +56,16 @@ export async function verifyProxyDocument(
   jws: string,
   expected: ProxyDocumentExpected,
 ): Promise<ProxyDocument> {
-  const claims = await verified(
+  const claims = await verifyJwt(
     { jws, outer: {} },
     { ...expected, alg: ALG, requiredClaims: ['exp'], maxAge: LIFETIME_SECONDS },
-    refusal,
+    DOCUMENT,
   )
   const parsed = v.safeParse(payload, claims)
-  if (!parsed.success) throw refused(refusal, `has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
+  if (!parsed.success) throw invalidJwt(DOCUMENT, `has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
   const { sub, identity_provider, 'x-fapi-interaction-id': interactionId } = parsed.output
   if (claimedIssuer(sub) !== identity_provider.issuer_url) {
-    throw refused(refusal, 'names one bank and carries the answer of another')
+    throw invalidJwt(DOCUMENT, 'names one bank and carries the answer of another')
   }
   return { identity_provider, idp_response_code: sub, interactionId }
 }

@@ -12,8 +12,8 @@ import { ENCRYPTION_ALG, type ImportedKey, type SigningAlg } from './keys.js'
 /** The one content encryption accepted, as IDPartner uses it. */
 const CONTENT_ENCRYPTION_ALG = 'A256CBC-HS512'
 
-/** Whose JWT this is, in messages, and which code a refusal of it has. */
-export interface Refusal {
+/** Whose JWT this is, in messages, and which code its refusal has. */
+export interface JwtKind {
   code: Extract<ErrorCode, 'response_invalid' | 'token_invalid'>
   what: string
 }
@@ -40,22 +40,22 @@ export interface Expected {
  * Opens the envelope of a JWT: decrypts where the application has encryption keys, and then refuses what is not
  * encrypted; without such keys it refuses what is.
  *
- * Says nothing of authenticity: anyone can encrypt to a public key. See {@link verified}.
+ * Says nothing of authenticity: anyone can encrypt to a public key. See {@link verifyJwt}.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7519#section-7.2
  */
-export async function opened(
+export async function decryptJwt(
   jwt: string,
   keys: readonly ImportedKey[],
-  refusal: Refusal,
+  kind: JwtKind,
 ): Promise<OpenedJwt> {
   const parts = jwt.split('.').length
   if (keys.length === 0) {
-    if (parts !== 3) throw refused(refusal, 'is not a signed JWT, and there is no key to decrypt another')
+    if (parts !== 3) throw invalidJwt(kind, 'is not a signed JWT, and there is no key to decrypt another')
     return { jws: jwt, outer: {} }
   }
-  if (parts !== 5) throw refused(refusal, 'is not encrypted, although the application has an encryption key')
-  const { kid, iss, aud } = jweHeader(jwt, refusal)
+  if (parts !== 5) throw invalidJwt(kind, 'is not encrypted, although the application has an encryption key')
+  const { kid, iss, aud } = jweHeader(jwt, kind)
   // Whatever the kid says: a bank may still use the name of a key that was renamed in a rotation.
   for (const { key } of keys) {
     const jws = await compactDecrypt(jwt, key, {
@@ -67,14 +67,14 @@ export async function opened(
       ({ plaintext }) => new TextDecoder().decode(plaintext),
       (err: unknown) => {
         if (err instanceof errors.JWEDecryptionFailed) return undefined
-        throw refused(refusal, `is not encrypted with ${ENCRYPTION_ALG} and ${CONTENT_ENCRYPTION_ALG}`, err)
+        throw invalidJwt(kind, `is not encrypted with ${ENCRYPTION_ALG} and ${CONTENT_ENCRYPTION_ALG}`, err)
       },
     )
     if (jws !== undefined) return { jws, outer: { iss, aud } }
   }
   const kids = keys.map((one) => one.kid).join(', ')
-  throw refused(
-    refusal,
+  throw invalidJwt(
+    kind,
     `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${kids}); is the published JWKS current?`,
   )
 }
@@ -86,10 +86,10 @@ export async function opened(
  *
  * @see https://www.rfc-editor.org/rfc/rfc8725
  */
-export async function verified(
+export async function verifyJwt(
   { jws, outer }: OpenedJwt,
   expected: Expected,
-  refusal: Refusal,
+  kind: JwtKind,
 ): Promise<JWTPayload> {
   const { issuer, audience } = expected
   const payload = await jwtVerify(jws, expected.keys, {
@@ -102,29 +102,29 @@ export async function verified(
   }).then(
     (result) => result.payload,
     (err: unknown) => {
-      throw ownError(err) ?? refused(refusal, reason(err, jws, expected), err)
+      throw ownError(err) ?? invalidJwt(kind, reason(err, jws, expected), err)
     },
   )
   // A second audience could replay the JWT to us (Core 3.1.3.7, step 3), so we share none.
-  if ([payload.aud].flat().length !== 1) throw refused(refusal, 'is meant for others as well')
+  if ([payload.aud].flat().length !== 1) throw invalidJwt(kind, 'is meant for others as well')
   // RFC 7519, section 5.3: what the header of a JWE repeats has to be the same inside.
   if (outer.iss !== undefined && outer.iss !== issuer)
-    throw refused(refusal, 'names another issuer in its header')
+    throw invalidJwt(kind, 'names another issuer in its header')
   if (outer.aud !== undefined && !isSame(outer.aud, audience)) {
-    throw refused(refusal, 'names another audience in its header')
+    throw invalidJwt(kind, 'names another audience in its header')
   }
   return payload
 }
 
-export function refused({ code, what }: Refusal, why: string, cause?: unknown): IDPartnerError {
+export function invalidJwt({ code, what }: JwtKind, why: string, cause?: unknown): IDPartnerError {
   return new IDPartnerError(code, `${what} ${why}`, { cause })
 }
 
-function jweHeader(jwt: string, refusal: Refusal): { kid?: unknown; iss?: unknown; aud?: unknown } {
+function jweHeader(jwt: string, kind: JwtKind): { kid?: unknown; iss?: unknown; aud?: unknown } {
   try {
     return decodeProtectedHeader(jwt)
   } catch (err) {
-    throw refused(refusal, 'is not a JWE', err)
+    throw invalidJwt(kind, 'is not a JWE', err)
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
-import { callbackParams, unsignedError, type CallbackParams } from '../client/callback-params.js'
+import { authorizationError } from '../client/authorization-error.js'
+import { callbackParams, type CallbackParams } from '../client/callback-params.js'
 import { Deadline, tooLate, until } from '../net/deadline.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
 import { IDPartner } from '../client/idpartner.js'
@@ -163,12 +164,14 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     try {
       const document = client.flow === 'proxy' ? await client.readProxyDocument(callback.response) : undefined
       interactionId = document?.interactionId
-      const { idp_response_code: response = callback.response, identity_provider } = document ?? {}
-      const answer = await client.readAnswer(response, identity_provider?.issuer_url, { signal })
+      const answer = await client.readAnswer(document ?? callback.response, { signal })
       const pending = await this.take(req, answer, signal)
       interactionId = pending.interactionId
       const { issuer } = answer
-      const identityProvider = identity_provider ?? { name: new URL(issuer).host, issuer_url: issuer }
+      const identityProvider = document?.identity_provider ?? {
+        name: new URL(issuer).host,
+        issuer_url: issuer,
+      }
       if ('code' in answer.outcome) await this.assertAccepted(identityProvider, req)
       const tokens = await client.redeem(answer, pending, { signal })
       const { claims } = tokens
@@ -180,7 +183,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
         interactionId: pending.interactionId,
         state: pending.state,
       }
-      if (settings.fetchUserInfo) login.userInfo = await client.userInfo(issuer, tokens, { signal })
+      if (settings.fetchUserInfo) login.userInfo = await client.readUserInfo(issuer, tokens, { signal })
       return login
     } catch (err) {
       throw err instanceof IDPartnerError ? err.of(interactionId) : err
@@ -214,7 +217,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { logins } = this.settings
     const waiting = await this.stored(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
-    return unsignedError(error).of(waiting?.interactionId)
+    return authorizationError(error, { signed: false }).of(waiting?.interactionId)
   }
 
   /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */

@@ -1,12 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import {
-  MAX_ANSWER_LENGTH,
   callbackParams,
   searchParams,
-  single,
-  unsignedError,
+  optionalParam,
   type CallbackParams,
 } from '../../lib/client/callback-params.js'
+import { MAX_ANSWER_LENGTH } from '../../lib/jwt/jarm.js'
 import { thrown } from '../support/thrown.js'
 
 const read = (query: string): CallbackParams | undefined => callbackParams(new URLSearchParams(query))
@@ -95,55 +94,6 @@ describe('a parameter that may be there once', () => {
     ['a=1&a=', undefined],
     ['a=&a=1', undefined],
   ])('in %j', (query, value) => {
-    expect(single(new URLSearchParams(query), 'a')).toBe(value)
-  })
-})
-
-describe('an error that nobody signed', () => {
-  test('is a person who said no, when it says so', () => {
-    expect(unsignedError('access_denied')).toMatchObject({ code: 'access_denied', status: 401 })
-  })
-
-  test.each([
-    'invalid_request',
-    'unauthorized_client',
-    'unsupported_response_type',
-    'invalid_scope',
-    'server_error',
-    'temporarily_unavailable',
-    'interaction_required',
-    'login_required',
-    'account_selection_required',
-    'consent_required',
-    'invalid_request_uri',
-    'invalid_request_object',
-    'request_not_supported',
-    'request_uri_not_supported',
-  ])('is a failure of this login, whatever it says: %s', (error) => {
-    expect(unsignedError(error)).toMatchObject({
-      code: 'provider_error',
-      status: 401,
-      isFailure: true,
-      providerError: error,
-      message: `the login ended with an error: ${error}`,
-    })
-  })
-
-  test('is not put in the words of whoever wrote it', () => {
-    expect(unsignedError('call-1-555-0100')).toMatchObject({
-      code: 'provider_error',
-      status: 401,
-      providerError: 'call-1-555-0100',
-      message: 'the login ended with an error: no known reason',
-    })
-  })
-
-  test('may have no name', () => {
-    expect(unsignedError(undefined)).toMatchObject({
-      code: 'provider_error',
-      status: 401,
-      message: 'the login ended with an error: no known reason',
-    })
-    expect(unsignedError(undefined).providerError).toBeUndefined()
+    expect(optionalParam(new URLSearchParams(query), 'a')).toBe(value)
   })
 })

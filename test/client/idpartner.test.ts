@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import {
   IDPartner,
   type AuthorizationParams,
@@ -725,6 +725,32 @@ describe('a token is revoked', () => {
       code: 'provider_unavailable',
       status: 503,
     })
+  })
+})
+
+describe('the application is asked whether an issuer is trusted', () => {
+  const asked = jest.fn<(issuer: string) => boolean>(() => true)
+
+  beforeEach(() => {
+    asked.mockClear()
+  })
+
+  test('once by each call that names or brings one', async () => {
+    const app = await start({ flow: 'direct' }, { trusted_issuers: asked })
+    const response = await app.response()
+    expect(asked.mock.calls).toEqual([[app.issuer]])
+    const tokens = await app.client.token(response, app.begun)
+    expect(asked).toHaveBeenCalledTimes(2)
+    await app.client.userInfo(app.issuer, tokens)
+    expect(asked).toHaveBeenCalledTimes(3)
+  })
+
+  test('once by the document and once by the answer inside, which the application hands over by itself', async () => {
+    const app = await start({}, { trusted_issuers: asked })
+    const response = await app.answered()
+    expect(asked.mock.calls).toEqual([[app.issuer]])
+    await app.client.claims(response, app.begun)
+    expect(asked).toHaveBeenCalledTimes(2)
   })
 })
 

@@ -20,6 +20,8 @@ import {
 } from '../support/loopback-server.js'
 import { refusal } from '../support/settle.js'
 
+const LOGIN = { codeVerifier: 'verifier', nonce: 'nonce' }
+
 const CALLBACK = 'https://app.example/callback?tenant=a%20b'
 
 let wire: Wire
@@ -104,7 +106,15 @@ const withoutKeys: Partial<IDPartnerConfig> = { ...withSecret, jwks: undefined }
 async function idToken(claims: Record<string, unknown> = {}): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   return mint({
-    claims: { iss: servers[0]?.origin, sub: 'person', aud: 'app', iat: now, exp: now + 60, ...claims },
+    claims: {
+      iss: servers[0]?.origin,
+      sub: 'person',
+      aud: 'app',
+      iat: now,
+      exp: now + 60,
+      nonce: 'nonce',
+      ...claims,
+    },
     key: await rsaKey('bank'),
     seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512', kid: await encryptionKid() },
   })
@@ -127,7 +137,7 @@ describe('the code is exchanged', () => {
   test('for the tokens, and the claims of the ID token', async () => {
     const provider = await startProvider()
     await issueTokens({ expires_in: 900, scope: 'openid', refresh_token: 'refresh' })
-    const tokens = await provider.exchange('code', 'verifier')
+    const tokens = await provider.exchange('code', LOGIN)
     expect(tokens).toMatchObject({
       access_token: 'access',
       token_type: 'bearer',
@@ -141,7 +151,7 @@ describe('the code is exchanged', () => {
   test('with the callback as it is configured, byte for byte', async () => {
     const provider = await startProvider()
     await issueTokens()
-    await provider.exchange('code', 'verifier')
+    await provider.exchange('code', LOGIN)
     const form = new URLSearchParams(sent('bank.token').body)
     expect(Object.fromEntries(form)).toMatchObject({
       grant_type: 'authorization_code',
@@ -154,10 +164,23 @@ describe('the code is exchanged', () => {
   test('and has to bring an ID token', async () => {
     const provider = await startProvider()
     await issueTokens({ id_token: undefined })
-    expect(await refusal(provider.exchange('code', 'verifier'))).toMatchObject({
+    expect(await refusal(provider.exchange('code', LOGIN))).toMatchObject({
       code: 'token_invalid',
       status: 502,
       message: 'the bank issued no ID token',
+    })
+  })
+
+  test.each([
+    ['of another login', { nonce: 'another' }],
+    ['of an older visit to the bank', { auth_time: 1 }],
+    ['of another access token', { at_hash: 'another' }],
+  ])('and is refused with an ID token %s', async (_name, claims) => {
+    const provider = await startProvider()
+    await issueTokens({ id_token: await idToken(claims) })
+    expect(await refusal(provider.exchange('code', { ...LOGIN, max_age: 60 }))).toMatchObject({
+      code: 'token_invalid',
+      status: 502,
     })
   })
 
@@ -166,7 +189,7 @@ describe('the code is exchanged', () => {
       const provider = await startProvider(fault === hang ? impatient : {})
       wire.plan('bank.token', fault, Infinity)
       const before = wire.requests.length
-      expect(await refusal(provider.exchange('code', 'verifier'))).toMatchObject({
+      expect(await refusal(provider.exchange('code', LOGIN))).toMatchObject({
         code: 'provider_unavailable',
       })
       expect(wire.requests).toHaveLength(before + 1)
@@ -179,7 +202,7 @@ describe('the application authenticates', () => {
     const provider = await startProvider()
     await issueTokens()
     await Promise.all([
-      provider.exchange('code', 'verifier'),
+      provider.exchange('code', LOGIN),
       provider.pushedAuthorizationUrl({ scope: 'openid' }),
     ])
     const { keys } = await clientJwks()
@@ -203,7 +226,7 @@ describe('the application authenticates', () => {
   test('with a secret in the header, encoded, and nothing else', async () => {
     const provider = await startProvider({ config: withSecret })
     await issueTokens()
-    await provider.exchange('code', 'verifier')
+    await provider.exchange('code', LOGIN)
     const { headers, body } = sent('bank.token')
     const [scheme, credentials = ''] = headers.authorization?.split(' ') ?? []
     const [id, secret = ''] = Buffer.from(credentials, 'base64').toString().split(':')
@@ -233,7 +256,7 @@ describe('the application authenticates', () => {
     })
     servers.reverse()
     await issueTokens()
-    await provider.exchange('code', 'verifier')
+    await provider.exchange('code', LOGIN)
     await provider.pushedAuthorizationUrl({ scope: 'openid' })
     await provider.userInfo('access', 'person')
     await provider.resource('payment_processing_endpoint', 'access', {})
@@ -256,7 +279,7 @@ describe('the application authenticates', () => {
 type Call = (provider: Provider) => Promise<unknown>
 
 const calls: [string, Call][] = [
-  ['token_endpoint', (provider) => provider.exchange('code', 'verifier')],
+  ['token_endpoint', (provider) => provider.exchange('code', LOGIN)],
   ['token_endpoint', (provider) => provider.refresh('refresh')],
   [
     'pushed_authorization_request_endpoint',
@@ -647,6 +670,17 @@ describe('a refresh token is exchanged', () => {
     })
   })
 
+  test.each([
+    ['its access token', { nonce: 'another' }, undefined],
+    ['another access token', { at_hash: 'another' }, 'token_invalid'],
+  ])('whose ID token is that of no login, but of %s', async (_name, claims, code) => {
+    const provider = await startProvider()
+    await issueTokens({ id_token: await idToken(claims) })
+    const refreshing = provider.refresh('refresh')
+    if (code) expect(await refusal(refreshing)).toMatchObject({ code })
+    else expect(await refreshing).toMatchObject({ claims })
+  })
+
   test('also when no ID token comes with them', async () => {
     const provider = await startProvider()
     await issueTokens({ id_token: undefined })
@@ -661,7 +695,7 @@ test('a token is revoked', async () => {
 })
 
 test.each<{ name: string; request: (provider: Provider) => Promise<unknown> }>([
-  { name: 'token', request: (provider) => provider.exchange('code', 'verifier') },
+  { name: 'token', request: (provider) => provider.exchange('code', LOGIN) },
   {
     name: 'credential',
     request: (provider) => provider.document(new URL(`${provider.issuer}/credential`), 'metadata'),

@@ -195,7 +195,6 @@ describe('an application that decides too late about a bank', () => {
     { step: 'at the login', questions: 0, asked: 'bankA.par' },
     { step: 'at the answer', questions: 1, asked: 'bankA.jwks' },
     { step: 'before the code is sent', questions: 2, asked: 'bankA.token' },
-    { step: 'before userinfo is asked for', questions: 3, asked: 'bankA.userinfo' },
   ])('$step: nothing more is asked for a login that was given up', async ({ questions, asked }) => {
     let decide = (): void => undefined
     const slow = new Promise<boolean>((resolve) => {

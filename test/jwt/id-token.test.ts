@@ -4,7 +4,7 @@ import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
 import {
   matchAccessToken,
   matchLogin,
-  openIdToken,
+  verifyIdToken,
   type IdTokenChecks,
   type IdTokenExpected,
 } from '../../lib/jwt/id-token.js'
@@ -34,6 +34,8 @@ const expected = (change: Partial<IdTokenExpected> = {}): IdTokenExpected => ({
   issuer: BANK,
   clientId: 'app',
   clockTolerance: 30,
+  accessToken: 'access',
+  login: { nonce: 'nonce' },
   ...change,
 })
 
@@ -45,7 +47,7 @@ async function open(
   const claims = { iss: BANK, sub: 'person', aud: 'app', iat: now, exp: now + 300, nonce: 'nonce' }
   const seal = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }
   const token = await mint({ claims, key: await rsaKey('bank'), ...(encrypted && { seal }) }, bend)
-  return openIdToken(token, expected({ ...(!encrypted && { decryption: [] }), ...change }))
+  return verifyIdToken(token, expected({ ...(!encrypted && { decryption: [] }), ...change }))
 }
 
 describe('an ID token', () => {
@@ -57,6 +59,11 @@ describe('an ID token', () => {
 
   test.each<{ name: string; bend?: JwtBend; encrypted?: boolean; change?: Partial<IdTokenExpected> }>([
     { name: 'is signed only, and there is no encryption key', encrypted: false },
+    {
+      name: 'was refreshed, so that no login waits for it',
+      bend: { claims: without('nonce') },
+      change: { login: undefined },
+    },
     { name: 'was issued to us', bend: { claims: set({ azp: 'app' }) } },
     { name: 'was issued nine minutes ago', bend: { claims: fromNow({ iat: -540 }) } },
     { name: 'says when the person logged in', bend: { claims: fromNow({ auth_time: -9999 }) } },
@@ -108,6 +115,19 @@ describe('an ID token', () => {
       bend: { claims: set({ azp: ['app'] }) },
       message: /issued to another client/,
     },
+    { name: 'is of another login', bend: { claims: set({ nonce: 'nonce1' }) }, message: /"nonce" differs/ },
+    { name: 'came with another access token', bend: { claims: set({ at_hash: 'x' }) }, message: /"at_hash"/ },
+    {
+      name: 'came with another access token when it was refreshed',
+      bend: { claims: set({ at_hash: 'x' }) },
+      change: { login: undefined },
+      message: /"at_hash"/,
+    },
+    {
+      name: 'does not show the login that was asked for',
+      change: { login: { nonce: 'nonce', max_age: 60 } },
+      message: /"max_age"/,
+    },
     { name: 'is by a stranger', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
     { name: 'is not signed', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
     { name: 'is signed with RS256', bend: { header: set({ alg: 'RS256' }) }, message: /RS256, but PS256/ },
@@ -126,7 +146,7 @@ describe('an ID token', () => {
   test('is refused when it is encrypted and there is nothing to open it with', async () => {
     const key = await rsaKey('bank')
     const jwe = await mint({ claims: {}, key, seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } })
-    const opening = openIdToken(jwe, expected({ decryption: [] }))
+    const opening = verifyIdToken(jwe, expected({ decryption: [] }))
     expect(await refusal(opening)).toMatchObject({
       code: 'token_invalid',
       message: expect.stringContaining('no key to decrypt'),

@@ -1,33 +1,66 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
-import { answerIssuer, jarmRefusal, readAnswer, signedError } from '../../lib/jwt/jarm.js'
-import { signJws, type Members } from '../support/jws.js'
-import { rsaKey, type KeyPair } from '../support/key-pairs.js'
-import { thrown } from '../support/thrown.js'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
+import { IDPartnerError } from '../../lib/errors.js'
+import { verifyJarm, type AuthorizationAnswer, type JarmExpected } from '../../lib/jwt/jarm.js'
+import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
+import { clientJwks, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { refusal } from '../support/settle.js'
 
-const ISSUER = 'https://bank.example'
+const BANK = 'https://bank.example'
 
-let key: KeyPair
+let keys: JWTVerifyGetKey
+let decryption: ImportedKey[]
 
 beforeAll(async () => {
-  key = await rsaKey('bank')
+  keys = createLocalJWKSet({ keys: [publicJwk(await rsaKey('bank'))] })
+  decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
 })
 
-const opened = (payload: Members | string): { jws: string; outer: object } => ({
-  jws: signJws({ alg: 'PS256' }, payload, key),
-  outer: {},
-})
+const keysOf = jest.fn<JarmExpected['keysOf']>()
 
-test('a refused answer is what the browser brought', () => {
-  expect(jarmRefusal).toEqual({ code: 'response_invalid', what: "the bank's answer" })
-})
+/** Verifies an answer of the bank, encrypted or not, that is bent at one place. */
+async function verify(bend: JwtBend = {}, change: Partial<JarmExpected> = {}): Promise<AuthorizationAnswer> {
+  const now = Math.floor(Date.now() / 1000)
+  const encrypted = (change.decryption ?? decryption).length > 0
+  const seal = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }
+  const response = await mint(
+    {
+      claims: { iss: BANK, aud: 'app', exp: now + 300, state: 'state', code: 'code' },
+      key: await rsaKey('bank'),
+      ...(encrypted && { seal }),
+    },
+    bend,
+  )
+  return verifyText(response, change)
+}
+
+function verifyText(response: unknown, change: Partial<JarmExpected> = {}): Promise<AuthorizationAnswer> {
+  keysOf.mockReset().mockImplementation(() => Promise.resolve(keys))
+  return verifyJarm(response, {
+    decryption,
+    alg: 'PS256',
+    clientId: 'app',
+    clockTolerance: 30,
+    issuer: undefined,
+    keysOf,
+    ...change,
+  })
+}
+
+async function expectRefused(call: Promise<unknown>, message: RegExp): Promise<void> {
+  const err = await refusal(call)
+  expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
+  expect(err.message).toMatch(/^the bank's answer /)
+  expect(err.message).toMatch(message)
+}
+
+const payload = (members: object): JwtBend => ({ claims: (all) => ({ ...without('code')(all), ...members }) })
 
 describe('an answer', () => {
-  test('is a code for a state', () => {
-    expect(readAnswer(ISSUER, { state: 'state', code: 'code', iss: ISSUER, extra: 1 })).toEqual({
-      issuer: ISSUER,
-      state: 'state',
-      outcome: { code: 'code' },
-    })
+  test.each([true, false])('is a code for a state (encrypted: %j)', async (encrypted) => {
+    const answer = await verify({ claims: set({ extra: 1 }) }, encrypted ? {} : { decryption: [] })
+    expect(answer).toEqual({ issuer: BANK, state: 'state', outcome: { code: 'code' } })
   })
 
   test.each([
@@ -37,78 +70,99 @@ describe('an answer', () => {
     ['two words', undefined],
     ['forged\nline', undefined],
     ['x'.repeat(65), undefined],
-  ])('or an error for a state: %j is passed on as %j', (error, passed) => {
-    expect(readAnswer(ISSUER, { state: 'state', error, error_description: 'the bank says so' })).toEqual({
-      issuer: ISSUER,
-      state: 'state',
-      outcome: { error: passed },
-    })
+  ])('or an error for a state: %j is passed on as %j', async (error, passed) => {
+    const answer = await verify(payload({ error, error_description: 'the bank says so' }))
+    expect(answer).toEqual({ issuer: BANK, state: 'state', outcome: { error: passed } })
   })
 
-  test.each<[string, unknown]>([
-    ['it has no state', { code: 'code' }],
-    ['it has no state, but an error', { error: 'access_denied' }],
+  test('needs no "iat", and may be of a clock that is a little behind', async () => {
+    await expect(verify({ claims: fromNow({ exp: -28 }) })).resolves.toBeDefined()
+  })
+
+  test.each<[string, object]>([
+    ['it has no state', { code: 'code', state: undefined }],
+    ['it has no state, but an error', { error: 'access_denied', state: undefined }],
     ['its state is empty', { code: 'code', state: '' }],
     ['its state is empty, and it has an error', { error: 'access_denied', state: '' }],
     ['its state is a list', { code: 'code', state: ['state'] }],
-    ['it has no code and no error', { state: 'state' }],
-    ['it has a code and an error', { state: 'state', code: 'code', error: 'access_denied' }],
-    ['its code is empty', { state: 'state', code: '' }],
-    ['its code is a number', { state: 'state', code: 1 }],
-    ['its code is null beside an error', { state: 'state', code: null, error: 'access_denied' }],
-    ['its error is an object', { state: 'state', error: {} }],
-    ['its error is null beside a code', { state: 'state', code: 'code', error: null }],
-    ['it is null', null],
-    ['it is a text', 'state=state&code=code'],
-  ])('is refused when %s', (_name, payload) => {
-    expect(thrown(() => readAnswer(ISSUER, payload))).toMatchObject({
-      code: 'response_invalid',
-      status: 401,
-      message: 'the bank\'s answer has no "state", or neither or both of "code" and "error"',
-    })
+    ['it has no code and no error', {}],
+    ['it has a code and an error', { code: 'code', error: 'access_denied' }],
+    ['its code is empty', { code: '' }],
+    ['its code is a number', { code: 1 }],
+    ['its code is null beside an error', { code: null, error: 'access_denied' }],
+    ['its error is an object', { error: {} }],
+    ['its error is null beside a code', { code: 'code', error: null }],
+  ])('is refused when %s', async (_name, members) => {
+    await expectRefused(
+      verify(payload(members)),
+      / has no "state", or neither or both of "code" and "error"$/,
+    )
+  })
+
+  test.each<{ name: string; bend?: JwtBend; change?: Partial<JarmExpected>; message: RegExp }>([
+    { name: 'it is not encrypted', bend: { unsealed: true }, message: /is not encrypted/ },
+    { name: 'it is for another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
+    { name: 'it is for others, too', bend: { claims: set({ aud: ['app', 'x'] }) }, message: /for others/ },
+    { name: 'its "exp" is missing', bend: { claims: without('exp') }, message: /"exp"/ },
+    { name: 'it expired', bend: { claims: fromNow({ exp: -32 }) }, message: /out of date by its "exp"/ },
+    { name: 'a stranger signed it', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
+    { name: 'nobody signed it', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
+    { name: 'it is signed otherwise than configured', change: { alg: 'ES256' }, message: /PS256, but ES256/ },
+  ])('is refused when $name', async ({ bend, change, message }) => {
+    await expectRefused(verify(bend, change), message)
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['is missing', undefined, /is missing or longer than 64 KiB$/],
+    ['is an object', {}, /is missing or longer than 64 KiB$/],
+    ['is longer than 64 KiB', 'x'.repeat(65_537), /is missing or longer than 64 KiB$/],
+    ['is no JWT', 'x'.repeat(65_536), /is not encrypted/],
+  ])('is refused when it %s', async (_name, response, message) => {
+    await expectRefused(verifyText(response), message)
+    expect(keysOf).not.toHaveBeenCalled()
   })
 })
 
-describe('the sender of an opened answer', () => {
-  test('is who it says', () => {
-    expect(answerIssuer(opened({ iss: ISSUER }))).toBe(ISSUER)
+describe('the keys of an answer', () => {
+  test('are asked for once, by the name that stands in it', async () => {
+    await verify()
+    expect(keysOf.mock.calls).toEqual([[BANK]])
   })
 
-  test.each<[string, Members | string, RegExp]>([
-    ['it names nobody', {}, /wrong or missing "iss"/],
-    ['it names a list', { iss: [ISSUER] }, /wrong or missing "iss"/],
-    ['it names a number', { iss: 1 }, /wrong or missing "iss"/],
-    ['it names null', { iss: null }, /wrong or missing "iss"/],
-    ['it is no JSON', 'hello', /is malformed/],
-    ['it is a list', '[]', /is malformed/],
-  ])('is unknown when %s', (_name, payload, message) => {
-    const err = thrown(() => answerIssuer(opened(payload)))
-    expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
-    expect(err.message).toMatch(message)
+  test.each<[string, JwtBend, RegExp]>([
+    ['it names nobody', { claims: without('iss') }, /wrong or missing "iss"/],
+    ['it names a list', { claims: set({ iss: [BANK] }) }, /wrong or missing "iss"/],
+    ['it names a number', { claims: set({ iss: 1 }) }, /wrong or missing "iss"/],
+    ['it names null', { claims: set({ iss: null }) }, /wrong or missing "iss"/],
+    ['it is no JSON', { claims: () => 'hello' }, /is malformed/],
+    ['it is a list', { claims: () => '[]' }, /is malformed/],
+    ['it is null', { claims: () => 'null' }, /is malformed/],
+    ['it is no JWT inside', { signed: () => 'e30.e30.e30.e30' }, /is malformed/],
+  ])('are not asked for when %s', async (_name, bend, message) => {
+    await expectRefused(verify(bend), message)
+    expect(keysOf).not.toHaveBeenCalled()
   })
 
-  test.each(['', 'x', 'e30', 'e30.e30.e30.e30'])('is unknown when it is no JWT: %j', (jws) => {
-    expect(thrown(() => answerIssuer({ jws, outer: {} }))).toMatchObject({ code: 'response_invalid' })
-  })
-})
-
-describe('an authentic error', () => {
-  test.each([
-    ['access_denied', { code: 'access_denied', status: 401, isFailure: true }],
-    ['login_required', { code: 'provider_error', status: 401, isFailure: true }],
-    ['consent_required', { code: 'provider_error', status: 401, isFailure: true }],
-    ['invalid_scope', { code: 'provider_error', status: 401, isFailure: true }],
-    ['server_error', { code: 'provider_error', status: 502, isFailure: false }],
-    ['temporarily_unavailable', { code: 'provider_error', status: 503, isFailure: false }],
-    [undefined, { code: 'provider_error', status: 401, isFailure: true }],
-  ])('%s ends so', (error, expected) => {
-    const err = signedError(error)
-    expect(err).toMatchObject({ ...expected, statusCode: expected.status })
-    expect(err.providerError).toBe(error)
+  test('are not asked for when it names another bank than the one it has to be from', async () => {
+    await expectRefused(verify({}, { issuer: `${BANK}1` }), /wrong or missing "iss"/)
+    expect(keysOf).not.toHaveBeenCalled()
+    await expect(verify({}, { issuer: BANK })).resolves.toBeDefined()
   })
 
-  test('is named in the message', () => {
-    expect(signedError('login_required').message).toBe('the bank did not log the person in: login_required')
-    expect(signedError(undefined).message).toBe('the bank did not log the person in: no known reason')
+  const rejecting = (err: unknown): Partial<JarmExpected> => ({
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- any failure of the callers
+    keysOf: () => Promise.reject(err),
+  })
+
+  test('of a bank that is not allowed make it a wrong answer, since nobody signed that name yet', async () => {
+    const refused = new IDPartnerError('provider_refused', 'not here')
+    const err = await refusal(verify({}, rejecting(refused)))
+    expect(err).toMatchObject({ code: 'response_invalid', cause: refused })
+    expect(err.message).toMatch(/wrong or missing "iss"/)
+  })
+
+  test('that cannot be had are the failure', async () => {
+    const down = new IDPartnerError('provider_unavailable', 'down')
+    expect(await refusal(verify({}, rejecting(down)))).toBe(down)
   })
 })

@@ -3,12 +3,12 @@ import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jos
 import { IDPartnerError } from '../../lib/errors.js'
 import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
 import {
-  opened,
-  refused,
-  verified,
+  decryptJwt,
+  invalidJwt,
+  verifyJwt,
   type Expected,
   type OpenedJwt,
-  type Refusal,
+  type JwtKind,
 } from '../../lib/jwt/sealed-jwt.js'
 import { encryptionKey, fromNow, listed, mint, set, without, type JwtBend } from '../support/bends.js'
 import { encryptJwe } from '../support/jwe.js'
@@ -19,7 +19,7 @@ import { refusal as refusalOf } from '../support/settle.js'
 const ISSUER = 'https://bank.example'
 const AUDIENCE = 'app'
 
-const refusal: Refusal = { code: 'token_invalid', what: 'the thing' }
+const kind: JwtKind = { code: 'token_invalid', what: 'the thing' }
 
 let decryption: ImportedKey[]
 let keys: JWTVerifyGetKey
@@ -69,7 +69,7 @@ const expected = (change: Partial<Expected> = {}): Expected => ({
 const verify = async (
   bend: JwtBend = {},
   { change, outer = {} }: { change?: Partial<Expected>; outer?: OpenedJwt['outer'] } = {},
-): Promise<unknown> => verified({ jws: await signed(bend), outer }, expected(change), refusal)
+): Promise<unknown> => verifyJwt({ jws: await signed(bend), outer }, expected(change), kind)
 
 const expectRefused = async (call: Promise<unknown>, message: RegExp): Promise<void> => {
   const err = await refusalOf(call)
@@ -83,20 +83,20 @@ describe('an envelope is opened', () => {
     for (const kid of [decryption[0]?.kid, decryption[1]?.kid, 'unknown', undefined]) {
       for (const client of ['client', 'another']) {
         const jwe = await sealed({ seal: set({ kid }), recipient: () => encryptionKey(client) })
-        const { jws } = await opened(jwe, decryption, refusal)
+        const { jws } = await decryptJwt(jwe, decryption, kind)
         expect(jws.split('.')).toHaveLength(3)
       }
     }
   })
 
   test('and what its header repeats is handed on', async () => {
-    const { outer } = await opened(await sealed({ seal: set({ aud: [AUDIENCE] }) }), decryption, refusal)
+    const { outer } = await decryptJwt(await sealed({ seal: set({ aud: [AUDIENCE] }) }), decryption, kind)
     expect(outer).toEqual({ iss: ISSUER, aud: [AUDIENCE] })
   })
 
   test('when there is none and none was expected', async () => {
     const jws = await signed()
-    await expect(opened(jws, [], refusal)).resolves.toEqual({ jws, outer: {} })
+    await expect(decryptJwt(jws, [], kind)).resolves.toEqual({ jws, outer: {} })
   })
 })
 
@@ -125,7 +125,7 @@ describe('an envelope is refused when', () => {
       message: /is not encrypted with RSA-OAEP and A256CBC-HS512/,
     },
   ])('$name', async ({ jwt, message }) => {
-    await expectRefused(opened(await jwt(), decryption, refusal), message)
+    await expectRefused(decryptJwt(await jwt(), decryption, kind), message)
   })
 
   test.each<[string, Record<string, unknown>, string]>([
@@ -135,7 +135,7 @@ describe('an envelope is refused when', () => {
   ])('it is for somebody else and %s', async (_name, members, shown) => {
     const stranger = (await rsaKey('stranger')).publicKey
     const jwe = await sealed({ seal: set(members), recipient: () => Promise.resolve(stranger) })
-    const err = await refusalOf(opened(jwe, decryption, refusal))
+    const err = await refusalOf(decryptJwt(jwe, decryption, kind))
     const ours = decryption.map(({ kid }) => kid).join(', ')
     expect(err.message).toBe(
       `the thing was encrypted to a key that is not ours (${shown}; ours: ${ours}); is the published JWKS current?`,
@@ -144,12 +144,12 @@ describe('an envelope is refused when', () => {
 
   test('it was changed', async () => {
     const jwe = await sealed({ raw: (one) => `${one.slice(0, -4)}AAAA` })
-    await expectRefused(opened(jwe, decryption, refusal), /key that is not ours/)
+    await expectRefused(decryptJwt(jwe, decryption, kind), /key that is not ours/)
   })
 
   test('there is one and nothing to open it with', async () => {
     await expectRefused(
-      opened(await sealed(), [], refusal),
+      decryptJwt(await sealed(), [], kind),
       /not a signed JWT, and there is no key to decrypt/,
     )
   })
@@ -309,7 +309,7 @@ describe('a signed JWT is refused when', () => {
 
   test('there is a JWE in its place', async () => {
     const inner = encryptJwe({ alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }, 'x', await encryptionKey('client'))
-    await expectRefused(verified({ jws: inner, outer: {} }, expected(), refusal), /malformed/)
+    await expectRefused(verifyJwt({ jws: inner, outer: {} }, expected(), kind), /malformed/)
   })
 })
 
@@ -322,8 +322,8 @@ describe('an error of ours underneath', () => {
 })
 
 test('a refusal has the code of what was refused, and its cause', () => {
-  const what: Refusal = { code: 'response_invalid', what: 'the answer' }
-  expect(refused(what, 'is wrong', new TypeError('underneath'))).toMatchObject({
+  const what: JwtKind = { code: 'response_invalid', what: 'the answer' }
+  expect(invalidJwt(what, 'is wrong', new TypeError('underneath'))).toMatchObject({
     code: 'response_invalid',
     status: 401,
     message: 'the answer is wrong',
