@@ -8,6 +8,7 @@ export const FILES = [
   'client/config',
   'client/idpartner',
   'client/issuers',
+  'client/openid-client-settings',
   'client/party',
   'client/provider',
   'client/provider-failure',

@@ -1,18 +1,24 @@
 import { types } from 'node:util'
 
-/** Every code an {@link IDPartnerError} can carry. The README has a row for each, with what to do about it. */
-export const ERROR_CODES = [
-  'access_denied',
-  'login_missing',
-  'response_invalid',
-  'provider_refused',
-  'provider_error',
-  'provider_unavailable',
-  'token_invalid',
-  'config_invalid',
-] as const
+/**
+ * Every code an {@link IDPartnerError} can carry, with its HTTP status where an error has none of its own. Below 500 it
+ * is a failure of this login (`fail`), from 500 on something is broken behind us (`error`). The README has a row for
+ * each, with what to do about it.
+ */
+const STATUS = {
+  access_denied: 401,
+  login_missing: 401,
+  response_invalid: 401,
+  provider_refused: 403,
+  provider_error: 502,
+  provider_unavailable: 502,
+  token_invalid: 502,
+  config_invalid: 500,
+} as const
 
-export type ErrorCode = (typeof ERROR_CODES)[number]
+export type ErrorCode = keyof typeof STATUS
+
+export const ERROR_CODES = Object.keys(STATUS) as ErrorCode[]
 
 /** Why no pending login belongs to an answer: the `reason` of `login_missing`. */
 export type MissingReason = 'no_session' | 'no_login' | 'expired' | 'already_used'
@@ -28,17 +34,6 @@ export interface ErrorDetails {
   providerError?: string | undefined
   /** The `x-fapi-interaction-id` of the login. */
   interactionId?: string | undefined
-}
-
-const STATUS: Record<ErrorCode, number> = {
-  access_denied: 401,
-  login_missing: 401,
-  response_invalid: 401,
-  provider_refused: 403,
-  provider_error: 502,
-  provider_unavailable: 502,
-  token_invalid: 502,
-  config_invalid: 500,
 }
 
 /**
@@ -71,7 +66,7 @@ export class IDPartnerError extends Error {
   }
 
   /** The same failure as that of one login; logins that wait for the same thing share the error they fail with. */
-  of(interactionId: string | undefined): IDPartnerError {
+  withInteractionId(interactionId: string | undefined): IDPartnerError {
     if (interactionId === undefined) return this
     const { code, message, cause, status, reason, providerError } = this
     const copy = new IDPartnerError(code, message, { cause, status, reason, providerError, interactionId })

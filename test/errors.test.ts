@@ -86,7 +86,7 @@ describe('an error of one login', () => {
   })
 
   test('is the same failure with an interaction id', () => {
-    const own = shared.of('interaction')
+    const own = shared.withInteractionId('interaction')
     expect(own).toBeInstanceOf(IDPartnerError)
     expect(Object.entries(own)).toEqual([...Object.entries(shared), ['interactionId', 'interaction']])
     expect(own).toMatchObject({ message: 'text', stack: shared.stack })
@@ -94,19 +94,19 @@ describe('an error of one login', () => {
   })
 
   test('leaves the error that others fail with as it was', () => {
-    shared.of('one')
-    expect(shared.of('other').interactionId).toBe('other')
+    shared.withInteractionId('one')
+    expect(shared.withInteractionId('other').interactionId).toBe('other')
     expect('interactionId' in shared).toBe(false)
   })
 
   test('has no stack where the other has none', () => {
     const bare = new IDPartnerError('token_invalid', 'text')
     delete bare.stack
-    expect(bare.of('interaction').stack).toMatch(/^IDPartnerError: text/)
+    expect(bare.withInteractionId('interaction').stack).toMatch(/^IDPartnerError: text/)
   })
 
   test('is that error itself as long as the login is not known', () => {
-    expect(shared.of(undefined)).toBe(shared)
+    expect(shared.withInteractionId(undefined)).toBe(shared)
   })
 })
 

@@ -100,16 +100,6 @@ export async function requestParameters(
   return parameters
 }
 
-/**
- * Sets a signed statement's times: a few seconds back, for banks whose clock is a little behind, and still short.
- *
- * FAPI 1.0 Advanced, 5.2.2-13 allows 60 minutes; IDPartner allows five.
- */
-export function backdated(_header: unknown, claims: Record<string, unknown>): void {
-  const now = Math.floor(Date.now() / 1000)
-  Object.assign(claims, { iat: now - 10, nbf: now - 10, exp: now + 240 })
-}
-
 export function scopeText(scope: unknown): string {
   const text = Array.isArray(scope) ? scope.join(' ') : scope
   if (typeof text !== 'string' || !text.split(' ').includes('openid')) {

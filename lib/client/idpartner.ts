@@ -1,5 +1,6 @@
 import type { JSONWebKeySet } from 'jose'
 import * as oidc from 'openid-client'
+import * as v from 'valibot'
 import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
 import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
@@ -19,6 +20,14 @@ import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 import { checkTokens, type TokenSet } from './tokens.js'
+
+const text = v.pipe(v.string(), v.minLength(1))
+const proofsShape = v.looseObject({ state: text, nonce: text, codeVerifier: text })
+
+const credentialMetadata = v.looseObject({
+  credential_endpoint: v.string(),
+  credential_issuer: v.optional(v.string()),
+})
 
 /** Options of a single call. */
 export interface CallOptions {
@@ -57,13 +66,22 @@ export class IDPartner {
     this.#keys.catch(() => undefined)
   }
 
+  /** @internal */
   get flow(): Flow {
     return this.#config.flow
   }
 
-  /** Milliseconds that one HTTP request may take. */
+  /**
+   * Milliseconds that one HTTP request may take.
+   * @internal
+   */
   get timeout(): number {
     return this.#config.timeout
+  }
+
+  /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
+  async getPublicJWKs(): Promise<JSONWebKeySet> {
+    return structuredClone((await this.#keys).public)
   }
 
   /**
@@ -79,11 +97,6 @@ export class IDPartner {
       nonce: oidc.randomNonce(),
       codeVerifier: oidc.randomPKCECodeVerifier(),
     }
-  }
-
-  /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
-  async getPublicJWKs(): Promise<JSONWebKeySet> {
-    return structuredClone((await this.#keys).public)
   }
 
   /**
@@ -104,7 +117,7 @@ export class IDPartner {
     extraAuthorizationParams: AuthorizationParams = {},
     options: CallOptions = {},
   ): Promise<string> {
-    if (!isProofs(proofs)) {
+    if (!v.is(proofsShape, proofs)) {
       throw new IDPartnerError('config_invalid', 'the second argument must be the proofs of generateProofs()')
     }
     const params = searchParams(query)
@@ -119,6 +132,18 @@ export class IDPartner {
     extra['idpartner_token'] ??= optionalParam(params, 'idpartner_token')
     const bank = await this.#allowedProvider(issuer ?? '', options.signal)
     const url = await bank.pushedAuthorizationUrl(await requestParameters(this.#config, proofs, scope, extra))
+    return url.href
+  }
+
+  async #proxyUrl(
+    params: URLSearchParams,
+    parameters: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, signal)
+    const url = await proxy.signedAuthorizationUrl(parameters)
+    const visitor = optionalParam(params, 'visitor_id')
+    if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
     return url.href
   }
 
@@ -145,6 +170,22 @@ export class IDPartner {
     if ('error' in params) throw authorizationError(params.error, { signed: false })
     const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
     return { identity_provider, idp_response_code }
+  }
+
+  /**
+   * Verifies the proxy's document and asks whether its bank is allowed.
+   * @internal
+   */
+  async readProxyDocument(response: string): Promise<ProxyDocument> {
+    const document = await verifyProxyDocument(response, {
+      keys: this.#trustDirectoryKeys,
+      issuer: this.#config.trust_directory_issuer,
+      audience: this.#config.client_id,
+      clockTolerance: this.#config.clock_tolerance,
+    })
+    this.#allowed.vouch(document.identity_provider.issuer_url)
+    await this.#allowed.check(document.identity_provider.issuer_url)
+    return document
   }
 
   /**
@@ -185,12 +226,100 @@ export class IDPartner {
       (from) => this.#keysOfAllowed(from, options.signal),
       options,
     )
-    if (!isProofs(proofs) || answer.state !== proofs.state) {
+    if (!v.is(proofsShape, proofs) || answer.state !== proofs.state) {
       throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
         reason: 'no_login',
       })
     }
     return this.redeem(answer, proofs, options)
+  }
+
+  /**
+   * Opens and verifies a bank's answer, of the bank of a verified document or else of any that is allowed: after this
+   * it is authentic, but may belong to any login.
+   * @internal
+   */
+  async readAnswer(sealed: ProxyDocument | string, options: CallOptions = {}): Promise<AuthorizationAnswer> {
+    if (typeof sealed === 'string') {
+      return this.#verifyAnswer(
+        sealed,
+        undefined,
+        (from) => this.#keysOfAllowed(from, options.signal),
+        options,
+      )
+    }
+    const { idp_response_code, identity_provider } = sealed
+    // readProxyDocument has asked whether this bank is allowed.
+    const keysOf = (from: string): Promise<FindKey> => Promise.resolve(this.#issuers.keys(from))
+    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options)
+  }
+
+  async #verifyAnswer(
+    response: string,
+    issuer: string | undefined,
+    keysOf: (issuer: string) => Promise<FindKey>,
+    { signal }: CallOptions = {},
+  ): Promise<AuthorizationAnswer> {
+    const { decryption } = await this.#keys
+    const verifying = verifyJarm(response, {
+      decryption,
+      alg: this.#config.authorization_signed_response_alg,
+      clientId: this.#config.client_id,
+      clockTolerance: this.#config.clock_tolerance,
+      issuer,
+      keysOf,
+    })
+    return inTime(signal, verifying)
+  }
+
+  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKey> {
+    // Who decides too late asks for no keys any more.
+    await inTime(signal, this.#allowed.check(issuer))
+    return this.#issuers.keys(issuer)
+  }
+
+  /**
+   * Exchanges the code of an authentic answer, whose login the caller has found and used up.
+   * @internal
+   */
+  async redeem(
+    { issuer, outcome }: AuthorizationAnswer,
+    login: Omit<IdTokenChecks & Proofs, 'state'>,
+    { signal }: CallOptions = {},
+  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    if ('error' in outcome) throw authorizationError(outcome.error, { signed: true })
+    // Only readAnswer makes answers, and it asked whether their issuer is allowed.
+    const bank = await this.#providerOf(issuer, signal)
+    return bank.exchange(outcome.code, login)
+  }
+
+  /**
+   * Asks for the userinfo of a login that was just redeemed.
+   * @internal
+   */
+  async readUserInfo(
+    issuer: string,
+    { access_token, claims }: TokenSet & { claims: IDPartnerClaims },
+    { signal }: CallOptions = {},
+  ): Promise<UserInfo> {
+    const bank = await this.#providerOf(issuer, signal)
+    return bank.userInfo(access_token, claims.sub)
+  }
+
+  /**
+   * Asks the bank for further claims of the person who logged in.
+   *
+   * @param tokens the token set of the login; its `claims.sub` has to be the answer's
+   * @throws {IDPartnerError} `token_invalid`, `provider_error`, `provider_unavailable`, `provider_refused`
+   * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+   */
+  async userInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<UserInfo> {
+    checkTokens(tokens)
+    if (!tokens.claims) {
+      throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
+    }
+    const bank = await this.#allowedProvider(issuer, options.signal)
+    return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
   /**
@@ -223,22 +352,6 @@ export class IDPartner {
     }
     const claims = renewed.claims ?? earlier
     return { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) }
-  }
-
-  /**
-   * Asks the bank for further claims of the person who logged in.
-   *
-   * @param tokens the token set of the login; its `claims.sub` has to be the answer's
-   * @throws {IDPartnerError} `token_invalid`, `provider_error`, `provider_unavailable`, `provider_refused`
-   * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
-   */
-  async userInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<UserInfo> {
-    checkTokens(tokens)
-    if (!tokens.claims) {
-      throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
-    }
-    const bank = await this.#allowedProvider(issuer, options.signal)
-    return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
   /**
@@ -286,9 +399,9 @@ export class IDPartner {
     const bank = await this.#allowedProvider(issuer, options.signal)
     const url = new URL(below(issuer, '.well-known/openid-credential-issuer'))
     const metadata = await bank.document(url, 'credential issuer metadata')
-    const { credential_issuer, credential_endpoint } = (metadata ?? {}) as Record<string, unknown>
-    const endpoint = parseEndpoint(credential_endpoint)
-    if (!endpoint || (credential_issuer !== undefined && credential_issuer !== issuer)) {
+    const known = v.is(credentialMetadata, metadata) ? metadata : undefined
+    const endpoint = parseEndpoint(known?.credential_endpoint)
+    if (!endpoint || (known?.credential_issuer ?? issuer) !== issuer) {
       throw new IDPartnerError(
         'provider_unavailable',
         `the credential issuer metadata of ${partyOf(issuer, this.#config)} is of another issuer or names no credential_endpoint`,
@@ -310,106 +423,6 @@ export class IDPartner {
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
-  /**
-   * Verifies the proxy's document and asks whether its bank is allowed.
-   * @internal
-   */
-  async readProxyDocument(response: string): Promise<ProxyDocument> {
-    const document = await verifyProxyDocument(response, {
-      keys: this.#trustDirectoryKeys,
-      issuer: this.#config.trust_directory_issuer,
-      audience: this.#config.client_id,
-      clockTolerance: this.#config.clock_tolerance,
-    })
-    this.#allowed.vouch(document.identity_provider.issuer_url)
-    await this.#allowed.check(document.identity_provider.issuer_url)
-    return document
-  }
-
-  /**
-   * Opens and verifies a bank's answer, of the bank of a verified document or else of any that is allowed: after this
-   * it is authentic, but may belong to any login.
-   * @internal
-   */
-  async readAnswer(sealed: ProxyDocument | string, options: CallOptions = {}): Promise<AuthorizationAnswer> {
-    if (typeof sealed === 'string') {
-      return this.#verifyAnswer(
-        sealed,
-        undefined,
-        (from) => this.#keysOfAllowed(from, options.signal),
-        options,
-      )
-    }
-    const { idp_response_code, identity_provider } = sealed
-    // readProxyDocument has asked whether this bank is allowed.
-    const keysOf = (from: string): Promise<FindKey> => Promise.resolve(this.#issuers.keys(from))
-    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options)
-  }
-
-  /**
-   * Exchanges the code of an authentic answer, whose login the caller has found and used up.
-   * @internal
-   */
-  async redeem(
-    { issuer, outcome }: AuthorizationAnswer,
-    login: Omit<IdTokenChecks & Proofs, 'state'>,
-    { signal }: CallOptions = {},
-  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    if ('error' in outcome) throw authorizationError(outcome.error, { signed: true })
-    // Only readAnswer makes answers, and it asked whether their issuer is allowed.
-    const bank = await this.#providerOf(issuer, signal)
-    return bank.exchange(outcome.code, login)
-  }
-
-  /**
-   * Asks for the userinfo of a login that was just redeemed.
-   * @internal
-   */
-  async readUserInfo(
-    issuer: string,
-    { access_token, claims }: TokenSet & { claims: IDPartnerClaims },
-    { signal }: CallOptions = {},
-  ): Promise<UserInfo> {
-    const bank = await this.#providerOf(issuer, signal)
-    return bank.userInfo(access_token, claims.sub)
-  }
-
-  async #verifyAnswer(
-    response: string,
-    issuer: string | undefined,
-    keysOf: (issuer: string) => Promise<FindKey>,
-    { signal }: CallOptions = {},
-  ): Promise<AuthorizationAnswer> {
-    const { decryption } = await this.#keys
-    const verifying = verifyJarm(response, {
-      decryption,
-      alg: this.#config.authorization_signed_response_alg,
-      clientId: this.#config.client_id,
-      clockTolerance: this.#config.clock_tolerance,
-      issuer,
-      keysOf,
-    })
-    return inTime(signal, verifying)
-  }
-
-  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKey> {
-    // Who decides too late asks for no keys any more.
-    await inTime(signal, this.#allowed.check(issuer))
-    return this.#issuers.keys(issuer)
-  }
-
-  async #proxyUrl(
-    params: URLSearchParams,
-    parameters: Record<string, string>,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
-    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, signal)
-    const url = await proxy.signedAuthorizationUrl(parameters)
-    const visitor = optionalParam(params, 'visitor_id')
-    if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
-    return url.href
-  }
-
   async #allowedProvider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
     await inTime(signal, this.#allowed.check(issuer))
     return this.#providerOf(issuer, signal)
@@ -427,10 +440,4 @@ export class IDPartner {
       signal,
     })
   }
-}
-
-function isProofs(proofs: unknown): proofs is Proofs {
-  if (typeof proofs !== 'object' || proofs === null) return false
-  const { state, nonce, codeVerifier } = proofs as Record<string, unknown>
-  return [state, nonce, codeVerifier].every((one) => typeof one === 'string' && one !== '')
 }

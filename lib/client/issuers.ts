@@ -1,9 +1,9 @@
 import * as oidc from 'openid-client'
 import { Cached } from '../net/cached.js'
-import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
 import { partyOf } from './party.js'
-import { providerFailure } from './provider-failure.js'
+import { badMetadata, providerFailure } from './provider-failure.js'
+import { leaveTransportToHttp } from './openid-client-settings.js'
 import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
 import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
 
@@ -12,10 +12,6 @@ const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, p
 
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000
-
-/** Lets openid-client pass http: URLs on; which of them are fetched, {@link Http} decides. Recognised by identity. */
-// eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
-export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.allowInsecureRequests
 
 type Config = Parameters<typeof partyOf>[1]
 
@@ -86,8 +82,4 @@ export class Issuers {
     if (metadata.issuer !== issuer) throw badMetadata(party, 'is that of another issuer')
     return metadata
   }
-}
-
-export function badMetadata(party: string, why: string): IDPartnerError {
-  return new IDPartnerError('provider_unavailable', `the discovery document of ${party} ${why}`)
 }

@@ -32,6 +32,11 @@ export function providerFailure(err: unknown, what: string, otherwise: ErrorCode
   })
 }
 
+/** A discovery document that says something which cannot be used. */
+export function badMetadata(party: string, why: string): IDPartnerError {
+  return new IDPartnerError('provider_unavailable', `the discovery document of ${party} ${why}`)
+}
+
 /** What the site's owner can do about the OAuth errors that come from a wrong set-up (RFC 6749, section 5.2). */
 const HINTS = new Map([
   [

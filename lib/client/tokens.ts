@@ -51,11 +51,11 @@ export function tokenSet(response: TokenResponse, claims: IDPartnerClaims | unde
   }
 }
 
-const stored = v.looseObject({ access_token: v.pipe(v.string(), v.minLength(1)) })
+const tokenSetShape = v.looseObject({ access_token: v.pipe(v.string(), v.minLength(1)) })
 
 /** Checks that what the application hands back is a token set, since it may come from any store. */
 export function checkTokens(tokens: unknown): asserts tokens is TokenSet {
-  if (!v.is(stored, tokens)) {
+  if (!v.is(tokenSetShape, tokens)) {
     throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
   }
 }

@@ -186,7 +186,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       if (settings.fetchUserInfo) login.userInfo = await client.readUserInfo(issuer, tokens, { signal })
       return login
     } catch (err) {
-      throw err instanceof IDPartnerError ? err.of(interactionId) : err
+      throw err instanceof IDPartnerError ? err.withInteractionId(interactionId) : err
     }
   }
 
@@ -217,7 +217,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { logins } = this.settings
     const waiting = await this.stored(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
-    return authorizationError(error, { signed: false }).of(waiting?.interactionId)
+    return authorizationError(error, { signed: false }).withInteractionId(waiting?.interactionId)
   }
 
   /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */

@@ -2,12 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { IDPartner, type AuthorizationParams, type IDPartnerConfig } from 'passport-idpartner'
-import {
-  backdated,
-  requestParameters,
-  scopeText,
-  type Proofs,
-} from '../../lib/client/authorization-request.js'
+import { requestParameters, scopeText, type Proofs } from '../../lib/client/authorization-request.js'
 import type { ResolvedConfig } from '../../lib/client/config.js'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
 import { Platform } from '../support/platform.js'
@@ -123,17 +118,6 @@ describe('the scope', () => {
       })
     },
   )
-})
-
-test('a signed statement begins a few seconds ago and ends within five minutes', () => {
-  const claims: Record<string, number> = { iat: 1, nbf: 1, exp: 9e9 }
-  backdated({}, claims)
-  const now = Math.floor(Date.now() / 1000)
-  expect(now - (claims['iat'] ?? 0)).toBeGreaterThanOrEqual(5)
-  expect(now - (claims['iat'] ?? 0)).toBeLessThanOrEqual(30)
-  expect(claims['nbf']).toBe(claims['iat'])
-  expect(claims['exp']).toBeGreaterThan(now + 60)
-  expect((claims['exp'] ?? 0) - (claims['iat'] ?? 0)).toBeLessThanOrEqual(300)
 })
 
 describe('a signed request', () => {

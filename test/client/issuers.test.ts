@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Http } from '../../lib/net/http.js'
-import { Issuers, badMetadata } from '../../lib/client/issuers.js'
+import { Issuers } from '../../lib/client/issuers.js'
 import type { Change } from '../support/bends.js'
 import { set, without } from '../support/bends.js'
 import { HOUR, MINUTE, travel } from '../support/clock.js'
@@ -223,13 +223,5 @@ describe('banks that are remembered', () => {
     issuers.keys('https://one-too-many.example')
     expect(issuers.keys('https://second.example')).toBe(second)
     expect(issuers.keys('https://first.example')).not.toBe(first)
-  })
-})
-
-test('badMetadata names the party', () => {
-  expect(badMetadata('the bank bank.example:8443', 'is wrong')).toMatchObject({
-    code: 'provider_unavailable',
-    status: 502,
-    message: 'the discovery document of the bank bank.example:8443 is wrong',
   })
 })

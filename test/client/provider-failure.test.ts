@@ -6,7 +6,7 @@ import {
   type WWWAuthenticateChallenge,
 } from 'openid-client'
 import { IDPartnerError } from '../../lib/errors.js'
-import { providerFailure } from '../../lib/client/provider-failure.js'
+import { badMetadata, providerFailure } from '../../lib/client/provider-failure.js'
 
 const FREE_TEXT = 'the bank tells a story'
 
@@ -156,4 +156,12 @@ test("the bank's free text is in no message", () => {
   for (const err of [body('invalid_grant'), challenge(401, { error_description: FREE_TEXT }), client('X')]) {
     expect(failure(err).message).not.toContain(FREE_TEXT)
   }
+})
+
+test('badMetadata names the party', () => {
+  expect(badMetadata('the bank bank.example:8443', 'is wrong')).toMatchObject({
+    code: 'provider_unavailable',
+    status: 502,
+    message: 'the discovery document of the bank bank.example:8443 is wrong',
+  })
 })
