@@ -8,13 +8,21 @@ import { claimLines } from './claims.js'
 import { notFound, onError, showFailure, type Failure } from './failures.js'
 import { securityHeaders } from './security-headers.js'
 
-export function createApp(config: IDPartnerConfig, sessionSecret = randomBytes(32).toString('hex')): Express {
+export interface AppOptions {
+  /** Signs session cookies; a new one by default, which logs everybody out. */
+  sessionSecret?: string | undefined
+  /** Banks by issuer; in the direct flow nobody else says what they are called. */
+  bankNames?: Readonly<Record<string, string>> | undefined
+}
+
+export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Express {
+  const { sessionSecret = randomBytes(32).toString('hex'), bankNames = {} } = options
   const strategy = new IDPartnerStrategy(
     { scope: ['openid', 'profile', 'email', 'age_over_21'], ...config },
     // A real app finds or creates its account here, by `claims.iss` and `claims.sub` together, never by email.
     // This user is all that the session holds; the tokens at `login.tokens` are not needed, and so not kept.
-    ({ claims, identityProvider, interactionId }) =>
-      Promise.resolve({ claims, bank: identityProvider.name, interactionId }),
+    ({ claims, issuer, identityProvider, interactionId }) =>
+      Promise.resolve({ claims, bank: bankNames[issuer] ?? identityProvider.name, interactionId }),
   )
   const passport = new Passport()
   passport.use(strategy)
@@ -32,11 +40,12 @@ export function createApp(config: IDPartnerConfig, sessionSecret = randomBytes(3
   if (secure) app.set('trust proxy', 1)
   app.set('view engine', 'ejs').set('views', join(import.meta.dirname, 'views'))
   app.use(securityHeaders, express.static(join(import.meta.dirname, 'public')), jwksRouter(strategy.client))
+  if (!secure) app.use(leadToHost(callback))
   // Not `strict`: the bank's answer is a visit from another site. Sessions live in memory here; give a real app a store.
   const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
-  app.use(
-    session({ secret: sessionSecret, name: 'quayside.sid', cookie, resave: false, saveUninitialized: false }),
-  )
+  // No site beside this one can set a cookie of the first name. The other is not in its way, on the same machine.
+  const name = secure ? '__Host-quayside.sid' : 'quayside.sid'
+  app.use(session({ secret: sessionSecret, name, cookie, resave: false, saveUninitialized: false }))
   app.use(passport.session(), (req, res, next) => {
     res.set('Cache-Control', 'no-store').locals.user = req.user
     next()
@@ -86,6 +95,17 @@ export function createApp(config: IDPartnerConfig, sessionSecret = randomBytes(3
 
   app.use(notFound, onError)
   return app
+}
+
+/**
+ * Leads to the host of the callback before a login begins: the session begun at http://127.0.0.1 would not be found at
+ * http://localhost, where the bank's answer arrives. Behind a proxy, that is for the proxy to do.
+ */
+function leadToHost(callback: URL): RequestHandler {
+  return (req, res, next) => {
+    if (req.headers.host === callback.host || !['GET', 'HEAD'].includes(req.method)) next()
+    else res.redirect(callback.origin + req.originalUrl)
+  }
 }
 
 /** A path of this site, whatever the query says: anything else would let strangers send our visitors elsewhere. */

@@ -12,6 +12,8 @@ interface Counterpart {
   /** Lines to print about it. */
   about: Record<string, string>
   persona?: { login: string; password: string } | undefined
+  /** Banks by issuer, where they are known. */
+  bankNames?: Record<string, string>
   close: () => Promise<void>
 }
 
@@ -34,11 +36,11 @@ async function serve(settings: Settings): Promise<void> {
   const server = createServer((req, res) => {
     listener(req, res)
   })
-  const url = `http://localhost:${String(await listen(server, settings))}`
-  const { config, about, persona, close } = settings.platform
+  const url = `http://${urlHost(settings.host)}:${String(await listen(server, settings))}`
+  const { config, about, persona, bankNames, close } = settings.platform
     ? platform(settings.platform)
     : await sandbox(settings, url)
-  const app = createApp(config, settings.sessionSecret)
+  const app = createApp(config, { sessionSecret: settings.sessionSecret, bankNames })
   app.locals.persona = persona
   listener = app as RequestListener
   const lines = Object.entries({ App: url, ...about, Stop: 'Ctrl+C' })
@@ -57,14 +59,21 @@ function platform(config: IDPartnerConfig): Counterpart {
   return { config, about, close: () => Promise.resolve() }
 }
 
-async function sandbox({ flow, auth }: Settings, url: string): Promise<Counterpart> {
+async function sandbox(
+  { flow, auth, sandboxHost, sandboxPort }: Settings,
+  url: string,
+): Promise<Counterpart> {
   const jwks = await developmentKeys('.keys', console.warn).catch(explained)
   // Not loaded for the real platform: the sandbox needs packages that a real app does without.
   const { startSandbox } = await import('passport-idpartner/sandbox')
   const running = await startSandbox({
     client_id: 'quayside',
+    client_name: 'Quayside',
+    client_uri: url,
     callback: `${url}/login/callback`,
     jwks_uri: `${url}/jwks`,
+    host: sandboxHost,
+    port: sandboxPort,
     flow,
     token_endpoint_auth_method: auth,
   }).catch(explained)
@@ -77,8 +86,15 @@ async function sandbox({ flow, auth }: Settings, url: string): Promise<Counterpa
       'Log in': `as ${persona?.login ?? ''} with password ${persona?.password ?? ''}`,
     },
     persona,
+    bankNames: Object.fromEntries(banks.map(({ issuer, name }) => [issuer, name])),
     close: () => running.close(),
   }
+}
+
+/** How browsers on this machine reach what listens there. */
+function urlHost(host: string): string {
+  if (host === '::1') return '[::1]'
+  return host === '127.0.0.1' ? host : 'localhost'
 }
 
 function listen(server: Server, { port, host }: Settings): Promise<number> {

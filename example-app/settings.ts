@@ -8,9 +8,13 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 }
 
+type SandboxHost = (typeof SANDBOX_HOSTS)[number]
+
 export interface Settings {
   port: number
   host: string
+  sandboxPort: number
+  sandboxHost: SandboxHost
   sessionSecret: string | undefined
   flow: Flow
   auth: TokenEndpointAuthMethod
@@ -24,6 +28,10 @@ export const HELP = `npm start -- [options]
   --auth METHOD         how it authenticates at banks:            (private_key_jwt)
                         private_key_jwt, client_secret_basic or tls_client_auth
   --port NUMBER         where it listens; 0 takes any free port   (3001)
+  --host NAME           where it listens                          (localhost)
+  --sandbox-port NUMBER where the sandbox listens                 (any free port)
+  --sandbox-host NAME   how browsers find the sandbox: localhost, (localhost)
+                        or 127.0.0.1, which is another site, as in life
   --help                this text
 
 Without IDPARTNER_CLIENT_ID in the environment or in .env it starts the sandbox: a whole
@@ -31,6 +39,7 @@ IDPartner with banks on this machine. .env.example lists what can be set.
 `
 
 const FLOWS: readonly Flow[] = ['proxy', 'direct']
+const SANDBOX_HOSTS = ['localhost', '127.0.0.1', '[::1]'] as const
 const METHODS: readonly TokenEndpointAuthMethod[] = [
   'private_key_jwt',
   'client_secret_basic',
@@ -46,7 +55,9 @@ export async function readSettings(args: string[], env: NodeJS.ProcessEnv): Prom
   const auth = oneOf('auth', METHODS, method)
   return {
     port: portNumber(flags.port ?? given(env, 'PORT') ?? '3001'),
-    host: given(env, 'HOST') ?? 'localhost',
+    host: flags.host ?? given(env, 'HOST') ?? 'localhost',
+    sandboxPort: portNumber(flags['sandbox-port'] ?? '0'),
+    sandboxHost: oneOf('sandbox-host', SANDBOX_HOSTS, flags['sandbox-host'] ?? 'localhost'),
     sessionSecret: given(env, 'SESSION_SECRET'),
     flow,
     auth,
@@ -61,6 +72,9 @@ function readFlags(args: string[]) {
       flow: option,
       auth: option,
       port: option,
+      host: option,
+      'sandbox-port': option,
+      'sandbox-host': option,
       help: { type: 'boolean', short: 'h' },
     } as const
     return parseArgs({ args, options }).values

@@ -38,7 +38,7 @@ describeWithBrowser('in Chromium', () => {
   let complaints: string[]
 
   beforeAll(async () => {
-    example = await startExample({}, PICTURES ? 3001 : 0)
+    example = await startExample({ port: PICTURES ? 3001 : 0 })
     example.app.locals.persona = example.sandbox.banks[0]?.personas[0]
     browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...QUIET] })
   })

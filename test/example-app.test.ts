@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { request, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -73,16 +74,59 @@ describe('a login', () => {
   })
 
   test('of an app at an https address gets a cookie for https alone', async () => {
-    const secure = await startExample({ callback: 'https://quayside.example/login/callback' })
+    const secure = await startExample({ config: { callback: 'https://quayside.example/login/callback' } })
     try {
       const login = await fetch(`${secure.url}/login`, {
         redirect: 'manual',
         headers: { 'x-forwarded-proto': 'https' },
       })
       expect(login.status).toBe(302)
-      expect(login.headers.getSetCookie()[0]).toMatch(/; Secure; /)
+      // The prefix keeps it out of the way of the http set-up's cookie, and of cookies that neighbours set.
+      expect(login.headers.getSetCookie()[0]).toMatch(
+        /^__Host-quayside\.sid=[^;]+; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      )
     } finally {
       await secure.close()
+    }
+  })
+
+  test.each(['/', '/login?returnTo=/profile', '/profile', '//stranger.example/'])(
+    "that begins at another name of this machine, at %s, is led to the callback's host first",
+    async (path) => {
+      const response = await requestWithHost(`${example.url}${path}`, '127.0.0.1:3001')
+      expect(response.statusCode).toBe(302)
+      expect(response.headers.location).toBe(`${example.url}${path}`)
+      expect(response.headers['set-cookie']).toBeUndefined()
+    },
+  )
+
+  test('under another name still serves the keys, and takes a form as it comes', async () => {
+    expect((await requestWithHost(`${example.url}/jwks`, '127.0.0.1:3001')).statusCode).toBe(200)
+    const posted = await requestWithHost(`${example.url}/logout`, '127.0.0.1:3001', 'POST')
+    expect(posted.statusCode).toBe(303)
+  })
+
+  test('behind a proxy that ends TLS is not led anywhere', async () => {
+    const secure = await startExample({ config: { callback: 'https://quayside.example/login/callback' } })
+    try {
+      expect((await requestWithHost(`${secure.url}/`, 'internal:8080')).statusCode).toBe(200)
+    } finally {
+      await secure.close()
+    }
+  })
+
+  test('in the direct flow tells the bank and the app by their names', async () => {
+    const direct = await startExample({ sandbox: { flow: 'direct' } })
+    try {
+      const browser = visitor()
+      const selector = await browser.open(`${direct.url}/login`)
+      expect(textOf(selector.html)).toContain('Quayside asks you to log in with a bank you trust.')
+      const consent = await browser.press(await browser.press(selector, 'Mikomo Bank'), 'Log in', PERSONA)
+      expect(textOf(consent.html)).toContain('Share this with Quayside?')
+      const profile = await browser.press(consent, 'Share and continue')
+      expect(textOf(profile.html)).toContain('This is what Mikomo Bank told us about you')
+    } finally {
+      await direct.close()
     }
   })
 
@@ -173,7 +217,7 @@ describe('the failure page', () => {
   })
 
   test('answers a bank that is not trusted', async () => {
-    const narrow = await startExample({ trusted_issuers: ['https://bank.example'] })
+    const narrow = await startExample({ config: { trusted_issuers: ['https://bank.example'] } })
     try {
       const page = await logIn(visitor(), narrow)
       expect(page.status).toBe(403)
@@ -315,7 +359,16 @@ describe('npm start', () => {
   test('--help lists every option', async () => {
     const { code, stdout } = await run(home, ['--help']).ended
     expect(code).toBe(0)
-    for (const option of ['--flow', '--auth', '--port', '--help']) expect(stdout).toContain(option)
+    for (const option of [
+      '--flow',
+      '--auth',
+      '--port',
+      '--host',
+      '--sandbox-port',
+      '--sandbox-host',
+      '--help',
+    ])
+      expect(stdout).toContain(option)
   })
 
   test.each([
@@ -337,6 +390,12 @@ describe('npm start', () => {
       ['--port', '70000'],
       {},
       /the port must be a number up to 65535, and not "70000"/,
+    ],
+    [
+      'a sandbox on another machine',
+      ['--sandbox-host', 'example.com'],
+      {},
+      /--sandbox-host must be localhost or 127.0.0.1 or \[::1\], and not "example.com"/,
     ],
     ['a client id alone', [], { IDPARTNER_CLIENT_ID: 'x' }, /IDPARTNER_CALLBACK is not/],
     [
@@ -381,6 +440,17 @@ describe('npm start', () => {
     )
   })
 
+  test('can put app and sandbox on two sites', async () => {
+    const child = run(home, ['--port', '0', '--host', '127.0.0.1', '--sandbox-host', 'localhost'])
+    const banner = await child.printed('Stop')
+    expect(banner).toMatch(/App +http:\/\/127\.0\.0\.1:\d+\n/)
+    expect(banner).toMatch(/Sandbox +http:\/\/localhost:\d+ /)
+    const [url = ''] = /http:\S+/.exec(banner) ?? []
+    expect((await visitor().open(`${url}/login`)).url).toMatch(/^http:\/\/localhost:\d+\/oidc-proxy\//)
+    child.stop()
+    expect(await child.ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
   test.each([
     ['by default', []],
     ['with a client secret', ['--flow', 'direct', '--auth', 'client_secret_basic']],
@@ -400,6 +470,22 @@ describe('npm start', () => {
     expect(await child.ended).toMatchObject({ code: 0, stderr: '' })
   })
 })
+
+/** A request to the same server under another name. */
+function requestWithHost(url: string, host: string, method = 'GET'): Promise<IncomingMessage> {
+  const { origin } = new URL(url)
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      origin,
+      { method, path: url.slice(origin.length), headers: { host } },
+      (response) => {
+        response.resume()
+        resolve(response)
+      },
+    )
+    sent.on('error', reject).end()
+  })
+}
 
 function rendered(view: string, locals: object): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -1,8 +1,10 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Express } from 'express'
+import { generate } from 'selfsigned'
 import { generateJwks, type IDPartnerConfig } from 'passport-idpartner'
-import { startSandbox, type Sandbox } from 'passport-idpartner/sandbox'
+import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
 import { createApp } from '../../example-app/app.js'
 
 export interface Example {
@@ -12,23 +14,71 @@ export interface Example {
   close(): Promise<void>
 }
 
-/** The example app, on a free port unless told otherwise, with a sandbox of its own; `options` bends what the app is configured with. */
-export async function startExample(options: Partial<IDPartnerConfig> = {}, port = 0): Promise<Example> {
+export interface ExampleOptions {
+  /** Bends what the app is configured with. */
+  config?: Partial<IDPartnerConfig>
+  sandbox?: Partial<SandboxOptions>
+  /** A free port by default. */
+  port?: number
+  /** At an https address, with a certificate that nobody trusts. */
+  https?: boolean
+  /** Sees each request and response before the app does. */
+  before?: RequestListener
+}
+
+/** The example app with a sandbox of its own. */
+export async function startExample(options: ExampleOptions = {}): Promise<Example> {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
-  const url = `http://localhost:${String((server.address() as AddressInfo).port)}`
-  const callback = options.callback ?? `${url}/login/callback`
-  const sandbox = await startSandbox({ client_id: 'quayside', callback, jwks_uri: `${url}/jwks` })
-  const app = createApp({ ...sandbox.config, jwks: await generateJwks(), ...options })
-  server.on('request', app as RequestListener)
+  const servers: Server[] = [server]
+  const origin = `http://localhost:${String(await listen(server, options.port))}`
+  let url = origin
+  if (options.https) {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }])
+    const outer = createTlsServer({ cert, key })
+    servers.push(outer)
+    url = `https://localhost:${String(await listen(outer))}`
+  }
+  const callback = options.config?.callback ?? `${url}/login/callback`
+  const sandbox = await startSandbox({
+    client_id: 'quayside',
+    client_name: 'Quayside',
+    client_uri: url,
+    callback,
+    jwks_uri: `${origin}/jwks`,
+    ...options.sandbox,
+  })
+  const app = createApp(
+    { ...sandbox.config, jwks: await generateJwks(), ...options.config },
+    { bankNames: Object.fromEntries(sandbox.banks.map(({ issuer, name }) => [issuer, name])) },
+  )
+  for (const one of servers) {
+    one.on('request', (req, res) => {
+      // As the proxy would that ends TLS.
+      if (one !== server) req.headers['x-forwarded-proto'] = 'https'
+      options.before?.(req, res)
+      ;(app as RequestListener)(req, res)
+    })
+  }
   return {
     url,
     app,
     sandbox,
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await Promise.all([closed, sandbox.close()])
+      await Promise.all([...servers.map(closed), sandbox.close()])
     },
   }
+}
+
+async function listen(server: Server, port = 0): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+    server.closeAllConnections()
+  })
 }
