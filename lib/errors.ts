@@ -2,8 +2,8 @@ import { types } from 'node:util'
 
 /**
  * Every code an {@link IDPartnerError} can carry, with its HTTP status where an error has none of its own. Below 500 it
- * is a failure of this login (`fail`), from 500 on something is broken behind us (`error`). The README has a row for
- * each, with what to do about it.
+ * is a failure of this login (`fail`), from 500 on something is broken behind us (`error`). docs/errors.md
+ * has a row for each, with what to do about it.
  */
 const STATUS = {
   access_denied: 401,

@@ -52,7 +52,7 @@ const nodeSession = (): RequestHandler[] => [
   session({ secret: SECRET, resave: false, saveUninitialized: false }),
 ]
 
-/** As the README's recipe has it. */
+/** As docs/sessions.md has it. */
 const cookieSessionShim: RequestHandler = (req, _res, next) => {
   const renewable = req.session as unknown as Record<string, unknown>
   renewable['regenerate'] ??= (done: () => void) => {

@@ -4,9 +4,9 @@ import { IDPartner, type IDPartnerConfig, type Proofs, type TokenSet } from 'pas
 import { startApp, type TestApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 
-/** The left column of the README's table, as text without its code marks. */
-const readme = readFileSync('README.md', 'utf8').split("## Coming from the vendor's module")[1] ?? ''
-const rows = [...readme.matchAll(/^\| (.*?) +\| .*\|$/gm)]
+/** The left column of the page's table, as text without its code marks. */
+const page = readFileSync('docs/migration.md', 'utf8')
+const rows = [...page.matchAll(/^\| (.*?) +\| .*\|$/gm)]
   .map(([, cell = '']) => cell.replaceAll('`', ''))
   .filter((cell) => !/^(vendor's module|-+)$/.test(cell))
 
@@ -159,7 +159,7 @@ const covered: Record<string, () => Promise<void>> = {
   },
 }
 
-describe("the README's migration table", () => {
+describe('the migration table', () => {
   test('has no row that is not tried here, and the other way round', () => {
     expect(rows).toEqual(Object.keys(covered))
   })

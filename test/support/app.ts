@@ -18,6 +18,8 @@ export interface TestApp {
   strategy: IDPartnerStrategy
   /** The logins that reached `verify`, oldest first. */
   logins: IDPartnerLogin[]
+  /** Puts a strategy with these options, and no others, in place of the first one. */
+  use(options: IDPartnerStrategyOptions): void
   close(): Promise<void>
 }
 
@@ -27,6 +29,8 @@ export interface TestAppOptions {
   authenticate?: passport.AuthenticateOptions
   /** Whether the app has keys of its own; `true` by default. */
   keys?: boolean
+  /** express-session by default. */
+  session?: express.RequestHandler[]
 }
 
 /** What the app answers on its callback route. */
@@ -50,17 +54,20 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...options.sandbox,
   })
   const logins: IDPartnerLogin[] = []
-  const strategy = new IDPartnerStrategy(
-    { ...sandbox.config, jwks, ...options.strategy, passReqToCallback: false },
-    (login) => {
+  const passports = new passport.Passport()
+  const use = (config: IDPartnerStrategyOptions): IDPartnerStrategy => {
+    const made = new IDPartnerStrategy({ ...config, passReqToCallback: false }, (login) => {
       logins.push(login)
       return Promise.resolve({ sub: login.claims.sub })
-    },
-  )
-  const passports = new passport.Passport()
-  passports.use(strategy)
-  app.use(jwksRouter(strategy.client))
-  app.use(session({ secret: 'test', resave: false, saveUninitialized: false }))
+    })
+    passports.use(made)
+    return made
+  }
+  let strategy = use({ ...sandbox.config, jwks, ...options.strategy })
+  app.use((req, res, next) => {
+    jwksRouter(strategy.client)(req, res, next)
+  })
+  app.use(options.session ?? session({ secret: 'test', resave: false, saveUninitialized: false }))
   app.get('/login', (req, res, next) => {
     const { returnTo } = req.query
     const state = typeof returnTo === 'string' ? { state: returnTo } : {}
@@ -90,6 +97,9 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     sandbox,
     strategy,
     logins,
+    use(config) {
+      strategy = use(config)
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()

@@ -14,20 +14,21 @@ interface Cookie {
 /** A browser without script: it keeps cookies, follows redirects, and fills in forms. */
 export class Browser {
   readonly #cookies = new Map<string, Cookie>()
-  readonly #stopAt: string
+  /** Addresses that begin with this are not fetched: the app's callback, say. */
+  stopAt: string
   readonly #keepsCookies: boolean
   /** Every address it was sent to. */
   readonly visited: string[] = []
 
-  /** Addresses that begin with `stopAt` are not fetched: the app's callback, say. */
-  constructor(stopAt: string, { cookies = true } = {}) {
-    this.#stopAt = stopAt
+  /** Fetches whatever it is sent to, unless told where to stop. */
+  constructor(stopAt = 'nowhere:', { cookies = true } = {}) {
+    this.stopAt = stopAt
     this.#keepsCookies = cookies
   }
 
   /** The same browser, on its way somewhere from which no response will arrive. */
   clone(): Browser {
-    const clone = new Browser(this.#stopAt)
+    const clone = new Browser(this.stopAt)
     for (const [key, cookie] of this.#cookies) clone.#cookies.set(key, cookie)
     return clone
   }
@@ -36,7 +37,7 @@ export class Browser {
     let next = { url, ...init }
     for (let hops = 0; hops < 20; hops++) {
       this.visited.push(next.url)
-      if (next.url.startsWith(this.#stopAt))
+      if (next.url.startsWith(this.stopAt))
         return { url: next.url, status: 0, headers: new Headers(), html: '' }
       const { url: from, ...request } = next
       const response = await fetch(from, {

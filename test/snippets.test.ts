@@ -1,0 +1,415 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import cookieSession from 'cookie-session'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import session from 'express-session'
+import passport from 'passport'
+import {
+  IDPartnerStrategy,
+  generateJwks,
+  jwksRouter,
+  type IDPartnerConfig,
+  type IDPartnerLogin,
+  type IDPartnerStrategyOptions,
+  type LoginStore,
+} from 'passport-idpartner'
+import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
+import { startApp, type Ended, type TestApp, type TestAppOptions } from './support/app.js'
+import { Browser, textOf, type Page } from './support/browser.js'
+import { SnippetFolder, snippetsOf, type Snippet } from './support/snippets.js'
+
+const pages = ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md'))].map((name) =>
+  name === 'README.md' ? name : `docs/${name}`,
+)
+const snippets = pages.flatMap(snippetsOf)
+const programs = snippets.filter(({ language }) => language !== 'sh')
+const folder = new SnippetFolder('pages')
+
+const codeOf = (page: string, file: string): string => {
+  const found = programs.find((one) => one.page === page && one.file === file)
+  if (!found) throw new Error(`${page} has no block ${file}`)
+  return found.code
+}
+
+/** The exports of a block, with some of its text replaced by what it stands for here. */
+async function load(page: string, file: string, replace: Record<string, string> = {}): Promise<unknown> {
+  let code = codeOf(page, file)
+  for (const [text, other] of Object.entries(replace)) {
+    if (!code.includes(text)) throw new Error(`${page} ${file} does not say ${text}`)
+    code = code.replaceAll(text, other)
+  }
+  return import(folder.write(file, code))
+}
+
+const closing: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+const anyone = { login: 'mikomo_10', password: 'mikomo_10' }
+
+/** Chooses a bank, logs in there and agrees; ends where the application sends the browser. */
+async function logIn(browser: Browser, url: string): Promise<Page> {
+  const login = await browser.press(await browser.open(url), 'Mikomo Bank')
+  return browser.press(await browser.press(login, 'Log in', anyone), 'Share and continue')
+}
+
+async function cancel(browser: Browser, url: string): Promise<Page> {
+  return browser.press(await browser.press(await browser.open(url), 'Mikomo Bank'), 'Cancel')
+}
+
+const visitor = (): Browser => new Browser()
+
+/** The address that brought an answer back, as the Back button would ask for it again. */
+function answerOf({ visited }: Browser): string {
+  const answer = visited.findLast((url) => url.includes('response='))
+  if (answer === undefined) throw new Error(`no answer among ${visited.join(' ')}`)
+  return answer
+}
+
+async function listen(app: Express): Promise<string> {
+  const server = createServer(app as RequestListener)
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  closing.push(async () => {
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  })
+  return `http://localhost:${String((server.address() as AddressInfo).port)}`
+}
+
+async function sandboxFor(url: string, callback: string): Promise<Sandbox> {
+  const sandbox = await startSandbox({
+    client_id: 'my-app',
+    callback: url + callback,
+    jwks_uri: `${url}/jwks`,
+  })
+  closing.push(() => sandbox.close())
+  return sandbox
+}
+
+async function appWith(options: TestAppOptions): Promise<TestApp> {
+  const app = await startApp(options)
+  closing.push(() => app.close())
+  return app
+}
+
+const sessions = (): RequestHandler => session({ secret: 'test', resave: false, saveUninitialized: false })
+
+/** Logs in at an app of the test's own, which answers its callback route with what became of it. */
+async function ended(app: TestApp): Promise<Ended> {
+  const { html } = await logIn(visitor(), `${app.url}/login`)
+  return JSON.parse(html) as Ended
+}
+
+/** A program that listens at port 3000, on a port of its own; resolves when it has said that it does. */
+async function start(page: string, file: string): Promise<string> {
+  const app = express()
+  const port = new URL(await listen(app)).port
+  await closing.pop()?.()
+  const target = folder.write(file, codeOf(page, file).replaceAll('3000', port))
+  const child = run(target)
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout ?? process.stdin })) {
+    lines.push(line)
+    if (line.includes(`http://localhost:${port}/login`)) return `http://localhost:${port}`
+  }
+  throw new Error(`${file} ended before it listened: ${lines.join('\n')}`)
+}
+
+function run(file: string): ChildProcess {
+  const child = spawn(
+    process.execPath,
+    ['node_modules/tsx/dist/cli.mjs', '--tsconfig', path.join(folder.path, 'tsconfig.json'), file],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const gone = once(child, 'exit')
+  closing.push(async () => {
+    child.kill()
+    await gone
+  })
+  return child
+}
+
+/** What the quick start promises, whatever it is written in. */
+async function quickStart(page: string, file: string): Promise<void> {
+  const url = await start(page, file)
+  const browser = visitor()
+  expect((await browser.open(url)).html).toContain('/login')
+  const home = await logIn(browser, `${url}/login`)
+  expect(home.url).toBe(`${url}/`)
+  expect(JSON.parse(home.html)).toMatchObject({ name: 'Philip Lindqvist' })
+
+  const back = await browser.open(answerOf(browser))
+  expect([back.url, back.html]).toEqual([`${url}/`, home.html])
+
+  const denied = await cancel(visitor(), `${url}/login`)
+  expect(denied.status).toBe(401)
+  expect(textOf(denied.html)).toMatch(/cancel|said no/)
+  expect(denied.html).toContain('href="/login"')
+
+  const stranger = await visitor().open(answerOf(browser))
+  expect(stranger.status).toBe(401)
+  expect(textOf(stranger.html)).toMatch(/answered before|session/)
+}
+
+/** Names what stands in for the real platform in a block that has none: addresses and keys, nothing else. */
+const PLATFORM = 'standInForThePlatform'
+const standIn = (config: object): void => {
+  Object.assign(globalThis, { [PLATFORM]: config })
+}
+const withPlatform = `...(globalThis as unknown as { ${PLATFORM}: object }).${PLATFORM},\n    client_id:`
+
+/** What every block does when it is run; a block without a row here fails. */
+const runs: Record<string, () => Promise<void>> = {
+  'README.md app.js': () => quickStart('README.md', 'app.js'),
+  'README.md app.ts': () => quickStart('README.md', 'app.ts'),
+  'docs/quick-start.md app.cjs': () => quickStart('docs/quick-start.md', 'app.cjs'),
+
+  'docs/quick-start.md real.ts': async () => {
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    writeFileSync(path.join(folder.path, 'jwks.json'), JSON.stringify(await generateJwks()))
+    process.env['IDPARTNER_CLIENT_ID'] = 'my-app'
+    standIn(sandbox.config)
+    const { strategy } = (await load('docs/quick-start.md', 'real.ts', {
+      'https://app.example': url,
+      'client_id:': withPlatform,
+      "'jwks.json'": JSON.stringify(path.join(folder.path, 'jwks.json')),
+    })) as { strategy: IDPartnerStrategy }
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    const authenticate = passports.authenticate('idpartner', { session: false }) as RequestHandler
+    app.use(jwksRouter(strategy.client), sessions())
+    app.get('/login', authenticate)
+    app.get('/login/callback', authenticate, (req, res) => {
+      res.json(req.user)
+    })
+    const { html } = await logIn(visitor(), `${url}/login`)
+    expect(html).toContain(sandbox.banks[0]?.issuer)
+  },
+
+  'docs/options.md set-ups.ts': async () => {
+    const secret: Partial<SandboxOptions> = {
+      flow: 'direct',
+      token_endpoint_auth_method: 'client_secret_basic',
+    }
+    const mutualTls: Partial<SandboxOptions> = {
+      flow: 'direct',
+      token_endpoint_auth_method: 'tls_client_auth',
+    }
+    // The three blocks are read in one go, so what they need of the platform has to be there before.
+    const apps = await Promise.all([
+      appWith({ sandbox: {} }),
+      appWith({ sandbox: secret, keys: false }),
+      appWith({ sandbox: mutualTls, keys: false }),
+    ])
+    const { client_secret } = apps[1].sandbox.config
+    const { tls_client_cert = '', tls_client_key = '' } = apps[2].sandbox.config
+    process.env['IDPARTNER_CLIENT_SECRET'] = client_secret
+    writeFileSync(path.join(folder.path, 'client.pem'), tls_client_cert)
+    writeFileSync(path.join(folder.path, 'client-key.pem'), tls_client_key)
+    const setUps = (await load('docs/options.md', 'set-ups.ts', {
+      "'client.pem'": JSON.stringify(path.join(folder.path, 'client.pem')),
+      "'client-key.pem'": JSON.stringify(path.join(folder.path, 'client-key.pem')),
+    })) as Record<'proxy' | 'secret' | 'mutualTls', IDPartnerConfig>
+    for (const [index, config] of [setUps.proxy, setUps.secret, setUps.mutualTls].entries()) {
+      const app = apps[index]
+      if (!app) throw new Error('no app')
+      // Who we are is the block's to say; where the platform is, the sandbox's.
+      const mine = [
+        'flow',
+        'token_endpoint_auth_method',
+        'client_secret',
+        'tls_client_cert',
+        'tls_client_key',
+      ]
+      const platform = Object.fromEntries(
+        Object.entries(app.sandbox.config).filter(([name]) => !mine.includes(name)),
+      )
+      app.use({ ...config, ...platform })
+      expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
+    }
+  },
+
+  'docs/claims.md claims.ts': async () => {
+    const { adultsOnly } = (await load('docs/claims.md', 'claims.ts')) as {
+      adultsOnly: Partial<IDPartnerStrategyOptions>
+    }
+    const app = await appWith({ strategy: adultsOnly })
+    await ended(app)
+    expect(app.logins[0]?.claims).toMatchObject({ age_over_18: true, email: expect.any(String) })
+  },
+
+  'docs/errors.md callback.ts': async () => {
+    const { callback, onError } = (await load('docs/errors.md', 'callback.ts')) as {
+      callback: RequestHandler
+      onError: ErrorRequestHandler
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
+      Promise.resolve({ sub: claims.sub }),
+    )
+    passport.use(strategy)
+    passport.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passport.deserializeUser((user: Express.User, done) => {
+      done(null, user)
+    })
+    app.engine('txt', (_file, { info }: { info?: { code?: string } } & object, done) => {
+      done(null, `failure: ${String(info?.code)}`)
+    })
+    app.set('view engine', 'txt').set('views', folder.path)
+    folder.write('failure.txt', '')
+    app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler)
+    app.get('/', (req, res) => {
+      res.json(req.user ?? null)
+    })
+    app.get('/login', passport.authenticate('idpartner') as RequestHandler)
+    app.get('/login/callback', callback)
+    app.use(onError)
+
+    const browser = visitor()
+    expect((await logIn(browser, `${url}/login`)).html).toMatch(/"sub"/)
+    expect((await browser.open(answerOf(browser))).html).toMatch(/"sub"/)
+    expect(await cancel(visitor(), `${url}/login`)).toMatchObject({
+      status: 401,
+      html: 'failure: access_denied',
+    })
+    sandbox.next({ fault: 'bank_down' })
+    const printed: unknown[] = []
+    const error = console.error
+    console.error = (...lines: unknown[]) => printed.push(...lines)
+    try {
+      expect(await logIn(visitor(), `${url}/login`)).toMatchObject({
+        status: 503,
+        html: 'failure: provider_unavailable',
+      })
+    } finally {
+      console.error = error
+    }
+    expect(printed).toHaveLength(1)
+  },
+
+  'docs/after-login.md later.ts': async () => {
+    const { later } = (await load('docs/after-login.md', 'later.ts')) as {
+      later: (strategy: IDPartnerStrategy, login: IDPartnerLogin) => Promise<Record<string, unknown>>
+    }
+    const scope = ['openid', 'email', 'offline_access', 'payment_details', 'payment_processing']
+    const app = await appWith({ strategy: { scope: [...scope, 'vc.MockBankCredential'], prompt: 'consent' } })
+    await ended(app)
+    const [login] = app.logins
+    if (!login) throw new Error('nobody was logged in')
+    const found = await later(app.strategy, login)
+    expect(found['email']).toBe('philip.lindqvist@example.com')
+    expect(Object.values(found)).not.toContain(undefined)
+  },
+
+  'docs/after-login.md alone.ts': async () => {
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/auth/callback')
+    standIn(sandbox.config)
+    const { router } = (await load('docs/after-login.md', 'alone.ts', {
+      'https://app.example': url,
+      'client_id:': withPlatform,
+    })) as { router: RequestHandler }
+    app.use(sessions(), router)
+    const browser = visitor()
+    expect(JSON.parse((await logIn(browser, `${url}/auth`)).html)).toMatchObject({ name: 'Philip Lindqvist' })
+    // An answer counts once.
+    expect((await browser.open(answerOf(browser))).status).toBe(401)
+  },
+
+  'docs/sandbox.md sandbox.ts': async () => {
+    const child = run(folder.write('sandbox.ts', codeOf('docs/sandbox.md', 'sandbox.ts')))
+    const lines: string[] = []
+    for await (const line of createInterface({ input: child.stdout ?? process.stdin })) lines.push(line)
+    expect(lines).toEqual([expect.stringMatching(/^http:\/\/localhost:\d+\/?$/), 'mikomo_10'])
+  },
+
+  'docs/sandbox.md next.ts': async () => {
+    const { nextLoginIsCancelled } = (await load('docs/sandbox.md', 'next.ts')) as {
+      nextLoginIsCancelled: (sandbox: Sandbox) => void
+    }
+    const app = await appWith({})
+    nextLoginIsCancelled(app.sandbox)
+    const browser = visitor()
+    const { html } = await browser.press(await browser.open(`${app.url}/login`), 'Mikomo Bank')
+    expect(JSON.parse(html)).toMatchObject({ failure: { code: 'access_denied' } })
+    expect(await ended(app)).toMatchObject({ user: {} })
+  },
+
+  'docs/sessions.md cookie-session.ts': async () => {
+    const { cookieSessionShim } = (await load('docs/sessions.md', 'cookie-session.ts')) as {
+      cookieSessionShim: RequestHandler
+    }
+    const app = await appWith({ session: [cookieSession({ keys: ['secret'] }), cookieSessionShim] })
+    expect(await ended(app)).toMatchObject({ user: {} })
+  },
+
+  'docs/sessions.md store.ts': async () => {
+    const { redisStore } = (await load('docs/sessions.md', 'store.ts')) as {
+      redisStore: (redis: object) => LoginStore<object>
+    }
+    const kept = new Map<string, string>()
+    const redis = {
+      set: (key: string, value: string) => Promise.resolve(kept.set(key, value)),
+      getDel: (key: string) => {
+        const found = kept.get(key) ?? null
+        kept.delete(key)
+        return Promise.resolve(found)
+      },
+    }
+    const app = await appWith({ strategy: { store: redisStore(redis) as never } })
+    const browser = visitor()
+    expect(JSON.parse((await logIn(browser, `${app.url}/login`)).html)).toMatchObject({ user: {} })
+    expect(kept.size).toBe(0)
+    expect(JSON.parse((await browser.open(answerOf(browser))).html)).toMatchObject({
+      failure: { code: 'login_missing' },
+    })
+    // Another browser has no part in a login that waits.
+    const begun = new Browser(`${app.url}/callback`)
+    const { url: answer } = await logIn(begun, `${app.url}/login`)
+    begun.stopAt = 'nowhere:'
+    expect(JSON.parse((await visitor().open(answer)).html)).toMatchObject({
+      failure: { code: 'login_missing' },
+    })
+    expect(JSON.parse((await begun.open(answer)).html)).toMatchObject({ user: {} })
+  },
+}
+
+const nameOf = ({ page, file }: Snippet): string => `${page} ${file}`
+
+test('every program of the pages has a file of its own, and is run here', () => {
+  expect(programs.map(nameOf).sort()).toEqual(Object.keys(runs).sort())
+})
+
+describe('a block does what its page says', () => {
+  test.each(Object.keys(runs))('%s', async (name) => {
+    await runs[name]?.()
+  })
+})
+
+test('the TypeScript blocks compile', async () => {
+  const compiled = new SnippetFolder('types')
+  for (const { language, file, code } of programs)
+    if (language === 'ts') compiled.write(file, `${code}\nexport {}\n`)
+  const tsc = spawn(process.execPath, ['node_modules/typescript/bin/tsc', '-p', compiled.path])
+  let problems = ''
+  tsc.stdout.on('data', (chunk: Buffer) => (problems += chunk.toString()))
+  await once(tsc, 'close')
+  expect(problems).toBe('')
+})
