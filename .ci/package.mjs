@@ -130,6 +130,8 @@ try {
   )
   console.log('import, require and the sandbox work from the tarball')
 
+  process.stdout.write(run('npx', ['--no-install', 'tsx', '.ci/quick-start.ts', tarball]))
+
   const compilers = makeFolder('compilers')
   install(compilers, ...COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`))
   const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true }
