@@ -4,11 +4,13 @@ import { Http } from '../../lib/net/http.js'
 import { Issuers } from '../../lib/client/issuers.js'
 import type { Change } from '../support/bends.js'
 import { set, without } from '../support/bends.js'
-import { HOUR, MINUTE, travel } from '../support/clock.js'
+import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { answer, empty, hang, html, json, redirect, reset, truncated, type Fault } from '../support/faults.js'
 import { publicJwk, rsaKey } from '../support/key-pairs.js'
 import { Wire, startServer, unusedOrigin, type Running } from '../support/loopback-server.js'
 import { refusal } from '../support/settle.js'
+
+useClock()
 
 const PROXY = 'https://proxy.example'
 

@@ -3,8 +3,10 @@ import type { IDPartner, Proofs } from 'passport-idpartner'
 import { set } from '../support/bends.js'
 import { answer } from '../support/faults.js'
 import type { AnswerBends, BankName } from '../support/platform.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
+
+useScenes()
 
 /** A login of an application that uses the client without the strategy. */
 async function begun(flow: 'proxy' | 'direct'): Promise<{

@@ -3,14 +3,17 @@ import type { JWK } from 'jose'
 import { Http } from '../../lib/net/http.js'
 import { Issuers } from '../../lib/client/issuers.js'
 import { appended, fromNow, set, without, type Change } from '../support/bends.js'
-import { HOUR, MINUTE, travel } from '../support/clock.js'
+import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, hang, reset, type Fault } from '../support/faults.js'
 import { ecKey, ed25519Key, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
 import { newPerson } from '../support/platform.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 import { es256 } from './jwt-rows.js'
+
+useScenes()
+useClock()
 
 const otherIssuer: { name: string; change: Change }[] = [
   {
@@ -311,7 +314,7 @@ describe('what is published', () => {
     const scene = await startScene()
     const waiting = await Promise.all(
       Array.from({ length: 20 }, async () => {
-        const visitor = scene.visitor(newPerson())
+        const visitor = scene.newVisitor(newPerson())
         const login = await visitor.begin()
         return () => visitor.finish(login)
       }),

@@ -4,7 +4,9 @@ import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { encryptJwe } from '../support/jwe.js'
 import { payloadOf } from '../support/jws.js'
 import { clientJwks, rsaKey } from '../support/key-pairs.js'
-import { startScene } from '../support/scene.js'
+import { startScene, useScenes } from '../support/scene.js'
+
+useScenes()
 
 const ours = await encryptionKey()
 const sealed = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }

@@ -20,8 +20,10 @@ import {
   type Fault,
 } from '../support/faults.js'
 import { unusedOrigin } from '../support/loopback-server.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
+
+useScenes()
 
 afterEach(() => {
   jest.restoreAllMocks()

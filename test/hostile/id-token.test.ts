@@ -3,8 +3,10 @@ import type { AuthenticateOptions } from 'passport-idpartner'
 import { appended, asText, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
-import { startScene, type SceneOptions } from '../support/scene.js'
+import { startScene, type SceneOptions, useScenes } from '../support/scene.js'
 import { es256, es256Rows, jwtRows } from './jwt-rows.js'
+
+useScenes()
 
 /** Nobody gets in, nothing more is asked of the bank, and the answer is used up. */
 async function expectTurnedAway(

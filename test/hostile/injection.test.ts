@@ -7,9 +7,11 @@ import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectatio
 import { answer } from '../support/faults.js'
 import { payloadOf } from '../support/jws.js'
 import { clientJwks } from '../support/key-pairs.js'
-import { startScene } from '../support/scene.js'
+import { startScene, useScenes } from '../support/scene.js'
 import { FREE_TEXT, keepSecret } from '../support/secrets.js'
 import { settle } from '../support/settle.js'
+
+useScenes()
 
 /** Members of every object, which a careless look-up finds where nothing was put. */
 const INHERITED = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf']

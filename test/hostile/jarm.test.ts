@@ -3,8 +3,10 @@ import { appended, fromNow, type JwtBend, listed, set, without } from '../suppor
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { es256, es256Rows, jwtRows } from './jwt-rows.js'
+
+useScenes()
 
 const targets = [
   { target: "the bank's answer, directly,", part: 'answer', flow: 'direct', encrypted: true },

@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import { set, type JwtBend } from '../support/bends.js'
-import { MINUTE, travel } from '../support/clock.js'
+import { MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import { newPerson, type BankName } from '../support/platform.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
+
+useScenes()
+useClock()
 
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 
@@ -15,7 +18,7 @@ const noTokenRequest = ({ platform }: Scene): void => {
 describe.each(flows)("an attacker's own authentic answer ($flow flow)", ({ flow }) => {
   test("does not log the attacker in in a victim's browser that waits for a login of its own", async () => {
     const scene = await startScene({ flow })
-    const attacker = scene.visitor(newPerson())
+    const attacker = scene.newVisitor(newPerson())
     const response = await attacker.answer(await attacker.begin())
     const login = await scene.victim.begin()
     expectRefused(await scene.victim.bring({ response }), { code: 'login_missing', reason: 'no_login' })
@@ -25,7 +28,7 @@ describe.each(flows)("an attacker's own authentic answer ($flow flow)", ({ flow 
 
   test("does not log the attacker in in a victim's browser that began nothing", async () => {
     const scene = await startScene({ flow })
-    const attacker = scene.visitor(newPerson())
+    const attacker = scene.newVisitor(newPerson())
     const response = await attacker.answer(await attacker.begin())
     expectRefused(await scene.victim.bring({ response }), {
       code: 'login_missing',
@@ -37,7 +40,7 @@ describe.each(flows)("an attacker's own authentic answer ($flow flow)", ({ flow 
 
   test("brought in a victim's browser leaves the attacker's own login alone", async () => {
     const scene = await startScene({ flow })
-    const other = scene.visitor()
+    const other = scene.newVisitor()
     const response = await scene.victim.answer(await scene.victim.begin())
     expectRefused(await other.bring({ response }), { code: 'login_missing', reason: 'no_session' })
     expectLoggedIn(await scene.victim.bring({ response }), scene)
@@ -56,7 +59,7 @@ describe.each(flows)('an answer that was used ($flow flow)', ({ flow }) => {
 
   test('is refused in another session', async () => {
     const scene = await startScene({ flow })
-    const thief = scene.visitor()
+    const thief = scene.newVisitor()
     await thief.begin()
     const response = await scene.victim.answer(await scene.victim.begin())
     expectLoggedIn(await scene.victim.bring({ response }), scene)
@@ -67,7 +70,7 @@ describe.each(flows)('an answer that was used ($flow flow)', ({ flow }) => {
   test('is refused in a copy of the session from before', async () => {
     const scene = await startScene({ flow })
     const response = await scene.victim.answer(await scene.victim.begin())
-    const thief = scene.visitor()
+    const thief = scene.newVisitor()
     thief.session = structuredClone(scene.victim.session)
     expectLoggedIn(await scene.victim.bring({ response }), scene)
     expectRefused(await thief.bring({ response }), { code: 'login_missing', reason: 'already_used' })
@@ -95,7 +98,7 @@ describe.each(flows)('an answer that was used ($flow flow)', ({ flow }) => {
   test('counts once when it is sent twice at the same time', async () => {
     const scene = await startScene({ flow })
     const response = await scene.victim.answer(await scene.victim.begin())
-    const twin = scene.visitor()
+    const twin = scene.newVisitor()
     twin.session = structuredClone(scene.victim.session)
     const all = [scene.victim, scene.victim, twin].map((browser) => browser.bring({ response }))
     const settled = await Promise.all(all)
@@ -192,7 +195,7 @@ describe("another's answer to this login", () => {
 
   test("is refused from another person, inside a genuine document of this person's login", async () => {
     const scene = await startScene()
-    const attacker = scene.visitor(newPerson())
+    const attacker = scene.newVisitor(newPerson())
     const foreign = await attacker.begin()
     const login = await scene.victim.begin()
     const { platform } = scene
@@ -221,7 +224,7 @@ describe.each(flows)('many people at once ($flow flow)', ({ flow }) => {
     }))
     const users = await Promise.all(
       people.map(async ({ person, bank }) => {
-        const browser = scene.visitor(person)
+        const browser = scene.newVisitor(person)
         const login = await browser.begin(bank)
         return browser.finish(login)
       }),

@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { expectLoggedIn } from '../support/expectations.js'
-import { startScene } from '../support/scene.js'
+import { startScene, useScenes } from '../support/scene.js'
+
+useScenes()
 
 test.each([
   { flow: 'proxy', encrypted: true },

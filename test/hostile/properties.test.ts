@@ -4,8 +4,10 @@ import { IDPartnerError } from 'passport-idpartner'
 import { expectLoggedIn } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
 import { base64url } from '../support/jws.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
+
+useScenes()
 
 /** Whatever it was: a failure or an error of ours, with a code of the list, and no more. */
 function expectOurs({ via, value, status }: Settled): void {

@@ -4,7 +4,9 @@ import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../supp
 import { encryptJwe } from '../support/jwe.js'
 import type { Members } from '../support/jws.js'
 import { ecKey, rsaKey } from '../support/key-pairs.js'
-import { startScene, type Begun, type Scene } from '../support/scene.js'
+import { startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
+
+useScenes()
 
 /** Bends the description of the bank in the document. */
 const bank =

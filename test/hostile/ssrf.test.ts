@@ -9,8 +9,10 @@ import { Provider } from '../../lib/client/provider.js'
 import { set, type JwtBend } from '../support/bends.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { redirect } from '../support/faults.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal, settle } from '../support/settle.js'
+
+useScenes()
 
 afterEach(() => {
   jest.restoreAllMocks()

@@ -5,9 +5,11 @@ import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectat
 import { answer, empty, html, type Fault } from '../support/faults.js'
 import { withBrokenSignature } from '../support/jws.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, type Scene } from '../support/scene.js'
+import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { FREE_TEXT } from '../support/secrets.js'
 import { refusal } from '../support/settle.js'
+
+useScenes()
 
 /** Nobody gets in, nothing more is asked of the bank, and the answer is used up. */
 async function expectTurnedAway(scene: Scene, expected: Refusal, bends: AnswerBends = {}): Promise<void> {

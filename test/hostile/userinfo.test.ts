@@ -5,7 +5,9 @@ import { answer, empty, html, truncated, type Fault } from '../support/faults.js
 import { withBrokenSignature } from '../support/jws.js'
 import { ecKey, publicKeyAsSecret, rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene } from '../support/scene.js'
+import { startScene, useScenes } from '../support/scene.js'
+
+useScenes()
 
 async function expectTurnedAway(bends: AnswerBends, refusal: Refusal, fault?: Fault): Promise<void> {
   const scene = await startScene()

@@ -3,11 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { errors, exportJWK, type JWK } from 'jose'
 import { Http } from '../../lib/net/http.js'
 import { remoteKeys, type FindKey } from '../../lib/jwt/remote-keys.js'
-import { HOUR, MINUTE, travel } from '../support/clock.js'
+import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { answer, empty, hang, html, json, redirect, truncated, type Fault } from '../support/faults.js'
 import { ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
 import { Wire, startServer, type Running } from '../support/loopback-server.js'
 import { refusal } from '../support/settle.js'
+
+useClock()
 
 let wire: Wire
 let server: Running

@@ -2,9 +2,11 @@ import { describe, expect, jest, test } from '@jest/globals'
 import * as v from 'valibot'
 import type { LoginStore, MissingReason, PendingLogin } from 'passport-idpartner'
 import { SessionLogins, loginMissing, pendingLogin } from '../../lib/passport/logins.js'
-import { MINUTE, travel } from '../support/clock.js'
+import { MINUTE, travel, useClock } from '../support/clock.js'
 import { loginStoreContract, pending, type StoreUnderTest } from '../support/login-store-contract.js'
 import { refusal } from '../support/settle.js'
+
+useClock()
 
 const KEY = 'idpartner'
 const TTL = 600

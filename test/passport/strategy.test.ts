@@ -23,9 +23,11 @@ import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { answer, hang } from '../support/faults.js'
 import { clientJwks } from '../support/key-pairs.js'
 import type { AnswerBends, Platform } from '../support/platform.js'
-import { startScene, type Begun, type Scene, type SceneOptions } from '../support/scene.js'
+import { startScene, type Begun, type Scene, type SceneOptions, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
+
+useScenes()
 
 const options = {
   client_id: 'app',
@@ -34,17 +36,17 @@ const options = {
 const verify: Verify = () => Promise.resolve({ id: 1 })
 
 const loggingIn = async (scene: Scene, asked: AuthenticateOptions = {}): Promise<Settled> =>
-  scene.victim.finish(await scene.victim.begin('bankA', asked))
+  scene.visitor.finish(await scene.visitor.begin('bankA', asked))
 
 /** How the callback pass ends with a verify of its own. */
 async function settledBy(verifying: Verify): Promise<Settled> {
-  const { platform, victim } = await startScene()
+  const { platform, visitor } = await startScene()
   const strategy = new IDPartnerStrategy(
     { ...(await platform.config()), passReqToCallback: false },
     verifying,
   )
-  const response = await victim.answer(await victim.begin())
-  return settle(strategy, victim.get('/callback', new URLSearchParams({ response })))
+  const response = await visitor.answer(await visitor.begin())
+  return settle(strategy, visitor.get('/callback', new URLSearchParams({ response })))
 }
 
 describe('a strategy is made', () => {
@@ -56,17 +58,17 @@ describe('a strategy is made', () => {
   })
 
   test('with another name and place in the session, so that there can be several', async () => {
-    const { platform, victim } = await startScene()
+    const { platform, visitor } = await startScene()
     const config = await platform.config()
     const names = ['one', 'other']
     for (const name of names) {
       const strategy = new IDPartnerStrategy({ ...config, name, sessionKey: `bank of ${name}` }, verify)
       expect(strategy.name).toBe(name)
-      expect(await settle(strategy, victim.get('/login', new URLSearchParams()))).toMatchObject({
+      expect(await settle(strategy, visitor.get('/login', new URLSearchParams()))).toMatchObject({
         via: 'redirect',
       })
     }
-    expect(Object.keys(victim.session)).toEqual(['bank of one', 'bank of other'])
+    expect(Object.keys(visitor.session)).toEqual(['bank of one', 'bank of other'])
   })
 
   test.each<[string, object | undefined, unknown, RegExp]>([
@@ -112,9 +114,9 @@ describe('a strategy is made', () => {
 
 describe('verify', () => {
   test('is given the whole login', async () => {
-    const { platform, victim, logins } = await startScene()
-    const begun = await victim.begin('bankA', { state: { returnTo: '/orders' } })
-    await victim.finish(begun)
+    const { platform, visitor, logins } = await startScene()
+    const begun = await visitor.begin('bankA', { state: { returnTo: '/orders' } })
+    await visitor.finish(begun)
     expect(logins).toEqual([
       {
         claims: expect.objectContaining(platform.person),
@@ -249,14 +251,14 @@ describe('verify', () => {
   })
 
   test('with passReqToCallback gets the request first', async () => {
-    const { platform, victim } = await startScene()
+    const { platform, visitor } = await startScene()
     const verifying = jest.fn<VerifyWithRequest<object>>(() => Promise.resolve({ id: 1 }))
     const strategy = new IDPartnerStrategy<object>(
       { ...(await platform.config()), passReqToCallback: true },
       verifying,
     )
-    const response = await victim.answer(await victim.begin())
-    const req = victim.get('/callback', new URLSearchParams({ response }))
+    const response = await visitor.answer(await visitor.begin())
+    const req = visitor.get('/callback', new URLSearchParams({ response }))
     expect(await settle(strategy, req)).toMatchObject({ via: 'success' })
     expect(verifying.mock.calls).toEqual([
       [req, expect.objectContaining({ issuer: platform.bankA.issuer }), expect.any(Function)],
@@ -280,14 +282,14 @@ describe("the application's own state", () => {
   })
 
   test('does not leave the application', async () => {
-    const { victim } = await startScene()
-    const { url } = await victim.begin('bankA', { state: '/orders' })
+    const { visitor } = await startScene()
+    const { url } = await visitor.begin('bankA', { state: '/orders' })
     expect(decodeURIComponent(url)).not.toContain('/orders')
   })
 
   test('outlives the account selector', async () => {
     const scene = await startScene({ flow: 'direct' })
-    await scene.victim.login({}, { state: '/orders' })
+    await scene.visitor.login({}, { state: '/orders' })
     const settled = await loggingIn(scene)
     expect(settled.info).toHaveProperty('state', '/orders')
   })
@@ -295,10 +297,10 @@ describe("the application's own state", () => {
 
 describe('what a request asks for', () => {
   test('goes before what all ask for', async () => {
-    const { platform, victim } = await startScene({
+    const { platform, visitor } = await startScene({
       strategy: { prompt: 'login', claims: { userinfo: { email: null } } },
     })
-    const { url } = await victim.begin('bankA', { prompt: 'consent', max_age: 60, acr_values: 'gold' })
+    const { url } = await visitor.begin('bankA', { prompt: 'consent', max_age: 60, acr_values: 'gold' })
     const [, payload = ''] = (new URL(url).searchParams.get('request') ?? '').split('.')
     expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
       prompt: 'consent',
@@ -323,9 +325,9 @@ describe('what a request asks for', () => {
     'reaches the bank, for all logins and for one: %s',
     async (name, value) => {
       const one = await startScene()
-      const { url } = await one.victim.begin('bankA', { [name]: value })
+      const { url } = await one.visitor.begin('bankA', { [name]: value })
       const all = await startScene({ strategy: { [name]: value }, platform: one.platform })
-      for (const begun of [url, (await all.victim.begin()).url]) {
+      for (const begun of [url, (await all.visitor.begin()).url]) {
         const [, payload = ''] = (new URL(begun).searchParams.get('request') ?? '').split('.')
         expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toHaveProperty(name, value)
       }
@@ -354,9 +356,9 @@ describe('what a request asks for', () => {
     ['scope', { scope: 'email' }, /must include "openid"/],
   ])('is refused at once when it is wrong: %s', async (_name, asked, message) => {
     const scene = await startScene()
-    const login = await scene.victim.begin()
-    expectRefused(await scene.victim.login({}, asked), { code: 'config_invalid', message })
-    expectLoggedIn(await scene.victim.finish(login), scene)
+    const login = await scene.visitor.begin()
+    expectRefused(await scene.visitor.login({}, asked), { code: 'config_invalid', message })
+    expectLoggedIn(await scene.visitor.finish(login), scene)
   })
 })
 
@@ -421,7 +423,7 @@ describe('acceptProvider', () => {
     expect(accept.mock.calls).toEqual([
       [
         { name: 'bankA', issuer_url: scene.platform.bankA.issuer },
-        expect.objectContaining({ session: scene.victim.session }),
+        expect.objectContaining({ session: scene.visitor.session }),
       ],
     ])
   })
@@ -432,7 +434,7 @@ describe('acceptProvider', () => {
     const denied: AnswerBends = {
       answer: { claims: (c) => ({ ...without('code')(c), error: 'access_denied' }) },
     }
-    expectRefused(await scene.victim.finish(await scene.victim.begin(), denied), {
+    expectRefused(await scene.visitor.finish(await scene.visitor.begin(), denied), {
       code: 'access_denied',
       providerError: 'access_denied',
     })
@@ -461,20 +463,20 @@ describe('a store of the application', () => {
   test('takes the place of the session', async () => {
     const store = new MapStore()
     const scene = await startScene({ strategy: { store, loginTtl: 300 } })
-    Object.defineProperty(scene.victim, 'session', { value: undefined })
-    const begun = await scene.victim.begin()
+    Object.defineProperty(scene.visitor, 'session', { value: undefined })
+    const begun = await scene.visitor.begin()
     expect([...store.saved.keys()]).toEqual([begun.request.state])
     expect(store.ttls).toEqual([300])
-    expectLoggedIn(await scene.victim.finish(begun), scene)
+    expectLoggedIn(await scene.visitor.finish(begun), scene)
     expect(store.saved.size).toBe(0)
-    expectRefused(await scene.victim.finish(begun), { code: 'login_missing', reason: 'no_login' })
+    expectRefused(await scene.visitor.finish(begun), { code: 'login_missing', reason: 'no_login' })
   })
 
   test('is not asked for anything when a login begins at the proxy', async () => {
     const store = new MapStore()
     const peek = jest.fn(() => Promise.resolve('no_login' as const))
     const scene = await startScene({ strategy: { store: Object.assign(store, { peek }) } })
-    await scene.victim.begin()
+    await scene.visitor.begin()
     expect(store.saved.size).toBe(1)
     expect(peek).not.toHaveBeenCalled()
   })
@@ -482,7 +484,7 @@ describe('a store of the application', () => {
   test('works in the direct flow, with the account selector, without peek', async () => {
     const store = new MapStore()
     const scene = await startScene({ flow: 'direct', strategy: { store } })
-    expect(await scene.victim.login({})).toMatchObject({ via: 'redirect' })
+    expect(await scene.visitor.login({})).toMatchObject({ via: 'redirect' })
     expect(store.saved.size).toBe(0)
     expectLoggedIn(await loggingIn(scene), scene)
   })
@@ -490,9 +492,9 @@ describe('a store of the application', () => {
   test('that cannot be looked into takes an unsigned error at its word', async () => {
     const store = new MapStore()
     const scene = await startScene({ strategy: { store } })
-    const begun = await scene.victim.begin()
-    expectRefused(await scene.victim.bring({ error: 'access_denied' }), { code: 'access_denied' })
-    expectLoggedIn(await scene.victim.finish(begun), scene)
+    const begun = await scene.visitor.begin()
+    expectRefused(await scene.visitor.bring({ error: 'access_denied' }), { code: 'access_denied' })
+    expectLoggedIn(await scene.visitor.finish(begun), scene)
   })
 
   test.each<[string, (login: PendingLogin) => unknown, Parameters<typeof expectRefused>[1]]>([
@@ -532,25 +534,25 @@ describe('a store of the application', () => {
     jest.spyOn(store, 'save').mockImplementation(() => {
       throw new Error('down')
     })
-    const { victim } = await startScene({ strategy: { store } })
-    const settled = await victim.login({})
+    const { visitor } = await startScene({ strategy: { store } })
+    const settled = await visitor.login({})
     expectRefused(settled, { code: 'config_invalid', message: /login store failed/ })
     expect(settled.value).toMatchObject({ cause: { message: 'down' } })
   })
 })
 
 describe('a request of any framework', () => {
-  const callbackOf = async ({ victim }: Scene): Promise<URLSearchParams> =>
-    new URLSearchParams({ response: await victim.answer(await victim.begin()) })
+  const callbackOf = async ({ visitor }: Scene): Promise<URLSearchParams> =>
+    new URLSearchParams({ response: await visitor.answer(await visitor.begin()) })
 
   test('that has only url, method, headers and session, as in Koa, logs in', async () => {
     const scene = await startScene()
-    const { victim, strategy } = scene
-    const bare = (url: string): object => ({ url, method: 'GET', headers: {}, session: victim.session })
+    const { visitor, strategy } = scene
+    const bare = (url: string): object => ({ url, method: 'GET', headers: {}, session: visitor.session })
     const first = await settle(strategy, bare('/login'))
     expect(first.via).toBe('redirect')
     const request = await scene.platform.request(first.value as string)
-    const response = await victim.answer({ url: first.value as string, request, bank: 'bankA' })
+    const response = await visitor.answer({ url: first.value as string, request, bank: 'bankA' })
     expectLoggedIn(await settle(strategy, bare(`/callback?response=${response}`)), scene)
   })
 
@@ -558,7 +560,7 @@ describe('a request of any framework', () => {
     const scene = await startScene()
     const params = await callbackOf(scene)
     const req = {
-      ...scene.victim.get('/callback', params),
+      ...scene.visitor.get('/callback', params),
       originalUrl: `/auth/callback?${String(params)}`,
       url: '/',
     }
@@ -573,7 +575,7 @@ describe('a request of any framework', () => {
       url: '/callback?tenant=a',
       headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '999' },
       body: { response },
-      session: scene.victim.session,
+      session: scene.visitor.session,
     }
     expectLoggedIn(await settle(scene.strategy, req), scene)
   })
@@ -585,7 +587,7 @@ describe('a request of any framework', () => {
       method: 'POST',
       url: '/callback',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      session: scene.victim.session,
+      session: scene.visitor.session,
     }
     expectRefused(await settle(scene.strategy, req), {
       code: 'config_invalid',
@@ -610,7 +612,7 @@ describe('a request of any framework', () => {
   test('is answered once, although Passport calls a strategy that many requests share', async () => {
     const scene = await startScene()
     const begun = await Promise.all(
-      Array.from({ length: 5 }, () => scene.visitor()).map((v) => v.begin().then((b) => [v, b] as const)),
+      Array.from({ length: 5 }, () => scene.newVisitor()).map((v) => v.begin().then((b) => [v, b] as const)),
     )
     const settled = await Promise.all(begun.map(([visitor, login]) => visitor.finish(login)))
     expect(settled.map(({ via }) => via)).toEqual(['success', 'success', 'success', 'success', 'success'])
@@ -636,20 +638,20 @@ describe('the redirect', () => {
 
 describe('a failure', () => {
   test('is told without members that do not apply to it', async () => {
-    const { victim } = await startScene()
-    const missing = await victim.bring({ error: 'access_denied' })
+    const { visitor } = await startScene()
+    const missing = await visitor.bring({ error: 'access_denied' })
     expect(Object.keys(missing.value as object)).toEqual(['code', 'message', 'reason'])
-    const { request } = await victim.begin()
-    const denied = await victim.bring({ error: 'access_denied', state: request.state })
+    const { request } = await visitor.begin()
+    const denied = await visitor.bring({ error: 'access_denied', state: request.state })
     expect(Object.keys(denied.value as object)).toEqual(['code', 'message', 'providerError', 'interactionId'])
   })
 
   test('leaves no timer behind', async () => {
     const timers = (): number =>
       process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
-    const { victim } = await startScene()
+    const { visitor } = await startScene()
     const before = timers()
-    expectRefused(await victim.bring({ error: 'access_denied' }), {
+    expectRefused(await visitor.bring({ error: 'access_denied' }), {
       code: 'login_missing',
       reason: 'no_session',
     })
@@ -659,22 +661,22 @@ describe('a failure', () => {
 
 describe('an interaction id', () => {
   test("is the login's own where no document of IDPartner names it", async () => {
-    const { victim, platform } = await startScene({ flow: 'direct' })
-    const begun = await victim.begin()
+    const { visitor, platform } = await startScene({ flow: 'direct' })
+    const begun = await visitor.begin()
     platform.fault('bankA.token', answer(400, { error: 'invalid_grant' }))
-    expect((await victim.finish(begun)).value).toMatchObject({
+    expect((await visitor.finish(begun)).value).toMatchObject({
       code: 'provider_error',
       interactionId: begun.request.interactionId,
     })
   })
 
   test('is told for each login, whatever becomes of it', async () => {
-    const { victim, platform } = await startScene()
-    const begun = await victim.begin()
+    const { visitor, platform } = await startScene()
+    const begun = await visitor.begin()
     platform.fault('bankA.token', answer(400, { error: 'invalid_grant' }))
-    const { value } = await victim.finish(begun)
+    const { value } = await visitor.finish(begun)
     expect(value).toMatchObject({ code: 'provider_error', interactionId: begun.request.interactionId })
-    expect((await victim.finish(begun)).value).toMatchObject({
+    expect((await visitor.finish(begun)).value).toMatchObject({
       code: 'login_missing',
       interactionId: begun.request.interactionId,
     })
@@ -683,9 +685,9 @@ describe('an interaction id', () => {
   test('is that of the login, also when many fail at the same thing at once', async () => {
     const scene = await startScene()
     const begun: Begun[] = []
-    for (let tab = 0; tab < 3; tab++) begun.push(await scene.victim.begin())
+    for (let tab = 0; tab < 3; tab++) begun.push(await scene.visitor.begin())
     scene.platform.fault('bankA.discovery', answer(503))
-    const failed = await Promise.all(begun.map((login) => scene.victim.finish(login)))
+    const failed = await Promise.all(begun.map((login) => scene.visitor.finish(login)))
     expect(failed.map(({ value }) => (value as IDPartnerError).interactionId)).toEqual(
       begun.map(({ request }) => request.interactionId),
     )
@@ -696,12 +698,12 @@ describe('a platform that says nothing', () => {
   test.each(['directory.jwks', 'bankA.discovery', 'bankA.jwks', 'bankA.token'])(
     'keeps nobody waiting: %s',
     async (endpoint) => {
-      const { platform, victim } = await startScene()
-      const begun = await victim.begin()
-      const response = await victim.answer(begun)
+      const { platform, visitor } = await startScene()
+      const begun = await visitor.begin()
+      const response = await visitor.answer(begun)
       platform.fault(endpoint, hang)
       const impatient = new IDPartnerStrategy({ ...(await platform.config()), timeout: 100 }, verify)
-      const settled = await settle(impatient, victim.get('/callback', new URLSearchParams({ response })))
+      const settled = await settle(impatient, visitor.get('/callback', new URLSearchParams({ response })))
       expectRefused(settled, { code: 'provider_unavailable', status: 504, message: /"timeout"/ })
     },
   )

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { startSandbox, type Sandbox, type SandboxBank } from '../../lib/sandbox/index.js'
 import { Browser, textOf, type Page } from '../support/browser.js'
-import { MINUTE, travel } from '../support/clock.js'
+import { MINUTE, travel, useClock } from '../support/clock.js'
 import { SandboxApp, agree, paramOf, present, type Proofs } from '../support/sandbox-app.js'
+
+useClock()
 
 const PERSON = { login: 'mikomo_10', password: 'mikomo_10' }
 const OTHER_PERSON = { login: 'mikomo_20', password: 'mikomo_20' }

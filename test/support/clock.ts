@@ -1,7 +1,19 @@
 import { afterEach, jest } from '@jest/globals'
 
-/** Sets this process's clock forward; timers go on as they are, and the clock is right again after the test. */
+let used = false
+
+/** Sets the clock right again after each test of a file that moves it. */
+export function useClock(): void {
+  used = true
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+}
+
+/** Sets this process's clock forward; timers go on as they are. */
 export function travel(milliseconds: number): void {
+  if (!used)
+    throw new Error('call useClock() at the top of this file: it sets the clock right after each test')
   jest.useFakeTimers({
     now: Date.now() + milliseconds,
     doNotFake: [
@@ -21,7 +33,3 @@ export function travel(milliseconds: number): void {
 
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE
-
-afterEach(() => {
-  jest.useRealTimers()
-})

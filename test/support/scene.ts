@@ -28,8 +28,18 @@ export interface Begun {
 }
 
 const platforms: Platform[] = []
+let used = false
 
-afterEach(async () => {
+/**
+ * Ends what each test of a file started, and fails the test if the platform complains of our requests, if a request had
+ * two outcomes, or if one went to the host that nothing may talk to.
+ */
+export function useScenes(): void {
+  used = true
+  afterEach(endScenes)
+}
+
+async function endScenes(): Promise<void> {
   const closing = platforms.splice(0)
   await Promise.all(closing.map((platform) => platform.close()))
   forgetSecrets()
@@ -38,14 +48,15 @@ afterEach(async () => {
   if (closing.some(({ requests }) => requests.some((one) => one.startsWith('evil.')))) {
     throw new Error('a request went to the host that nothing may talk to')
   }
-})
+}
 
-/** A platform, an application with the strategy, and the browser of one person. Closed after the test. */
+/** A platform, an application with the strategy, and the browser of one person. */
 export async function startScene({
   strategy,
   platform: shared,
   ...options
 }: SceneOptions = {}): Promise<Scene> {
+  if (!used) throw new Error('call useScenes() at the top of this file: it ends what its tests start')
   const platform = shared ?? (await Platform.start(options))
   if (!shared) platforms.push(platform)
   return new Scene(platform, { ...(await platform.config()), fetchUserInfo: true, ...strategy })
@@ -56,8 +67,8 @@ export class Scene {
   readonly strategy: IDPartnerStrategy
   /** The logins that reached `verify`, oldest first. */
   readonly logins: IDPartnerLogin[] = []
-  /** The browser of the person who is to be protected. */
-  readonly victim: Visitor
+  /** The browser of the person who logs in. */
+  readonly visitor: Visitor
 
   constructor(platform: Platform, options: Options & Awaited<ReturnType<Platform['config']>>) {
     this.platform = platform
@@ -65,10 +76,15 @@ export class Scene {
       this.logins.push(login)
       return Promise.resolve({ sub: login.claims.sub })
     })
-    this.victim = this.visitor()
+    this.visitor = this.newVisitor()
   }
 
-  visitor(person?: Person): Visitor {
+  /** The same, where somebody attacks. */
+  get victim(): Visitor {
+    return this.visitor
+  }
+
+  newVisitor(person?: Person): Visitor {
     return new Visitor(this, person ?? this.platform.person)
   }
 }
