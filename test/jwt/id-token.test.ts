@@ -58,85 +58,101 @@ describe('an ID token', () => {
   })
 
   test.each<{ name: string; bend?: JwtBend; encrypted?: boolean; change?: Partial<IdTokenExpected> }>([
-    { name: 'is signed only, and there is no encryption key', encrypted: false },
+    { name: 'it is signed only, and there is no encryption key', encrypted: false },
     {
-      name: 'was refreshed, so that no login waits for it',
+      name: 'its "nonce" is missing, as no login waits for a refreshed one',
       bend: { claims: without('nonce') },
       change: { login: undefined },
     },
-    { name: 'was issued to us', bend: { claims: set({ azp: 'app' }) } },
-    { name: 'was issued nine minutes ago', bend: { claims: fromNow({ iat: -540 }) } },
-    { name: 'says when the person logged in', bend: { claims: fromNow({ auth_time: -9999 }) } },
-    { name: 'has an audience of one', bend: { claims: set({ aud: ['app'] }) } },
+    { name: 'its "azp" is our client id', bend: { claims: set({ azp: 'app' }) } },
+    { name: 'its "iat" is nine minutes ago', bend: { claims: fromNow({ iat: -540 }) } },
+    { name: 'it has an "auth_time" that nobody asked for', bend: { claims: fromNow({ auth_time: -9999 }) } },
+    { name: 'its "aud" is a list of our client id alone', bend: { claims: set({ aud: ['app'] }) } },
     {
-      name: 'is signed with ES256, where that is configured',
+      name: 'it is signed with ES256, where that is configured',
       bend: { header: set({ alg: 'ES256', kid: 'ec' }), key: () => ecKey('bank') },
       change: { alg: 'ES256' },
     },
-  ])('is accepted when it $name', async ({ bend, ...options }) => {
+  ])('is accepted when $name', async ({ bend, ...options }) => {
     await expect(open(bend, options)).resolves.toHaveProperty('claims.sub', 'person')
   })
 
   test.each<{ name: string; bend?: JwtBend; change?: Partial<IdTokenExpected>; message: RegExp }>([
-    { name: 'is not encrypted', bend: { unsealed: true }, message: /is not encrypted/ },
-    { name: 'is of another bank', bend: { claims: set({ iss: `${BANK}1` }) }, message: /"iss"/ },
-    { name: 'is for another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
-    { name: 'is for others, too', bend: { claims: set({ aud: ['app', 'app1'] }) }, message: /for others/ },
-    { name: 'has no end', bend: { claims: without('exp') }, message: /"exp"/ },
-    { name: 'does not say when it was issued', bend: { claims: without('iat') }, message: /"iat"/ },
+    { name: 'it is not encrypted', bend: { unsealed: true }, message: /is not encrypted/ },
+    { name: 'its "iss" is another', bend: { claims: set({ iss: `${BANK}1` }) }, message: /"iss"/ },
+    { name: 'its "aud" is another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
     {
-      name: 'was issued a week ago',
+      name: 'its "aud" names another client as well',
+      bend: { claims: set({ aud: ['app', 'app1'] }) },
+      message: /for others/,
+    },
+    { name: 'its "exp" is missing', bend: { claims: without('exp') }, message: /"exp"/ },
+    { name: 'its "iat" is missing', bend: { claims: without('iat') }, message: /"iat"/ },
+    {
+      name: 'its "iat" is a week ago',
       bend: { claims: fromNow({ iat: -604_800 }) },
       message: /date by its "iat"/,
     },
-    { name: 'was issued eleven minutes ago', bend: { claims: fromNow({ iat: -660 }) }, message: /"iat"/ },
+    { name: 'its "iat" is eleven minutes ago', bend: { claims: fromNow({ iat: -660 }) }, message: /"iat"/ },
     {
-      name: 'was issued in the future',
+      name: 'its "iat" is in the future',
       bend: { claims: fromNow({ iat: 60 }) },
       message: /date by its "iat"/,
     },
-    { name: 'expired', bend: { claims: fromNow({ exp: -32 }) }, message: /out of date by its "exp"/ },
-    { name: 'says of nobody', bend: { claims: without('sub') }, message: /"sub"/ },
     {
-      name: 'says of an empty name',
+      name: 'its "exp" is over',
+      bend: { claims: fromNow({ exp: -32 }) },
+      message: /out of date by its "exp"/,
+    },
+    { name: 'its "sub" is missing', bend: { claims: without('sub') }, message: /"sub"/ },
+    {
+      name: 'its "sub" is empty',
       bend: { claims: set({ sub: '' }) },
       message: /has a wrong or missing "sub"/,
     },
-    { name: 'says of a number', bend: { claims: set({ sub: 1 }) }, message: /"sub"/ },
-    { name: 'says of a list', bend: { claims: set({ sub: ['person'] }) }, message: /"sub"/ },
+    { name: 'its "sub" is a number', bend: { claims: set({ sub: 1 }) }, message: /"sub"/ },
+    { name: 'its "sub" is a list', bend: { claims: set({ sub: ['person'] }) }, message: /"sub"/ },
     {
-      name: 'was issued to another',
+      name: 'its "azp" is another client',
       bend: { claims: set({ azp: 'app1' }) },
       message: /issued to another client/,
     },
-    { name: 'was issued to null', bend: { claims: set({ azp: null }) }, message: /issued to another client/ },
+    { name: 'its "azp" is null', bend: { claims: set({ azp: null }) }, message: /issued to another client/ },
     {
-      name: 'was issued to a list',
+      name: 'its "azp" is a list',
       bend: { claims: set({ azp: ['app'] }) },
       message: /issued to another client/,
     },
-    { name: 'is of another login', bend: { claims: set({ nonce: 'nonce1' }) }, message: /"nonce" differs/ },
-    { name: 'came with another access token', bend: { claims: set({ at_hash: 'x' }) }, message: /"at_hash"/ },
     {
-      name: 'came with another access token when it was refreshed',
+      name: 'its "nonce" is another',
+      bend: { claims: set({ nonce: 'nonce1' }) },
+      message: /"nonce" differs/,
+    },
+    {
+      name: 'its "at_hash" is of another access token',
+      bend: { claims: set({ at_hash: 'x' }) },
+      message: /"at_hash"/,
+    },
+    {
+      name: 'its "at_hash" is of another access token than the refreshed one',
       bend: { claims: set({ at_hash: 'x' }) },
       change: { login: undefined },
       message: /"at_hash"/,
     },
     {
-      name: 'does not show the login that was asked for',
+      name: 'its "auth_time" is missing and "max_age" was asked for',
       change: { login: { nonce: 'nonce', max_age: 60 } },
       message: /"max_age"/,
     },
-    { name: 'is by a stranger', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
-    { name: 'is not signed', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
-    { name: 'is signed with RS256', bend: { header: set({ alg: 'RS256' }) }, message: /RS256, but PS256/ },
+    { name: 'a stranger signed it', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
+    { name: 'its "alg" is none', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
+    { name: 'its "alg" is RS256', bend: { header: set({ alg: 'RS256' }) }, message: /RS256, but PS256/ },
     {
-      name: 'is signed otherwise than configured',
+      name: 'its "alg" is PS256 where ES256 is configured',
       change: { alg: 'ES256' },
       message: /PS256, but ES256/,
     },
-  ])('is refused when it $name', async ({ bend, change = {}, message }) => {
+  ])('is refused when $name', async ({ bend, change = {}, message }) => {
     const err = await refusal(open(bend, { change }))
     expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
     expect(err.message).toMatch(/^the bank's ID token /)
@@ -171,12 +187,12 @@ describe('an ID token belongs to the login', () => {
 
   test.each<[string, Partial<IDPartnerClaims>, Partial<IdTokenChecks>]>([
     ['nothing but the nonce was asked for', {}, {}],
-    ['the person logged in a moment ago', { auth_time: NOW }, { max_age: 0 }],
-    ['the person logged in within max_age', { auth_time: NOW - 590 }, { max_age: 600 }],
-    ['the person logged in within max_age, as far as clocks go', { auth_time: NOW - 630 }, { max_age: 600 }],
-    ['it has the acr', { acr: 'gold' }, { acr_values: 'gold' }],
-    ['it has one of the acr values', { acr: 'silver' }, { acr_values: 'gold silver bronze' }],
-    ['it has an acr that nobody asked for', { acr: 'silver' }, {}],
+    ['its "auth_time" is now', { auth_time: NOW }, { max_age: 0 }],
+    ['its "auth_time" is within "max_age"', { auth_time: NOW - 590 }, { max_age: 600 }],
+    ['its "auth_time" is within "max_age", as far as clocks go', { auth_time: NOW - 630 }, { max_age: 600 }],
+    ['its "acr" is the one', { acr: 'gold' }, { acr_values: 'gold' }],
+    ['its "acr" is one of several', { acr: 'silver' }, { acr_values: 'gold silver bronze' }],
+    ['it has an "acr" that nobody asked for', { acr: 'silver' }, {}],
   ])('when %s', (_name, claims, checks) => {
     expect(() => {
       match(claims, checks)
@@ -184,18 +200,28 @@ describe('an ID token belongs to the login', () => {
   })
 
   test.each<[string, Partial<Record<keyof IDPartnerClaims, unknown>>, Partial<IdTokenChecks>, RegExp]>([
-    ['its nonce is another', { nonce: 'nonce1' }, {}, /belongs to another login: its "nonce" differs/],
-    ['it has no nonce', { nonce: undefined }, {}, /"nonce" differs/],
-    ['its nonce is a list', { nonce: ['nonce'] }, {}, /"nonce" differs/],
-    ['it does not say when the person logged in', {}, { max_age: 600 }, /within "max_age"/],
-    ['it says so in a text', { auth_time: String(NOW) }, { max_age: 600 }, /within "max_age"/],
-    ['the person logged in before', { auth_time: NOW - 631 }, { max_age: 600 }, /within "max_age"/],
-    ['the person logged in before the request', { auth_time: NOW - 40 }, { max_age: 0 }, /within "max_age"/],
-    ['it has no acr', {}, { acr_values: 'gold' }, /any of the "acr_values"/],
-    ['it has another acr', { acr: 'bronze' }, { acr_values: 'gold silver' }, /any of the "acr_values"/],
-    ['its acr is a part of one', { acr: 'gold' }, { acr_values: 'goldplus' }, /any of the "acr_values"/],
-    ['its acr is all of them', { acr: 'a b' }, { acr_values: 'a b' }, /any of the "acr_values"/],
-    ['its acr is empty', { acr: '' }, { acr_values: 'gold' }, /any of the "acr_values"/],
+    ['its "nonce" is another', { nonce: 'nonce1' }, {}, /belongs to another login: its "nonce" differs/],
+    ['its "nonce" is missing', { nonce: undefined }, {}, /"nonce" differs/],
+    ['its "nonce" is a list', { nonce: ['nonce'] }, {}, /"nonce" differs/],
+    ['its "auth_time" is missing', {}, { max_age: 600 }, /within "max_age"/],
+    ['its "auth_time" is a text', { auth_time: String(NOW) }, { max_age: 600 }, /within "max_age"/],
+    ['its "auth_time" is before "max_age"', { auth_time: NOW - 631 }, { max_age: 600 }, /within "max_age"/],
+    [
+      'its "auth_time" is before the request, with a "max_age" of 0',
+      { auth_time: NOW - 40 },
+      { max_age: 0 },
+      /within "max_age"/,
+    ],
+    ['its "acr" is missing', {}, { acr_values: 'gold' }, /any of the "acr_values"/],
+    ['its "acr" is another', { acr: 'bronze' }, { acr_values: 'gold silver' }, /any of the "acr_values"/],
+    [
+      'its "acr" is a part of one that was asked for',
+      { acr: 'gold' },
+      { acr_values: 'goldplus' },
+      /any of the "acr_values"/,
+    ],
+    ['its "acr" is all of them in one', { acr: 'a b' }, { acr_values: 'a b' }, /any of the "acr_values"/],
+    ['its "acr" is empty', { acr: '' }, { acr_values: 'gold' }, /any of the "acr_values"/],
     [
       'its acr is missing, and one of the values empty',
       {},

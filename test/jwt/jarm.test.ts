@@ -80,18 +80,18 @@ describe('an answer', () => {
   })
 
   test.each<[string, object]>([
-    ['it has no state', { code: 'code', state: undefined }],
-    ['it has no state, but an error', { error: 'access_denied', state: undefined }],
-    ['its state is empty', { code: 'code', state: '' }],
-    ['its state is empty, and it has an error', { error: 'access_denied', state: '' }],
-    ['its state is a list', { code: 'code', state: ['state'] }],
-    ['it has no code and no error', {}],
-    ['it has a code and an error', { code: 'code', error: 'access_denied' }],
-    ['its code is empty', { code: '' }],
-    ['its code is a number', { code: 1 }],
-    ['its code is null beside an error', { code: null, error: 'access_denied' }],
-    ['its error is an object', { error: {} }],
-    ['its error is null beside a code', { code: 'code', error: null }],
+    ['its "state" is missing', { code: 'code', state: undefined }],
+    ['its "state" is missing beside an error', { error: 'access_denied', state: undefined }],
+    ['its "state" is empty', { code: 'code', state: '' }],
+    ['its "state" is empty beside an error', { error: 'access_denied', state: '' }],
+    ['its "state" is a list', { code: 'code', state: ['state'] }],
+    ['it has no "code" and no "error"', {}],
+    ['it has a "code" and an "error"', { code: 'code', error: 'access_denied' }],
+    ['its "code" is empty', { code: '' }],
+    ['its "code" is a number', { code: 1 }],
+    ['its "code" is null beside an error', { code: null, error: 'access_denied' }],
+    ['its "error" is an object', { error: {} }],
+    ['its "error" is null beside a code', { code: 'code', error: null }],
   ])('is refused when %s', async (_name, members) => {
     await expectRefused(
       verify(payload(members)),
@@ -101,13 +101,25 @@ describe('an answer', () => {
 
   test.each<{ name: string; bend?: JwtBend; change?: Partial<JarmExpected>; message: RegExp }>([
     { name: 'it is not encrypted', bend: { unsealed: true }, message: /is not encrypted/ },
-    { name: 'it is for another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
-    { name: 'it is for others, too', bend: { claims: set({ aud: ['app', 'x'] }) }, message: /for others/ },
+    { name: 'its "aud" is another client', bend: { claims: set({ aud: 'app1' }) }, message: /"aud"/ },
+    {
+      name: 'its "aud" names another client as well',
+      bend: { claims: set({ aud: ['app', 'x'] }) },
+      message: /for others/,
+    },
     { name: 'its "exp" is missing', bend: { claims: without('exp') }, message: /"exp"/ },
-    { name: 'it expired', bend: { claims: fromNow({ exp: -32 }) }, message: /out of date by its "exp"/ },
+    {
+      name: 'its "exp" is over',
+      bend: { claims: fromNow({ exp: -32 }) },
+      message: /out of date by its "exp"/,
+    },
     { name: 'a stranger signed it', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
-    { name: 'nobody signed it', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
-    { name: 'it is signed otherwise than configured', change: { alg: 'ES256' }, message: /PS256, but ES256/ },
+    { name: 'its "alg" is none', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
+    {
+      name: 'its "alg" is PS256 where ES256 is configured',
+      change: { alg: 'ES256' },
+      message: /PS256, but ES256/,
+    },
   ])('is refused when $name', async ({ bend, change, message }) => {
     await expectRefused(verify(bend, change), message)
   })
@@ -130,10 +142,10 @@ describe('the keys of an answer', () => {
   })
 
   test.each<[string, JwtBend, RegExp]>([
-    ['it names nobody', { claims: without('iss') }, /wrong or missing "iss"/],
-    ['it names a list', { claims: set({ iss: [BANK] }) }, /wrong or missing "iss"/],
-    ['it names a number', { claims: set({ iss: 1 }) }, /wrong or missing "iss"/],
-    ['it names null', { claims: set({ iss: null }) }, /wrong or missing "iss"/],
+    ['its "iss" is missing', { claims: without('iss') }, /wrong or missing "iss"/],
+    ['its "iss" is a list', { claims: set({ iss: [BANK] }) }, /wrong or missing "iss"/],
+    ['its "iss" is a number', { claims: set({ iss: 1 }) }, /wrong or missing "iss"/],
+    ['its "iss" is null', { claims: set({ iss: null }) }, /wrong or missing "iss"/],
     ['it is no JSON', { claims: () => 'hello' }, /is malformed/],
     ['it is a list', { claims: () => '[]' }, /is malformed/],
     ['it is null', { claims: () => 'null' }, /is malformed/],
