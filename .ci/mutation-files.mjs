@@ -13,6 +13,7 @@ export const FILES = [
   'client/provider',
   'client/provider-failure',
   'client/provider-metadata',
+  'client/refusal-hint',
   'client/tokens',
   'errors',
   'jwt/id-token',

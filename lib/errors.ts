@@ -56,7 +56,7 @@ export class IDPartnerError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const { cause, status, reason, providerError, interactionId } = details
-    super(message, cause === undefined ? undefined : { cause: withoutPayload(cause) })
+    super(bounded(message), cause === undefined ? undefined : { cause: withoutPayload(cause) })
     this.code = code
     this.status = status ?? STATUS[code]
     this.statusCode = this.status
@@ -78,6 +78,37 @@ export class IDPartnerError extends Error {
   get isFailure(): boolean {
     return this.status < 500
   }
+}
+
+/**
+ * What a server said when it refused something: the `cause` of our error, for a log and never for a page.
+ *
+ * The server's words are cut to 300 printable ASCII characters (RFC 6749, section 5.2), so that they cannot forge lines.
+ */
+export class ErrorResponse extends Error {
+  override readonly name = 'ErrorResponse'
+  /** The HTTP status; the application's own answer never has it. */
+  readonly status: number
+  declare readonly error_description?: string
+
+  constructor(status: number, error?: string, description?: unknown) {
+    const words = typeof description === 'string' ? plain(description) : undefined
+    super([`HTTP ${String(status)}`, [error, words].filter(Boolean).join(': ')].filter(Boolean).join(' '))
+    this.status = status
+    if (words !== undefined) this.error_description = words
+  }
+}
+
+/** In characters; enough for what happened and what to do, and no room to flood a log. */
+const MAX_TEXT = 300
+
+function bounded(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text
+}
+
+/** The characters that RFC 6749, section 5.2 allows in an `error_description`. */
+function plain(text: string): string {
+  return text.slice(0, MAX_TEXT).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
 }
 
 /** Whether a value is an error, also one of another realm, as Node's own errors are inside jest. */
@@ -103,21 +134,35 @@ export function printable(name: unknown): string | undefined {
   return typeof name === 'string' && /^[\w.:-]{1,64}$/.test(name) ? name : undefined
 }
 
+/** An error of a library without its text, for a call in which that may quote a secret, such as a token as a header. */
+export function withoutText(err: unknown): Error | undefined {
+  return isError(err) ? copyOf(err, 'its text is left out, since it may quote a secret') : undefined
+}
+
 /**
  * Libraries attach tokens, claims and whole responses to their errors, and `console.error` prints all of it. A
  * SyntaxError of JSON.parse even quotes the text it choked on.
  */
 function withoutPayload(cause: unknown, depth = 0): unknown {
-  if (cause instanceof IDPartnerError) return cause
+  if (cause instanceof IDPartnerError || cause instanceof ErrorResponse) return cause
   if (!isError(cause)) return undefined
   const deeper = depth < 5 ? withoutPayload(cause.cause, depth + 1) : undefined
-  const text = cause.name === 'SyntaxError' ? 'the text could not be parsed' : cause.message
-  const copy = new Error(text, deeper === undefined ? undefined : { cause: deeper })
-  copy.name = cause.name
-  const code = 'code' in cause ? cause.code : undefined
-  if (typeof code === 'string') Object.assign(copy, { code })
-  copy.stack = `${cause.name}: ${text}${stackLines(cause)}`
+  const text = cause.name === 'SyntaxError' ? 'the text could not be parsed' : oneLine(cause.message)
+  return copyOf(cause, text, deeper)
+}
+
+function copyOf(err: Error, text: string, cause?: unknown): Error {
+  const copy = new Error(text, cause === undefined ? undefined : { cause })
+  copy.name = oneLine(err.name)
+  const code = 'code' in err ? err.code : undefined
+  if (typeof code === 'string') Object.assign(copy, { code: oneLine(code) })
+  copy.stack = `${copy.name}: ${text}${stackLines(err)}`
   return copy
+}
+
+/** Control and format characters forge lines of a log, or hide some. */
+function oneLine(text: string): string {
+  return bounded(text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' '))
 }
 
 /** The lines below the message; a message can hold what looks like one of them. */

@@ -3,7 +3,16 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client'
-import { ERROR_CODES, IDPartnerError, isError, ownError, printable, type ErrorCode } from '../lib/errors.js'
+import {
+  ERROR_CODES,
+  ErrorResponse,
+  IDPartnerError,
+  isError,
+  ownError,
+  printable,
+  withoutText,
+  type ErrorCode,
+} from '../lib/errors.js'
 import { signJws } from './support/jws.js'
 import { publicJwk, rsaKey } from './support/key-pairs.js'
 
@@ -74,6 +83,40 @@ describe('an error', () => {
     expect(new IDPartnerError('provider_error', 'text', { providerError: 'login_required' })).toMatchObject({
       providerError: 'login_required',
     })
+  })
+})
+
+describe('a message', () => {
+  test.each([299, 300, 301, 200_048])('has 300 characters at most: %d', (length) => {
+    const { message, stack } = new IDPartnerError('provider_error', 'x'.repeat(length))
+    expect(message).toHaveLength(Math.min(length, 300))
+    expect(message.endsWith('…')).toBe(length > 300)
+    expect(stack).not.toContain('x'.repeat(301))
+  })
+})
+
+describe('what a server said', () => {
+  test.each<[string, unknown, string | undefined]>([
+    ['as it is', 'Client not found', 'Client not found'],
+    ['without line breaks', 'one\r\nERROR forged', 'one??ERROR forged'],
+    ['without terminal sequences', '\u001b[31mred\u0000\u007f', '?[31mred??'],
+    ['without what RFC 6749 leaves out', 'a "quoted" back\\slash', 'a ?quoted? back?slash'],
+    ['without other alphabets', 'ungültig \u202Eработа', 'ung?ltig ???????'],
+    ['in 300 characters', 'x'.repeat(10_000), 'x'.repeat(300)],
+    ['not where it is no text', { toString: () => 'x' }, undefined],
+    ['not where it is missing', undefined, undefined],
+  ])('is kept %s', (_name, description, kept) => {
+    const said = new ErrorResponse(400, 'invalid_request', description)
+    expect(said.error_description).toBe(kept)
+    expect(said.message).toBe(`HTTP 400 invalid_request${kept === undefined ? '' : `: ${kept}`}`)
+    expect(withCause(said).cause).toBe(said)
+  })
+
+  test.each([
+    [new ErrorResponse(503), 'HTTP 503'],
+    [new ErrorResponse(400, undefined, 'no'), 'HTTP 400 no'],
+  ])('may be no more than a status', (said, message) => {
+    expect(said.message).toBe(message)
   })
 })
 
@@ -187,6 +230,31 @@ describe('the cause of an error', () => {
       expect((err.cause as Error).stack).toMatch(/^SyntaxError: .*\n\s+at .*JSON\.parse/)
     },
   )
+
+  test.each([
+    ['a line break', 'one\r\n2026 ERROR forged', 'one 2026 ERROR forged'],
+    ['a line separator', 'one\u2028\u0085two', 'one two'],
+    ['a terminal sequence', 'a\u001b[2Jb', 'a [2Jb'],
+    ['a change of direction', 'a\u202eb', 'a b'],
+    ['no end', 'x'.repeat(5000), `${'x'.repeat(299)}…`],
+  ])('is one line of a log, whatever it says: %s', (_name, text, kept) => {
+    const cause = Object.assign(new Error(text), { name: `E${text.slice(0, 20)}`, code: text })
+    const { message, name, code, stack } = withCause(cause).cause as Error & { code: string }
+    expect(message).toBe(kept)
+    expect(code).toBe(kept)
+    for (const one of [name, stack?.split('\n    at ')[0]]) expect(one).not.toMatch(/[\p{Cc}\p{Cf}\u2028]/u)
+  })
+
+  test('may be an error without its text', () => {
+    const cause = new TypeError(`"${SECRET}" is an invalid header value`)
+    const err = withCause(withoutText(cause))
+    expect(err.cause).toMatchObject({
+      name: 'TypeError',
+      stack: expect.stringMatching(/\n\s+at .*errors\.test/),
+    })
+    expect(printed(err)).not.toContain(SECRET)
+    expect(withoutText(SECRET)).toBeUndefined()
+  })
 
   test('may itself have a cause, whose payload is dropped too', () => {
     const cause = new Error('outer', {

@@ -75,7 +75,7 @@ export class Issuers {
       })
       metadata = usedMetadata(configuration.serverMetadata())
     } catch (err) {
-      throw providerFailure(err, what, 'provider_unavailable')
+      throw providerFailure(err, { what, sent: [] }, 'provider_unavailable')
     }
     // Discovery 4.3 wants the identical string; openid-client forgives a missing slash, with which tokens would
     // then disagree.

@@ -1,34 +1,67 @@
-import { ClientError, ResponseBodyError, WWWAuthenticateChallengeError } from 'openid-client'
-import { IDPartnerError, ownError, printable, type ErrorCode } from '../errors.js'
+import { ClientError, WWWAuthenticateChallengeError } from 'openid-client'
+import * as v from 'valibot'
+import type { TokenEndpointAuthMethod } from './config.js'
+import { ErrorResponse, IDPartnerError, ownError, printable, withoutText, type ErrorCode } from '../errors.js'
 import { unusableAnswer } from '../net/json.js'
+import { refusalHint } from './refusal-hint.js'
+
+/** A request to a provider, as far as its refusals are told apart by it. */
+export interface Asked {
+  /** Whose endpoint it went to, for messages: `the token endpoint of the bank login.bank.example`. */
+  what: string
+  /** How the application authenticated; not where a person's access token did. */
+  auth?: TokenEndpointAuthMethod | undefined
+  /** Secrets that went along. A server that repeats them in its error would get them into our log. */
+  sent: string[]
+}
 
 /** openid-client's codes for an answer that is no answer at all, rather than one with a wrong content. */
 const UNUSABLE = ['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON', 'OAUTH_PARSE_ERROR']
 
+const errorBody = v.looseObject({ error: v.string(), error_description: v.optional(v.unknown()) })
+
 /**
- * Turns whatever went wrong in a call to a bank into our own error: the one place that reads openid-client's.
+ * The failure that an HTTP answer stands for by its status and what its body says of an error (RFC 6749, section 5.2).
  *
- * The bank's status is never ours: a 401 of its token endpoint would look as if our own visitor were not logged in.
- *
- * @param what whose answer it was, for the message: `the token endpoint of the bank login.bank.example`
- * @param otherwise the code when the bank answered, but wrongly
+ * Knows nothing of what is in headers: a challenge is left to openid-client, and then to {@link providerFailure}.
  */
-export function providerFailure(err: unknown, what: string, otherwise: ErrorCode): IDPartnerError {
+export async function errorResponse(response: Response, asked: Asked): Promise<IDPartnerError | undefined> {
+  const { status, headers } = response
+  if (status < 400) return undefined
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
+  const said = v.is(errorBody, body) ? body : undefined
+  if (!said && headers.has('www-authenticate')) return undefined
+  // A server that is down or busy has not refused anything, whatever it calls that.
+  if (status >= 500 || status === 429 || (!said && status !== 401)) {
+    return unusableAnswer(asked.what, status, answered(asked, status, said))
+  }
+  return refusal(asked, status, said)
+}
+
+/**
+ * Turns whatever went wrong in a call to a provider into our own error: the one place that reads openid-client's.
+ *
+ * The provider's status is never ours: a 401 of its token endpoint would look as if our own visitor were not logged in.
+ *
+ * @param otherwise the code when the provider answered, but wrongly
+ */
+export function providerFailure(err: unknown, asked: Asked, otherwise: ErrorCode): IDPartnerError {
   const own = ownError(err)
   if (own) return own
-  if (err instanceof ResponseBodyError) {
-    return refusal(what, printable(err.error), err)
-  }
   if (err instanceof WWWAuthenticateChallengeError) {
-    const named = err.cause.map((challenge) => printable(challenge.parameters.error)).find(Boolean)
-    return refusal(what, named ?? (err.status === 401 ? 'invalid_client' : undefined), err)
+    const challenges = err.cause.map(({ parameters }) => parameters)
+    return refusal(asked, err.status, challenges.find(({ error }) => printable(error)) ?? challenges[0])
   }
   if (err instanceof ClientError && UNUSABLE.includes(err.code ?? '')) {
     const status = err.cause instanceof Response ? err.cause.status : undefined
-    return unusableAnswer(what, status, err)
+    if (status === 401 && asked.auth) return refusal(asked, status, undefined)
+    return unusableAnswer(asked.what, status, err)
   }
-  return new IDPartnerError(otherwise, `${what} gave an answer that fails a check`, {
-    cause: err,
+  return new IDPartnerError(otherwise, `${asked.what} gave an answer that fails a check`, {
+    cause: err instanceof ClientError ? err : withoutText(err),
   })
 }
 
@@ -37,21 +70,33 @@ export function badMetadata(party: string, why: string): IDPartnerError {
   return new IDPartnerError('provider_unavailable', `the discovery document of ${party} ${why}`)
 }
 
-/** What the site's owner can do about the OAuth errors that come from a wrong set-up (RFC 6749, section 5.2). */
-const HINTS = new Map([
-  [
-    'invalid_client',
-    "check this application's key, secret or certificate, its expiry, and what is registered",
-  ],
-  ['unauthorized_client', 'check what this application is registered for'],
-  ['invalid_grant', 'the code or refresh token was used before, has expired, or is of another client'],
-  ['invalid_token', 'the access token has expired, was revoked, or is bound to another certificate'],
-  ['invalid_scope', 'check the option "scope" against what this application is registered for'],
-  ['insufficient_scope', 'the login did not ask for the scope that this needs'],
-])
+interface Said {
+  error?: unknown
+  error_description?: unknown
+}
 
-function refusal(what: string, providerError: string | undefined, cause: unknown): IDPartnerError {
-  const hint = HINTS.get(providerError ?? '')
-  const text = `${what} refused: ${providerError ?? 'no known reason'}${hint ? ` (${hint})` : ''}`
-  return new IDPartnerError('provider_error', text, { cause, providerError })
+function refusal(asked: Asked, status: number, said: Said | undefined): IDPartnerError {
+  const { what, auth } = asked
+  const named = printable(said?.error)
+  // A server that does not know us is not to be believed about anything else: some call it by another name.
+  const error = status === 401 ? (auth ? 'invalid_client' : (named ?? 'invalid_token')) : named
+  const cause = answered(asked, status, said)
+  const hint = refusalHint(error, cause.error_description, auth)
+  return new IDPartnerError('provider_error', `${what} refused: ${error ?? 'no known reason'} (${hint})`, {
+    cause,
+    providerError: error,
+  })
+}
+
+function answered({ sent }: Asked, status: number, said: Said | undefined): ErrorResponse {
+  const { error, error_description: words } = said ?? {}
+  return new ErrorResponse(
+    status,
+    printable(error),
+    typeof words === 'string' ? redacted(words, sent) : undefined,
+  )
+}
+
+function redacted(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }

@@ -1,5 +1,4 @@
 import * as oidc from 'openid-client'
-import * as v from 'valibot'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
@@ -9,10 +8,10 @@ import { verifyIdToken, type IdTokenChecks } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { backdated, leaveTransportToHttp } from './openid-client-settings.js'
-import { badMetadata, providerFailure } from './provider-failure.js'
+import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKey } from '../jwt/remote-keys.js'
 import { verifyUserInfo, type UserInfoExpected } from '../jwt/userinfo.js'
-import { tokenSet, type TokenSet } from './tokens.js'
+import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
 
 export interface ProviderContext {
   config: ResolvedConfig
@@ -31,9 +30,6 @@ type Endpoint =
   | 'userinfo_endpoint'
   | 'revocation_endpoint'
   | 'pushed_authorization_request_endpoint'
-
-/** A token response with an ID token, as far as it is read here. */
-const issued = v.looseObject({ access_token: v.string(), id_token: v.string() })
 
 /**
  * One OpenID Provider, a bank or the proxy, during one operation: every request that goes to it, with our
@@ -57,29 +53,22 @@ export class Provider {
     const { keys } = this.#context
     if (!keys.signing) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
-    return oidc.buildAuthorizationUrlWithJAR(
-      this.#client('authorization endpoint'),
-      parameters,
-      keys.signing,
-      {
-        [oidc.modifyAssertion]: backdated,
-      },
-    )
+    return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, keys.signing, {
+      [oidc.modifyAssertion]: backdated,
+    })
   }
 
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
   async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { keys } = this.#context
-    this.#endpoint('pushed_authorization_request_endpoint')
     this.#assertBrowserEndpoint()
     const request =
       keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
-    return oidc
-      .buildAuthorizationUrlWithPAR(
-        this.#client('authorization request endpoint'),
-        request ? { request } : parameters,
-      )
-      .catch(this.#failure('authorization request endpoint', 'provider_unavailable'))
+    return this.#ask(
+      'pushed_authorization_request_endpoint',
+      (client) => oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters),
+      { sent: secretsOf(parameters) },
+    )
   }
 
   /** Exchanges a code that an authentic answer brought. */
@@ -98,7 +87,7 @@ export class Provider {
       login,
     )
     const { claims } = tokens
-    if (!claims) throw new IDPartnerError('token_invalid', 'the bank issued no ID token')
+    if (!claims) throw new IDPartnerError('token_invalid', `${this.#party} issued no ID token`)
     return { ...tokens, claims }
   }
 
@@ -107,43 +96,30 @@ export class Provider {
   }
 
   async userInfo(accessToken: string, subject: string): Promise<UserInfo> {
-    this.#endpoint('userinfo_endpoint')
-    return oidc
-      .fetchUserInfo(
-        this.#client('userinfo endpoint', (response) => this.#openUserInfo(response)),
-        accessToken,
-        subject,
-      )
-      .catch(this.#failure('userinfo endpoint', 'token_invalid'))
+    return this.#ask('userinfo_endpoint', (client) => oidc.fetchUserInfo(client, accessToken, subject), {
+      otherwise: 'token_invalid',
+      read: (response) => this.#openUserInfo(response),
+    })
   }
 
   async revoke(token: string): Promise<void> {
-    this.#endpoint('revocation_endpoint')
-    await oidc
-      .tokenRevocation(this.#client('revocation endpoint'), token)
-      .catch(this.#failure('revocation endpoint', 'provider_unavailable'))
+    await this.#ask('revocation_endpoint', (client) => oidc.tokenRevocation(client, token))
   }
 
   /** Asks one of the bank's own endpoints with the person's token; JSON in, JSON out, never repeated. */
   async resource(endpoint: ResourceEndpoint, accessToken: string, body?: unknown): Promise<unknown> {
-    return this.json(this.#endpoint(endpoint), endpoint.replaceAll('_', ' '), accessToken, body)
+    return this.json(this.#endpoint(endpoint), nameOf(endpoint), accessToken, body)
   }
 
   async json(url: URL, name: string, accessToken: string, body?: unknown): Promise<unknown> {
     const headers = new Headers({ accept: 'application/json' })
     if (body !== undefined) headers.set('content-type', 'application/json')
-    const text = body === undefined ? undefined : JSON.stringify(body)
-    const response = await oidc
-      .fetchProtectedResource(
-        this.#client(name),
-        accessToken,
-        url,
-        body === undefined ? 'GET' : 'POST',
-        text,
-        headers,
-      )
-      .catch(this.#failure(name, 'provider_unavailable'))
-    return jsonOf(response, this.#what(name))
+    const [method, text] = body === undefined ? ['GET', undefined] : ['POST', JSON.stringify(body)]
+    const asked = this.#asked(name)
+    const response = await this.#send(asked, configuration(this.#context), (client) =>
+      oidc.fetchProtectedResource(client, accessToken, url, method, text, headers),
+    )
+    return jsonOf(response, asked.what)
   }
 
   /** Fetches a public document at the issuer's own host, which may be asked for twice. */
@@ -155,49 +131,52 @@ export class Provider {
   }
 
   async #grant(type: string, parameters: Record<string, string>, login?: IdTokenChecks): Promise<TokenSet> {
-    this.#endpoint('token_endpoint')
     let claims: IDPartnerClaims | undefined
     // openid-client gets the signed ID token from inside the sealed one: it does not insist on encryption, knows a key
     // by its kid alone, and fetches rotated keys a minute late.
-    const client = this.#client('token endpoint', async (response) => {
+    const read = async (response: Response): Promise<Response> => {
       const body: unknown = await response
         .clone()
         .json()
         .catch(() => undefined)
+      const issued = readTokenResponse(body, this.#what('token response'))
       // What else is wrong with it, openid-client finds.
-      if (!v.is(issued, body)) return response
-      const expected = { ...this.#expected, accessToken: body.access_token, login }
-      const verified = await verifyIdToken(body.id_token, expected)
+      if (!issued) return response
+      if (issued.id_token === undefined) return new Response(JSON.stringify(issued), response)
+      const expected = { ...this.#expected, accessToken: issued.access_token, login }
+      const verified = await verifyIdToken(issued.id_token, expected)
       claims = verified.claims
-      return new Response(JSON.stringify({ ...body, id_token: verified.jws }), response)
-    })
-    const tokens = await oidc
-      .genericGrantRequest(client, type, parameters)
-      .catch(this.#failure('token endpoint', 'token_invalid'))
+      return new Response(JSON.stringify({ ...issued, id_token: verified.jws }), response)
+    }
+    const tokens = await this.#ask(
+      'token_endpoint',
+      (client) => oidc.genericGrantRequest(client, type, parameters),
+      { otherwise: 'token_invalid', read },
+    )
     return tokenSet(tokens, claims)
   }
 
   /**
-   * The endpoint's URL, over mutual TLS where the application has a certificate (RFC 8705, section 5).
+   * The endpoint's URL; where the application has a certificate, one that can be shown it: the alias for mutual TLS, or
+   * else the endpoint itself (RFC 8705, section 5).
    *
-   * openid-client falls back to the ordinary host where an alias is missing; the bank would then see no certificate,
-   * and a certificate-bound token would turn into one that anybody can use.
+   * An alias that is no https: URL is as good as none. Over plain http there is nothing to show a certificate to, and a
+   * token that should be bound to it would turn into one that anybody can use.
    */
   #endpoint(name: Endpoint): URL {
     const { config, metadata } = this.#context
-    const mutual = config.tls.cert !== undefined
-    const value: unknown = mutual
-      ? (metadata.mtls_endpoint_aliases as Metadata | undefined)?.[name]
-      : metadata[name]
-    const url = parseEndpoint(value)
-    if (url && (!mutual || url.protocol === 'https:')) return url
-    if (mutual) {
-      throw new IDPartnerError(
-        'config_invalid',
-        `a client certificate is configured, but in the discovery document of ${this.#party} mtls_endpoint_aliases.${name} is missing or not an https: URL`,
-      )
+    const ordinary = parseEndpoint(metadata[name])
+    if (config.tls.cert === undefined) {
+      if (!ordinary) throw badMetadata(this.#party, `names no usable ${name}`)
+      return ordinary
     }
-    throw badMetadata(this.#party, `names no usable ${name}`)
+    const alias = parseEndpoint((metadata.mtls_endpoint_aliases as Metadata | undefined)?.[name])
+    const url = [alias, ordinary].find((one) => one?.protocol === 'https:')
+    if (url) return url
+    throw new IDPartnerError(
+      'config_invalid',
+      `"tls_client_cert" cannot be used: in the discovery document of ${this.#party} neither mtls_endpoint_aliases.${name} nor ${name} is an https: URL`,
+    )
   }
 
   /** The page the browser is sent to: openid-client would let any scheme pass. */
@@ -217,35 +196,54 @@ export class Provider {
     return partyOf(this.issuer, this.#context.config)
   }
 
-  #failure(name: string, otherwise: ErrorCode): (err: unknown) => never {
-    return (err) => {
-      throw providerFailure(err, this.#what(name), otherwise)
-    }
+  #asked(name: string, more: Partial<Asked> = {}): Asked {
+    return { what: this.#what(name), sent: [], ...more }
   }
 
   /**
-   * openid-client for a single request.
+   * Asks an endpoint that openid-client knows.
    *
-   * @param name the endpoint that is asked, for messages
-   * @param read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
+   * @param call.otherwise the code when the provider answered, but wrongly; `provider_unavailable` by default
+   * @param call.read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
    *   default nothing in an answer is opened
+   * @param call.sent secrets that are inside what is sent
    */
-  #client(
-    name: string,
-    read: (response: Response) => Response | Promise<Response> = (response) => response,
-  ): oidc.Configuration {
+  #ask<T>(
+    endpoint: Endpoint,
+    call: (client: oidc.Configuration) => Promise<T>,
+    { sent = [], ...how }: { otherwise?: ErrorCode; read?: Read; sent?: string[] } = {},
+  ): Promise<T> {
+    const { config, metadata } = this.#context
+    const url = this.#endpoint(endpoint).href
+    // Which of two endpoints it is was decided here.
+    const client = configuration({ ...this.#context, metadata: { ...metadata, [endpoint]: url } })
+    const auth = endpoint === 'userinfo_endpoint' ? undefined : config.token_endpoint_auth_method
+    return this.#send(this.#asked(nameOf(endpoint), { auth, sent }), client, call, how)
+  }
+
+  /** Sends a single request with openid-client, and turns what goes wrong into our own error. */
+  async #send<T>(
+    asked: Asked,
+    client: oidc.Configuration,
+    call: (client: oidc.Configuration) => Promise<T>,
+    { otherwise = 'provider_unavailable', read }: { otherwise?: ErrorCode; read?: Read } = {},
+  ): Promise<T> {
     const { http, signal, metadata } = this.#context
-    return configuration(this.#context, async (url, init) => {
-      const response = await http.fetch(url, {
-        what: this.#what(name),
-        method: init.method,
-        headers: init.headers,
-        body: init.body as string | URLSearchParams | null | undefined,
-        signal,
-        namedBy: metadata.issuer,
-      })
-      return response.status === 200 ? read(response) : response
-    })
+    client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
+      const body = init.body as string | URLSearchParams | null | undefined
+      asked.sent.push(...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])))
+      asked.sent.push(...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }))
+      const namedBy = metadata.issuer
+      const response = await http.fetch(url, { what: asked.what, method, headers, body, signal, namedBy })
+      const failure = await errorResponse(response, asked)
+      if (failure) throw failure
+      return read && response.status === 200 ? read(response) : response
+    }
+    try {
+      return await call(client)
+    } catch (err) {
+      throw providerFailure(err, asked, otherwise)
+    }
   }
 
   /** Replaces userinfo that is a JWT by its verified claims (Core 5.3.2). */
@@ -269,22 +267,45 @@ export class Provider {
 }
 
 type Metadata = Record<string, unknown>
+type Read = (response: Response) => Response | Promise<Response>
 
-function configuration(
-  { config, keys, metadata }: ProviderContext,
-  fetch: oidc.CustomFetch,
-): oidc.Configuration {
+/** An endpoint as messages call it. */
+function nameOf(endpoint: Endpoint): string {
+  return endpoint.replace('pushed_', '').replaceAll('_', ' ')
+}
+
+/** Parameters that are no secret: an error that repeats one of them says something. */
+const PUBLIC = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'grant_type',
+  'client_assertion_type',
+  'code_challenge_method',
+  'prompt',
+  'acr_values',
+  'ui_locales',
+]
+
+function secretsOf(parameters: Record<string, string>): string[] {
+  return Object.entries(parameters).flatMap(([name, value]) =>
+    // What is shorter is no secret, and may be part of any word.
+    PUBLIC.includes(name) || value.length < 8 ? [] : [value],
+  )
+}
+
+function configuration({ config, keys, metadata }: ProviderContext): oidc.Configuration {
   const client = new oidc.Configuration(
     metadata,
     config.client_id,
     {
       id_token_signed_response_alg: config.id_token_signed_response_alg,
-      use_mtls_endpoint_aliases: config.tls.cert !== undefined,
       [oidc.clockTolerance]: config.clock_tolerance,
     },
     authentication(config, keys),
   )
-  client[oidc.customFetch] = fetch
   leaveTransportToHttp(client)
   return client
 }

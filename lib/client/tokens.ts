@@ -24,22 +24,46 @@ export interface TokenSet {
   claims?: IDPartnerClaims
 }
 
-/** The part of openid-client's token response that is read here. */
-interface TokenResponse {
-  readonly access_token: string
-  readonly token_type: string
-  readonly expires_in?: number
-  readonly scope?: string
-  readonly refresh_token?: string
-  readonly id_token?: string
+/** What a token may consist of (RFC 6749, appendices A.12 and A.17): anything else could forge a header or a log line. */
+const token = v.pipe(v.string(), v.regex(/^[\x20-\x7e]+$/))
+
+const seconds = v.union([
+  v.pipe(v.number(), v.finite(), v.minValue(0)),
+  v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
+])
+
+/** The part of a token response that is read here. */
+const tokenResponse = v.object({
+  access_token: token,
+  // One that was not asked for may be bound to a key that we have not.
+  token_type: v.pipe(v.string(), v.regex(/^bearer$/i)),
+  expires_in: v.optional(seconds),
+  scope: v.optional(token),
+  refresh_token: v.optional(token),
+  id_token: v.optional(v.string()),
+})
+type TokenResponse = v.InferOutput<typeof tokenResponse>
+
+/**
+ * Reads the known members of a token response; `undefined` for what is no JSON object. One that is `null` or empty is not
+ * there, as many serializers write what they have not.
+ *
+ * @param what whose response it is, for messages
+ * @throws {IDPartnerError} `token_invalid`
+ */
+export function readTokenResponse(body: unknown, what: string): TokenResponse | undefined {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  const present = Object.entries(body).filter(([, value]) => value !== null && value !== '')
+  const parsed = v.safeParse(tokenResponse, Object.fromEntries(present))
+  if (parsed.success) return parsed.output
+  throw new IDPartnerError('token_invalid', `${what} has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
 }
 
 /** Picks the known members of a token response; a bank's further ones are not the application's concern. */
-export function tokenSet(response: TokenResponse, claims: IDPartnerClaims | undefined): TokenSet {
-  const { access_token, expires_in, scope, refresh_token, id_token } = response
-  if (response.token_type !== 'bearer') {
-    throw new IDPartnerError('token_invalid', 'the bank issued a token of a type that was not asked for')
-  }
+export function tokenSet(
+  { access_token, expires_in, scope, refresh_token, id_token }: Omit<TokenResponse, 'token_type'>,
+  claims: IDPartnerClaims | undefined,
+): TokenSet {
   return {
     access_token,
     token_type: 'bearer',
@@ -51,7 +75,7 @@ export function tokenSet(response: TokenResponse, claims: IDPartnerClaims | unde
   }
 }
 
-const tokenSetShape = v.looseObject({ access_token: v.pipe(v.string(), v.minLength(1)) })
+const tokenSetShape = v.looseObject({ access_token: token, refresh_token: v.optional(token) })
 
 /** Checks that what the application hands back is a token set, since it may come from any store. */
 export function checkTokens(tokens: unknown): asserts tokens is TokenSet {

@@ -167,7 +167,7 @@ describe('the code is exchanged', () => {
     expect(await refusal(provider.exchange('code', LOGIN))).toMatchObject({
       code: 'token_invalid',
       status: 502,
-      message: 'the bank issued no ID token',
+      message: `the bank ${new URL(provider.issuer).host} issued no ID token`,
     })
   })
 
@@ -192,6 +192,26 @@ describe('the code is exchanged', () => {
       expect(await refusal(provider.exchange('code', LOGIN))).toMatchObject({
         code: 'provider_unavailable',
       })
+      expect(wire.requests).toHaveLength(before + 1)
+    }
+  })
+})
+
+describe('what could be done twice is asked for once, whatever happens', () => {
+  const once: [string, string, (provider: Provider) => Promise<unknown>][] = [
+    ['a pushed request', 'par', (provider) => provider.pushedAuthorizationUrl({ scope: 'openid' })],
+    ['a refresh', 'token', (provider) => provider.refresh('refresh')],
+    ['a revocation', 'revocation', (provider) => provider.revoke('access')],
+    ['userinfo', 'userinfo', (provider) => provider.userInfo('access', 'person')],
+  ]
+
+  test.each(once)('%s', async (_name, endpoint, call) => {
+    const nonce = answer(401, { error: 'use_dpop_nonce' })
+    for (const fault of [reset, answer(500), answer(503), answer(429), html, nonce, hang]) {
+      const provider = await startProvider(fault === hang ? impatient : {})
+      wire.plan(`bank.${endpoint}`, fault, Infinity)
+      const before = wire.requests.length
+      await call(provider).catch(() => undefined)
       expect(wire.requests).toHaveLength(before + 1)
     }
   })
@@ -341,7 +361,7 @@ describe.each(calls)('nothing is sent when the %s', (name, call) => {
     await expectNothing(
       { config, metadata: { mtls_endpoint_aliases: aliases } },
       { code: 'config_invalid', status: 500 },
-      new RegExp(`mtls_endpoint_aliases\\.${name} is missing or not an https: URL`),
+      new RegExp(`neither mtls_endpoint_aliases\\.${name} nor ${name} is an https: URL$`),
     )
   })
 })
@@ -435,6 +455,13 @@ describe('the browser is sent', () => {
       name: 'does not know us',
       fault: answer(401, { error: 'invalid_client' }),
       expected: { code: 'provider_error', status: 502, providerError: 'invalid_client' },
+    },
+    {
+      name: 'is wrong about our callback',
+      fault: answer(400, { error: 'invalid_request', error_description: 'redirect_uri' }),
+      expected: {
+        message: expect.stringMatching(/refused: invalid_request \("callback" is not registered/) as never,
+      },
     },
     { name: 'is down', fault: answer(503), expected: { code: 'provider_unavailable', status: 503 } },
     { name: 'says nothing', fault: hang, expected: { code: 'provider_unavailable', status: 504 } },
@@ -631,6 +658,35 @@ describe("the bank's own endpoints", () => {
     expect(err).toMatchObject(expected)
     expect(err.message).toMatch(message)
     expect(seen()).toEqual(['bank.payment'])
+  })
+
+  test.each<[string, Fault]>([
+    ['in its body', answer(403, { error: 'insufficient_scope', error_description: 'no payments' })],
+    [
+      'in a header',
+      (res) =>
+        res
+          .writeHead(403, {
+            'www-authenticate': 'Bearer error="insufficient_scope", error_description="no payments"',
+          })
+          .end(),
+    ],
+  ])('may say why not %s', async (_name, fault) => {
+    const provider = await startProvider()
+    for (const [endpoint, call] of [
+      ['payment', () => provider.resource('payment_processing_endpoint', 'access', {})],
+      ['userinfo', () => provider.userInfo('access', 'person')],
+    ] as const) {
+      wire.plan(`bank.${endpoint}`, fault, Infinity)
+      const err = await refusal(call())
+      expect(err).toMatchObject({
+        code: 'provider_error',
+        status: 502,
+        providerError: 'insufficient_scope',
+        message: expect.stringMatching(/option "scope"/),
+        cause: { status: 403, error_description: 'no payments' },
+      })
+    }
   })
 
   test('may be anywhere else that is named by the bank', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
-import { checkTokens, tokenSet } from '../../lib/client/tokens.js'
+import { checkTokens, readTokenResponse, tokenSet } from '../../lib/client/tokens.js'
 import { thrown } from '../support/thrown.js'
 
 beforeEach(() => {
@@ -17,40 +17,106 @@ describe('a token set', () => {
   test('holds what the bank issued, and when it ends', () => {
     const response = {
       access_token: 'access',
-      token_type: 'bearer',
       expires_in: 900,
       scope: 'openid',
       refresh_token: 'refresh',
       id_token: 'id',
     }
-    expect(tokenSet(response, claims)).toEqual({ ...response, expires_at: 1_700_000_900, claims })
+    expect(tokenSet(response, claims)).toEqual({
+      ...response,
+      token_type: 'bearer',
+      expires_at: 1_700_000_900,
+      claims,
+    })
   })
 
   test('has no member that the bank did not send', () => {
-    const set = tokenSet({ access_token: 'access', token_type: 'bearer' }, undefined)
+    const set = tokenSet({ access_token: 'access' }, undefined)
     expect(Object.keys(set)).toEqual(['access_token', 'token_type'])
   })
 
   test('that ends at once says so', () => {
-    const set = tokenSet({ access_token: 'access', token_type: 'bearer', expires_in: 0 }, undefined)
+    const set = tokenSet({ access_token: 'access', expires_in: 0 }, undefined)
     expect(set).toMatchObject({ expires_in: 0, expires_at: 1_700_000_000 })
   })
 
   test("holds no further members of the bank's answer", () => {
-    const response = { access_token: 'access', token_type: 'bearer', debug: 'internal' }
+    const response = { access_token: 'access', debug: 'internal' }
     expect(tokenSet(response, undefined)).not.toHaveProperty('debug')
   })
 
   test('is plain JSON', () => {
-    const set = tokenSet({ access_token: 'access', token_type: 'bearer', expires_in: 1 }, claims)
+    const set = tokenSet({ access_token: 'access', expires_in: 1 }, claims)
     expect(JSON.parse(JSON.stringify(set))).toEqual(set)
   })
+})
 
-  test.each(['dpop', 'mac', 'Bearer', ''])('is refused when it is of another type: %j', (token_type) => {
-    expect(thrown(() => tokenSet({ access_token: 'access', token_type }, undefined))).toMatchObject({
+describe('a token response', () => {
+  const issued = { access_token: 'access', token_type: 'Bearer' }
+  const what = 'the token response of the bank bank.example'
+
+  test.each([undefined, null, 'text', 42, []])('is left to others when it is no object: %j', (body) => {
+    expect(readTokenResponse(body, what)).toBeUndefined()
+  })
+
+  test.each(['refresh_token', 'scope', 'expires_in', 'id_token'])(
+    'has no %s where that is null or empty',
+    (name) => {
+      for (const nothing of [null, '', undefined]) {
+        expect(readTokenResponse({ ...issued, [name]: nothing }, what)).toEqual(issued)
+      }
+    },
+  )
+
+  test.each([
+    [900, 900],
+    ['900', 900],
+    ['0', 0],
+    [0, 0],
+    [1.5, 1.5],
+  ])('may have its seconds as a number or a text: %j', (expires_in, seconds) => {
+    expect(readTokenResponse({ ...issued, expires_in }, what)).toEqual({ ...issued, expires_in: seconds })
+  })
+
+  test.each([' ', '!"#[]{}~', 'x'.repeat(5000)])(
+    'may have any visible characters in a token: %j',
+    (token) => {
+      const body = { ...issued, access_token: token, refresh_token: token }
+      expect(readTokenResponse(body, what)).toEqual(body)
+    },
+  )
+
+  test.each<[string, unknown]>([
+    ['access_token', undefined],
+    ['access_token', null],
+    ['access_token', ''],
+    ['access_token', 'two\r\nlines'],
+    ['access_token', 'a\0b'],
+    ['access_token', 'tab\t'],
+    ['access_token', 'délicat'],
+    ['access_token', '\u007f'],
+    ['access_token', ['access']],
+    ['refresh_token', 'two\nlines'],
+    ['refresh_token', 42],
+    ['scope', 'openid\nERROR forged'],
+    ['scope', ['openid']],
+    ['token_type', undefined],
+    ['token_type', null],
+    ['token_type', ''],
+    ['token_type', 'dpop'],
+    ['token_type', 'mac'],
+    ['token_type', ['Bearer']],
+    ['expires_in', 'soon'],
+    ['expires_in', '900 s'],
+    ['expires_in', -1],
+    ['expires_in', Infinity],
+    ['expires_in', true],
+    ['id_token', { sub: 'person' }],
+  ])('is refused, and the member named, with a wrong %s: %j', (name, value) => {
+    expect(thrown(() => readTokenResponse({ ...issued, [name]: value }, what))).toMatchObject({
       code: 'token_invalid',
       status: 502,
-      message: 'the bank issued a token of a type that was not asked for',
+      message: `${what} has no usable "${name}"`,
     })
   })
 })
@@ -73,6 +139,8 @@ describe('what the application hands back', () => {
     ['an empty object', {}],
     ['an empty token', { access_token: '' }],
     ['a token that is no text', { access_token: 42 }],
+    ['a token of two lines', { access_token: 'access\r\nERROR forged' }],
+    ['a refresh token of two lines', { access_token: 'access', refresh_token: 'a\nb' }],
   ])('cannot be %s', (_name, tokens) => {
     expect(
       thrown(() => {

@@ -65,7 +65,7 @@ const aliases =
 
 describe('nothing is sent without the certificate, when', () => {
   test.each<{ name: string; change: Change }>([
-    { name: 'the bank has no such endpoints', change: without('mtls_endpoint_aliases') },
+    { name: 'the bank has no endpoint over TLS', change: without('mtls_endpoint_aliases') },
     {
       name: 'the one for requests is missing',
       change: aliases(without('pushed_authorization_request_endpoint')),
@@ -109,6 +109,41 @@ describe('nothing is sent without the certificate, when', () => {
       message: /mtls_endpoint_aliases\.token_endpoint/,
     })
     expect(platform.requests.filter((endpoint) => endpoint.endsWith('token'))).toEqual([])
+  })
+})
+
+describe('the certificate is shown at the endpoint itself, when', () => {
+  const overTls =
+    (aliases: unknown): Change =>
+    (document) => ({
+      ...document,
+      ...(document['mtls_endpoint_aliases'] as object),
+      mtls_endpoint_aliases: aliases,
+    })
+
+  test.each<{ name: string; aliases: unknown }>([
+    { name: 'the bank has no others', aliases: undefined },
+    { name: 'its others are null', aliases: null },
+    { name: 'its others are none of those', aliases: { introspection_endpoint: 'https://x.example' } },
+    {
+      name: 'its others are "undefined/token"',
+      aliases: {
+        pushed_authorization_request_endpoint: 'undefined/request',
+        token_endpoint: 'undefined/token',
+        userinfo_endpoint: 'undefined/me',
+      },
+    },
+    {
+      name: 'its others are without TLS',
+      aliases: { token_endpoint: 'http://localhost:1/token', userinfo_endpoint: 'http://bank.example/' },
+    },
+  ])('$name', async ({ aliases }) => {
+    const scene = await startScene({ auth: 'tls_client_auth', flow: 'direct', mutual: true })
+    const { platform, victim } = scene
+    platform.bankA.metadata = overTls(aliases)
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+    const asked = platform.requests.filter((endpoint) => endpoint.startsWith('bankA+mtls.'))
+    expect(asked).toEqual(['bankA+mtls.par', 'bankA+mtls.token', 'bankA+mtls.userinfo'])
   })
 })
 

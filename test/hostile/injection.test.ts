@@ -84,7 +84,7 @@ describe('a name that every object has is nothing special', () => {
     expectRefused(await scene.victim.finish(await scene.victim.begin()), {
       code: 'provider_error',
       providerError: error,
-      message: new RegExp(`refused: ${error}$`),
+      message: new RegExp(`refused: ${error} \\(`),
     })
   })
 

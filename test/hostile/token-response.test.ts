@@ -2,11 +2,10 @@ import { describe, expect, test } from '@jest/globals'
 import { IDPartnerError, type IDPartner, type TokenSet } from 'passport-idpartner'
 import { appended, type Change, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
-import { answer, empty, html, type Fault } from '../support/faults.js'
+import { answer, empty, html, json, send, type Fault } from '../support/faults.js'
 import { withBrokenSignature } from '../support/jws.js'
 import type { AnswerBends } from '../support/platform.js'
 import { startScene, type Scene, useScenes } from '../support/scene.js'
-import { FREE_TEXT } from '../support/secrets.js'
 import { refusal } from '../support/settle.js'
 
 useScenes()
@@ -39,6 +38,12 @@ describe('a token response is refused when', () => {
     { name: 'its "expires_in" is a word', tokens: set({ expires_in: 'soon' }) },
     { name: 'its "scope" is a number', tokens: set({ scope: 1 }) },
     { name: 'its "refresh_token" is a number', tokens: set({ refresh_token: 1 }) },
+    { name: 'its "token_type" is null', tokens: set({ token_type: null }) },
+    { name: 'its "access_token" has two lines', tokens: set({ access_token: 'a\r\n2026 ERROR forged' }) },
+    { name: 'its "access_token" has a NUL', tokens: set({ access_token: 'a\0b' }) },
+    { name: 'its "refresh_token" has two lines', tokens: set({ refresh_token: 'a\nb' }) },
+    { name: 'its "scope" has two lines', tokens: set({ scope: 'openid\nb' }) },
+    { name: 'its "expires_in" is half a number', tokens: set({ expires_in: '900 s' }) },
     { name: 'it is an error with HTTP 200', tokens: () => ({ error: 'invalid_grant' }) },
   ])('$name', async ({ tokens }) => {
     await expectTurnedAway(await startScene(), { code: 'token_invalid' }, { tokens })
@@ -51,6 +56,12 @@ describe('a token response is accepted when', () => {
     { name: 'it has no "expires_in"', tokens: without('expires_in') },
     { name: 'it has no "refresh_token"', tokens: without('refresh_token') },
     { name: 'its "token_type" is bEARER', tokens: set({ token_type: 'bEARER' }) },
+    {
+      name: 'what it has not is null',
+      tokens: set({ refresh_token: null, scope: null, expires_in: null }),
+    },
+    { name: 'what it has not is empty', tokens: set({ refresh_token: '', scope: '', expires_in: '' }) },
+    { name: 'its "expires_in" is a text', tokens: set({ expires_in: '900' }) },
     { name: 'it holds more than we know', tokens: set({ consent_id: 'x', __proto__x: 1 }) },
   ])('$name', async ({ tokens }) => {
     const scene = await startScene()
@@ -59,9 +70,12 @@ describe('a token response is accepted when', () => {
   })
 })
 
+/** What only a log gets to see. */
+const WORDS = 'in the words of the bank'
+
 const described = (error: string): object => ({
   error,
-  error_description: FREE_TEXT,
+  error_description: WORDS,
 })
 
 describe('the token endpoint fails', () => {
@@ -102,7 +116,16 @@ describe('the token endpoint fails', () => {
       refusal: { code: 'provider_error', providerError: undefined },
     },
     { name: '400 without a word', fault: answer(400), refusal: { code: 'provider_unavailable' } },
-    { name: '401 without a word', fault: answer(401), refusal: { code: 'provider_unavailable' } },
+    {
+      name: '401 without a word',
+      fault: answer(401),
+      refusal: { code: 'provider_error', providerError: 'invalid_client' },
+    },
+    {
+      name: '401 by another name',
+      fault: answer(401, described('unauthorized_client')),
+      refusal: { code: 'provider_error', providerError: 'invalid_client', message: /"client_id"/ },
+    },
     {
       name: '403 as a page',
       fault: answer(403, '<html>', 'text/html'),
@@ -122,6 +145,57 @@ describe('the token endpoint fails', () => {
     scene.platform.fault('bankA.token', fault)
     await expectTurnedAway(scene, expected)
   })
+})
+
+describe('what a bank writes beside an error', () => {
+  test.each(['bankA.par', 'bankA.token', 'bankA.userinfo'])(
+    'is for the log alone, and without what it may not hold: %s',
+    async (endpoint) => {
+      const { victim, platform } = await startScene({ flow: 'direct' })
+      const words = `no\r\n2026 ERROR forged \u001b[2J ${'x'.repeat(500)}`
+      platform.fault(endpoint, answer(400, { error: 'invalid_request', error_description: words }))
+      const begun = await victim.login({ iss: platform.bankA.issuer })
+      const { value } =
+        begun.via === 'error'
+          ? begun
+          : await victim.finish({
+              url: '',
+              request: await platform.request(begun.value as string),
+              bank: 'bankA',
+            })
+      expect(value).toMatchObject({ code: 'provider_error', status: 502, providerError: 'invalid_request' })
+      const { message, cause } = value as Error & { cause: Error }
+      expect(cause).toMatchObject({ status: 400, error_description: expect.stringMatching(/^no\?\?2026 /) })
+      expect(cause.message).toMatch(/^HTTP 400 invalid_request: no\?\?2026 ERROR forged \?\[2J x{200,280}$/)
+      expect(message).not.toMatch(/forged/)
+      expect(message.length).toBeLessThanOrEqual(300)
+    },
+  )
+
+  test.each(['bankA.par', 'bankA.token', 'bankA.userinfo'])(
+    'is nothing that was sent to it: %s',
+    async (endpoint) => {
+      const { victim, platform } = await startScene({ flow: 'direct' })
+      platform.fault(endpoint, (res) => {
+        const { body, headers } = platform.wire.requests.at(-1) ?? {}
+        const sent = [...new URLSearchParams(body).values(), headers?.authorization].join(' ')
+        send(res, json({ error: 'invalid_request', error_description: sent.slice(0, 20_000) }, 400))
+      })
+      const begun = await victim.login({ iss: platform.bankA.issuer })
+      // settle() looks for code, verifier, tokens and the like in whatever failed.
+      const settled =
+        begun.via === 'error'
+          ? begun
+          : await victim.finish({
+              url: '',
+              request: await platform.request(begun.value as string),
+              bank: 'bankA',
+            })
+      const { cause } = settled.value as { cause: { error_description: string } }
+      expect(cause.error_description).toContain('[redacted]')
+      expect(cause.error_description).not.toMatch(/ey[\w-]{20,}/)
+    },
+  )
 })
 
 /** A login that is through, and what the application does afterwards. */
