@@ -126,13 +126,21 @@ export class IDPartner {
       const parameters = await requestParameters(this.#config, proofs, scope, extra)
       return this.#proxyUrl(params, parameters, options.signal)
     }
-    if (!params.has('iss')) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
+    if (this.selectsAccount(params)) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
     const issuer = optionalParam(params, 'iss')
     extra['identity_provider_id'] ??= optionalParam(params, 'idp_id')
     extra['idpartner_token'] ??= optionalParam(params, 'idpartner_token')
     const bank = await this.#allowedProvider(issuer ?? '', options.signal)
     const url = await bank.pushedAuthorizationUrl(await requestParameters(this.#config, proofs, scope, extra))
     return url.href
+  }
+
+  /**
+   * Whether the browser goes to the account selector first, which sends it back to the same route with an `iss`.
+   * @internal
+   */
+  selectsAccount(params: URLSearchParams): boolean {
+    return this.#config.flow === 'direct' && !params.has('iss')
   }
 
   async #proxyUrl(

@@ -1,16 +1,25 @@
 import { createHash } from 'node:crypto'
 import type { JWTVerifyGetKey } from 'jose'
+import { IDPartnerError } from '../errors.js'
 import type { IDPartnerClaims } from './claims.js'
 import type { ImportedKey, SigningAlg } from './keys.js'
 import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
-/** What a login asked for and its ID token has to match. */
-export interface IdTokenChecks {
-  nonce: string
-  /** Seconds since the person actively logged in at the bank. */
+/** How a person has to have logged in at the bank. */
+interface AuthenticationChecks {
+  /** Seconds between that and the beginning of this login. */
   max_age?: number | undefined
   /** Space-separated; the bank has to have met one of them. */
   acr_values?: string | undefined
+}
+
+/** What a login asked for and its ID token has to match. */
+export interface IdTokenChecks extends AuthenticationChecks {
+  nonce: string
+  /** When this login began, in seconds since 1970; by default it is compared with the present. */
+  begun?: number | undefined
+  /** What is asked for beside that, by whoever finishes the login. */
+  floor?: AuthenticationChecks | undefined
 }
 
 export interface IdTokenExpected {
@@ -67,21 +76,37 @@ export async function verifyIdToken(
 /**
  * Compares an ID token with the login that it is to complete.
  *
- * @throws {IDPartnerError} `token_invalid`
+ * @throws {IDPartnerError} `token_invalid`; 401 where it is the person who has to log in again
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
 export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clockTolerance: number): void {
   if (claims.nonce !== checks.nonce)
     throw invalidJwt(ID_TOKEN, 'belongs to another login: its "nonce" differs')
-  if (checks.max_age !== undefined) {
-    const oldest = Date.now() / 1000 - checks.max_age - clockTolerance
-    if (typeof claims.auth_time !== 'number' || claims.auth_time < oldest) {
-      throw invalidJwt(ID_TOKEN, 'does not show that the person logged in within "max_age"')
-    }
+  const now = Date.now() / 1000
+  if (typeof claims.auth_time === 'number' && claims.auth_time > now + clockTolerance)
+    throw invalidJwt(ID_TOKEN, 'has an "auth_time" that is still to come')
+  // A person takes their time at the bank, and that is no part of "max_age".
+  const begun = Math.min(checks.begun ?? now, now) - clockTolerance
+  for (const asked of [checks, checks.floor]) {
+    if (!isRecent(claims, begun, asked)) throw unmet('that the person logged in within "max_age"')
+    if (!isStrong(claims, asked)) throw unmet('any of the "acr_values" asked for')
   }
-  const wanted = checks.acr_values?.split(' ').filter((value) => value !== '') ?? []
-  if (wanted.length > 0 && !wanted.includes(claims.acr ?? '')) {
-    throw invalidJwt(ID_TOKEN, 'does not show any of the "acr_values" asked for')
-  }
+}
+
+function isRecent(claims: IDPartnerClaims, begun: number, { max_age }: AuthenticationChecks = {}): boolean {
+  if (max_age === undefined) return true
+  return typeof claims.auth_time === 'number' && claims.auth_time >= begun - max_age
+}
+
+function isStrong(claims: IDPartnerClaims, { acr_values }: AuthenticationChecks = {}): boolean {
+  const wanted = acr_values?.split(' ').filter((value) => value !== '') ?? []
+  return wanted.length === 0 || wanted.includes(claims.acr ?? '')
+}
+
+/** Nothing is broken: the person logged in, but too long ago or not strongly enough. */
+function unmet(what: string): IDPartnerError {
+  const { code, what: token } = ID_TOKEN
+  return new IDPartnerError(code, `${token} does not show ${what}; please log in again`, { status: 401 })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Deadline, until } from './deadline.js'
+import { within } from './deadline.js'
 
 /** How long a copy is used without asking again, and how long a failed load is not tried again. */
 export interface CacheTimes {
@@ -46,15 +46,12 @@ export class Cached<T> {
       return copy.value
     })
     if (patience === 0) return copy.value
-    const deadline = new Deadline(patience)
     try {
-      return await until(deadline.signal, renewed)
+      return await within(patience, () => renewed)
     } catch {
       // It is still loading; no two who ask wait for the same silence.
       this.#failedAt = Date.now()
       return copy.value
-    } finally {
-      deadline.clear()
     }
   }
 

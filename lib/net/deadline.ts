@@ -31,8 +31,26 @@ export class Deadline {
   }
 }
 
+/**
+ * Gives some work a time limit, and waits no longer than that, whether or not the work heeds its signal.
+ *
+ * Rejects with a TimeoutError when the time is over, or when the outer signal ends: see {@link isTimeout}.
+ */
+export async function within<T>(
+  milliseconds: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  outer?: AbortSignal,
+): Promise<T> {
+  const deadline = new Deadline(milliseconds, outer)
+  try {
+    return await abortable(work(deadline.signal), deadline.signal)
+  } finally {
+    deadline.clear()
+  }
+}
+
 /** Waits for a promise that cannot be aborted itself, but no longer than the signal allows. */
-export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop = (): void => undefined
   const ended = new Promise<never>((_resolve, reject) => {
     stop = () => {
@@ -56,9 +74,14 @@ export async function until<T>(signal: AbortSignal, promise: Promise<T>): Promis
  */
 export async function inTime<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (!signal) return promise
-  return until(signal, promise).catch((err: unknown) => {
+  return abortable(promise, signal).catch((err: unknown) => {
     throw err === signal.reason ? tooLate(err) : err
   })
+}
+
+/** Whether a time limit of this package is what ended some work. */
+export function isTimeout(err: unknown): boolean {
+  return err instanceof DOMException && err.name === 'TimeoutError'
 }
 
 export function tooLate(cause: unknown): IDPartnerError {

@@ -1,18 +1,26 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { types } from 'node:util'
 import * as v from 'valibot'
-import { IDPartnerError, isError, type MissingReason } from '../errors.js'
+import type { Proofs } from '../client/authorization-request.js'
+import { IDPartnerError, type MissingReason } from '../errors.js'
 
 /** A login that was begun and not yet answered. It holds secrets: keep it on the server. Plain JSON. */
 export interface PendingLogin {
   nonce: string
   codeVerifier: string
   interactionId: string
-  /** The bank this login went to; only known in the direct flow. */
+  /** Of which strategy: a hash of its name, flow and client id. No other finishes this login. */
+  strategy: string
+  /** When it began, in seconds since 1970; `auth_time` is compared with it. */
+  begun: number
+  /** The bank this login went to; only known in the direct flow, and required there. */
   issuer?: string | undefined
   max_age?: number | undefined
   acr_values?: string | undefined
+  /** A hash of what the strategy asks of every login, if it asks for `max_age` or `acr_values`. */
+  floor?: string | undefined
+  /** Whether it began on the callback's own route. */
+  sameRoute?: boolean | undefined
   /** The application's own value; comes back in `req.authInfo.state`. */
   state?: unknown
 }
@@ -29,115 +37,38 @@ export interface LoginStore<Req = unknown> {
   peek?(req: Req, state: string | undefined): Promise<PendingLogin | MissingReason>
 }
 
-/** Enough for every tab a person opens, and little enough for any session store. */
-const MAX_PENDING = 10
-
 /** The shape of a {@link PendingLogin}, wherever it was kept. */
 export const pendingLogin = v.object({
   nonce: v.pipe(v.string(), v.minLength(1)),
   codeVerifier: v.pipe(v.string(), v.minLength(1)),
   interactionId: v.string(),
+  strategy: v.string(),
+  begun: v.number(),
   issuer: v.optional(v.string()),
   max_age: v.optional(v.number()),
   acr_values: v.optional(v.string()),
+  floor: v.optional(v.string()),
+  sameRoute: v.optional(v.boolean()),
   state: v.optional(v.unknown()),
 })
 
-const slot = v.object({
-  logins: v.array(v.object({ key: v.string(), expires: v.number(), login: pendingLogin })),
-  used: v.array(v.string()),
-})
-type Slot = v.InferOutput<typeof slot>
-
-/** What is read of a request and its session, whatever framework they are of. */
-interface SessionRequest {
-  session?: (Record<string, unknown> & { save?: unknown }) | null
-}
-
 /**
- * Pending logins in the session, keyed by `state`, so that several tabs do not disturb each other.
- *
- * A used state is remembered twice: in the session, for other processes, and in this process, since Passport renews
- * the session at login and a session may be read by two requests at once.
+ * What else a login needs, from its one secret, so that a session need not keep it: a session may be a cookie, and ten
+ * logins have to fit. From `state` and `nonce`, which banks see, nothing can be learnt of the secret (RFC 5869, HMAC).
  */
-export class SessionLogins implements LoginStore<SessionRequest> {
-  readonly #sessionKey: string
-  readonly #used = new UsedStates()
-
-  constructor(sessionKey: string) {
-    this.#sessionKey = sessionKey
-  }
-
-  async save(req: SessionRequest, state: string, login: PendingLogin, ttlSeconds: number): Promise<void> {
-    const { logins, used } = this.#read(req) ?? { logins: [], used: [] }
-    const entry = { key: state, expires: Date.now() + ttlSeconds * 1000, login }
-    const others = logins.filter(({ key }) => key !== state)
-    this.#write(req, { logins: [...others, entry].slice(-MAX_PENDING), used })
-    // The browser is faster than some stores: without this it would be back before its login is.
-    await saved(req)
-  }
-
-  async take(req: SessionRequest, state: string): Promise<PendingLogin | MissingReason> {
-    const taken = this.#take(req, state)
-    // Used up means: for every process, and before the code is sent.
-    if (typeof taken === 'object') await saved(req)
-    return taken
-  }
-
-  peek(req: SessionRequest, state: string | undefined): Promise<PendingLogin | MissingReason> {
-    const found = this.#read(req)
-    const entry = found?.logins.find(
-      ({ key, expires }) => expires > Date.now() && (state === undefined || key === state),
-    )
-    return Promise.resolve(entry?.login ?? (found ? 'no_login' : 'no_session'))
-  }
-
-  /** Reads and forgets in one go, without a moment in which another request could read the same. */
-  #take(req: SessionRequest, state: string): PendingLogin | MissingReason {
-    const hash = hashOf(state)
-    const found = this.#read(req)
-    if (this.#used.has(hash) || found?.used.includes(hash)) return 'already_used'
-    if (!found) return 'no_session'
-    const entry = found.logins.find(({ key }) => key === state)
-    if (!entry) return 'no_login'
-    const expired = entry.expires <= Date.now()
-    this.#write(req, {
-      logins: found.logins.filter((one) => one !== entry),
-      used: expired ? found.used : [...found.used, hash].slice(-MAX_PENDING),
-    })
-    if (expired) return 'expired'
-    this.#used.add(hash, entry.expires)
-    return entry.login
-  }
-
-  /** A session is as trustworthy as its store: what does not look like ours is as good as not there. */
-  #read(req: SessionRequest): Slot | undefined {
-    const value = session(req)[this.#sessionKey]
-    return v.is(slot, value) ? value : undefined
-  }
-
-  /** Whole values only: some session plugins see no change inside a value. */
-  #write(req: SessionRequest, value: Slot): void {
-    session(req)[this.#sessionKey] = value
+export function proofsOf(codeVerifier: string): Proofs & { interactionId: string } {
+  const derive = (name: string): Buffer => createHmac('sha256', codeVerifier).update(name).digest()
+  return {
+    codeVerifier,
+    state: derive('state').toString('base64url'),
+    nonce: derive('nonce').toString('base64url'),
+    interactionId: uuid(derive('interaction id')),
   }
 }
 
-/** States used up in this process, as long as their logins would have lived. */
-class UsedStates {
-  readonly #expires = new Map<string, number>()
-
-  has(hash: string): boolean {
-    return (this.#expires.get(hash) ?? 0) > Date.now()
-  }
-
-  add(hash: string, expires: number): void {
-    for (const [old, at] of this.#expires) {
-      // In order of use, and all live equally long: behind the first live one there is none to drop.
-      if (at > Date.now()) break
-      this.#expires.delete(old)
-    }
-    this.#expires.set(hash, expires)
-  }
+/** A short name for some values: enough to tell a handful apart, or ten thousands of random ones. */
+export function shortHash(values: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(values)).digest().subarray(0, 8).toString('base64url')
 }
 
 const MISSING: Record<MissingReason, string> = {
@@ -171,33 +102,9 @@ function sessionHint(req: object): string {
   return 'Another login may have renewed it (see keepSessionInfo), or the processes do not share one session store'
 }
 
-function session(req: SessionRequest): Record<string, unknown> {
-  if (typeof req.session !== 'object' || req.session === null) {
-    throw new IDPartnerError(
-      'config_invalid',
-      'the request has no session: add a session middleware such as express-session before passport.authenticate()',
-    )
-  }
-  return req.session
-}
-
-async function saved({ session }: SessionRequest): Promise<void> {
-  const save = session?.save
-  if (typeof save !== 'function') return
-  await new Promise<void>((resolve, reject) => {
-    const done = (err?: unknown): void => {
-      if (err === undefined || err === null) resolve()
-      else reject(isError(err) ? err : new Error('the session store failed'))
-    }
-    const returned: unknown = save.call(session, done)
-    // Express takes a callback; others ignore it and return a promise.
-    if (types.isPromise(returned))
-      returned.then(() => {
-        done()
-      }, done)
-  })
-}
-
-function hashOf(state: string): string {
-  return createHash('sha256').update(state).digest('base64url')
+/** RFC 9562, section 5.8: the bits are ours, the form is that of version 8. */
+function uuid(bytes: Buffer): string {
+  bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x80
+  bytes[8] = (bytes.readUInt8(8) & 0x3f) | 0x80
+  return bytes.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

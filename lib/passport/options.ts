@@ -3,7 +3,8 @@ import { scopeText, type AuthorizationDetail, type ClaimsRequest } from '../clie
 import { parseOptions, type IDPartnerConfig } from '../client/config.js'
 import { IDPartnerError } from '../errors.js'
 import type { ExpressRequest } from './host.js'
-import { SessionLogins, type LoginStore } from './logins.js'
+import { shortHash, type LoginStore } from './logins.js'
+import { SessionLogins } from './session-logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import type { Verify, VerifyWithRequest } from './verify.js'
 
@@ -56,7 +57,7 @@ export interface IDPartnerStrategyOptions<Req extends object = ExpressRequest>
   extends IDPartnerConfig, LoginOptions {
   /** The strategy's name in Passport; `'idpartner'` by default. */
   name?: string | undefined
-  /** Where in the session pending logins are kept; `'idpartner'` by default. */
+  /** Where in the session pending logins are kept; the `name` by default, so that each strategy has its own. */
   sessionKey?: string | undefined
   /** Seconds a person has to log in at the bank; 600 by default. */
   loginTtl?: number | undefined
@@ -71,8 +72,15 @@ export interface IDPartnerStrategyOptions<Req extends object = ExpressRequest>
 
 /** The strategy's own options, checked and with every default filled in. */
 export interface Settings<Req> {
+  /** Of which strategy a login is: a hash of name, flow and client id. */
+  id: string
   /** What every login asks for. */
   login: ResolvedLoginOptions
+  /** A hash of what every login's ID token has to show, if anything. */
+  floor: string | undefined
+  callback: string
+  /** What was learnt of the application's routes, from all requests. */
+  routes: { startsElsewhere: boolean }
   loginTtl: number
   passReqToCallback: boolean
   fetchUserInfo: boolean
@@ -124,12 +132,12 @@ const login = v.object({
   purpose: v.optional(text),
 } satisfies Record<keyof LoginOptions, v.GenericSchema>)
 
-/** Members of a session that are not the application's to fill. */
-const TAKEN = /^(?!(__proto__|passport|cookie|id|req|save|regenerate|destroy|reload|touch|resetMaxAge)$)./
+/** Members of a session that are others' to fill. */
+const FREE = /^(?!(__proto__|passport|cookie|id|req|save|regenerate|destroy|reload|touch|resetMaxAge)$)./
 
 const own = v.object({
   name: v.optional(v.pipe(text, v.minLength(1, 'must not be empty')), 'idpartner'),
-  sessionKey: v.optional(v.pipe(text, v.regex(TAKEN, 'must not be empty or taken')), 'idpartner'),
+  sessionKey: v.optional(v.pipe(text, v.regex(FREE, 'must not be empty or taken'))),
   loginTtl: v.optional(
     v.pipe(
       v.number('must be a number of seconds'),
@@ -159,18 +167,30 @@ export function resolveStrategyOptions<Req extends object>(
   verify: Verify | VerifyWithRequest<Req>,
 ): { name: string; settings: Settings<Req>; config: IDPartnerConfig } {
   const { name, sessionKey, store, ...settings } = parseOptions(own, options)
+  const key = sessionKey ?? (FREE.test(name) ? name : `idpartner-${name}`)
   const asked = loginOptions({ scope: DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
   scopeText(asked.scope)
+  const { max_age, acr_values } = asked
+  const { flow = 'proxy', client_id, callback } = options
+  const id = shortHash([name, flow, client_id])
   const config = Object.fromEntries(
     Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),
   )
-  const logins = store ?? new SessionLogins(sessionKey)
   return {
     name,
-    settings: Object.freeze({ ...settings, login: asked, logins, verify }),
+    settings: Object.freeze({
+      ...settings,
+      id,
+      login: asked,
+      floor: max_age === undefined && acr_values === undefined ? undefined : shortHash([max_age, acr_values]),
+      callback,
+      routes: { startsElsewhere: false },
+      logins: store ?? new SessionLogins(key, id),
+      verify,
+    }),
     config: config as unknown as IDPartnerConfig,
   }
 }

@@ -1,22 +1,26 @@
-import { randomUUID } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
-import { callbackParams, type CallbackParams } from '../client/callback-params.js'
-import { Deadline, tooLate, until } from '../net/deadline.js'
-import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
+import { callbackParams, optionalParam, type CallbackParams } from '../client/callback-params.js'
 import { IDPartner } from '../client/idpartner.js'
+import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
 import { PassportStrategy, type Ending, type ExpressRequest } from './host.js'
-import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
-import { requestParams } from './request-params.js'
+import { isTimeout, tooLate, within } from '../net/deadline.js'
+import { isCallbackRoute } from './callback-route.js'
+import { loginMissing, pendingLogin, proofsOf, type PendingLogin } from './logins.js'
 import {
   loginOptions,
   resolveStrategyOptions,
   type AuthenticateOptions,
   type IDPartnerStrategyOptions,
+  type LoginOptions,
   type Settings,
 } from './options.js'
+import { requestParams } from './request-params.js'
+import { forbidCaching } from './response-headers.js'
+import { isSpeculative } from './speculative.js'
 import { runVerify, type IDPartnerLogin, type Verify, type VerifyWithRequest } from './verify.js'
 
 /** What Passport hands on when a login fails: `failureMessage`, `failureFlash` and custom callbacks get it. */
@@ -28,20 +32,21 @@ export interface FailureInfo {
   interactionId?: string
 }
 
-/**
- * In place of a state and of an issuer, for a visit to the account selector: it is remembered so that a cancel there
- * is known for one. No bank's answer can use it up, since no issuer has this name.
- */
+/** In place of an issuer, for a visit to the account selector: no bank's answer can use it up, as none has this name. */
 const ACCOUNT_SELECTOR = 'account-selector'
 
 /** Milliseconds by which a request's own time limit, whose error names the host, comes before that of the whole pass. */
 const GRACE = 250
 
-/** How a request ends in Passport; all that an error is thrown for ends in `error`. */
+/** How a pass ends when nothing went wrong. */
+type Passed = { type: 'redirect'; url: string } | { type: 'login'; login: IDPartnerLogin }
+
+/** How a request ends in Passport. */
 type Outcome =
   | { type: 'redirect'; url: string }
   | { type: 'success'; user: object; info: object }
   | { type: 'fail'; info: object; status: number | undefined }
+  | { type: 'error'; err: Error }
 
 /**
  * The Passport strategy: sends a person to their bank through IDPartner, and on the way back hands their claims to
@@ -75,46 +80,40 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
 
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
   authenticate(req: object, options: AuthenticateOptions = {}): void {
-    this.outcome(req as Req, options)
-      .then((outcome) => {
-        deliver(this, outcome)
-      })
-      .catch((err: unknown) => {
-        this.error(passable(err))
-      })
+    forbidCaching(req)
+    void this.outcome(req as Req, options).then((outcome) => {
+      deliver(this, req, outcome)
+    })
   }
 
   private async outcome(req: Req, options: AuthenticateOptions): Promise<Outcome> {
-    const budget = new Deadline(2 * this.client.timeout + GRACE)
-    let passed: string | IDPartnerLogin
+    const budget = 2 * this.client.timeout + GRACE
     try {
-      passed = await until(budget.signal, this.phase(req, options, budget.signal))
+      const passed = await within(budget, (signal) => this.proceed(req, options, signal))
+      if (passed.type === 'redirect') return passed
+      // Without a limit of its own here, and whatever it throws is an error.
+      return await this.decide(req, passed.login).catch(failed)
     } catch (err) {
-      if (!(err instanceof IDPartnerError)) throw budget.signal.aborted ? tooLate(err) : err
-      if (!err.isFailure) throw err
-      return { type: 'fail', info: failureInfo(err), status: err.status }
-    } finally {
-      budget.clear()
+      if (!(err instanceof IDPartnerError)) return failed(isTimeout(err) ? tooLate(err) : err)
+      return err.isFailure ? { type: 'fail', info: failureInfo(err), status: err.status } : failed(err)
     }
-    if (typeof passed === 'string') return { type: 'redirect', url: passed }
-    const { user, info } = await runVerify(this.settings, req, passed)
-    if (!user) return { type: 'fail', info, status: undefined }
-    const { identityProvider, interactionId, state } = passed
-    return { type: 'success', user, info: { ...info, identityProvider, interactionId, state } }
   }
 
-  /** One of the two passes: where to send the browser, or the login it came back with. */
-  private phase(
-    req: Req,
-    options: AuthenticateOptions,
-    signal: AbortSignal,
-  ): Promise<string | IDPartnerLogin> {
+  /** The three passes of a login; the second is made in the direct flow alone. */
+  private async proceed(req: Req, options: AuthenticateOptions, signal: AbortSignal): Promise<Passed> {
+    if (isSpeculative(req)) throw speculative()
     const params = requestParams(req)
-    const callback = callbackParams(params)
-    return callback ? this.finishLogin(req, callback, signal) : this.startLogin(req, params, options, signal)
+    const brought = callbackParams(params)
+    if (brought) return { type: 'login', login: await this.finishLogin(req, brought, signal) }
+    await this.assertNotEmptyAnswer(req, params, signal)
+    const url = this.client.selectsAccount(params)
+      ? await this.visitAccountSelector(req, params, options, signal)
+      : await this.startLogin(req, params, options, signal)
+    return { type: 'redirect', url }
   }
 
-  private async startLogin(
+  /** Sends the browser to the page where a person chooses a bank, from where it comes back to this route. */
+  private async visitAccountSelector(
     req: Req,
     params: URLSearchParams,
     options: AuthenticateOptions,
@@ -122,90 +121,138 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   ): Promise<string> {
     const { client, settings } = this
     const proofs = client.generateProofs()
-    const interactionId = randomUUID()
+    const { scope, ...asked } = loginOptions(settings.login, options)
+    const query = new URLSearchParams(params)
+    let key = ACCOUNT_SELECTOR
+    if (options.state !== undefined) {
+      // The one thing that comes back from there: it binds the application's value to this visit and to no other.
+      const ticket = proofs.state
+      const visitor = optionalParam(params, 'visitor_id')
+      query.set('visitor_id', visitor === undefined ? ticket : `${visitor}.${ticket}`)
+      key = visitKey(ticket)
+    }
+    const url = await client.getAuthorizationUrl(query, proofs, scope, asked, { signal })
+    // Remembered also without a value, where it can be looked at, so that a cancel there is known for one.
+    if (options.state === undefined && !settings.logins.peek) return url
+    const visit: PendingLogin = {
+      nonce: '-',
+      codeVerifier: '-',
+      interactionId: '-',
+      strategy: settings.id,
+      begun: now(),
+      issuer: ACCOUNT_SELECTOR,
+      sameRoute: this.noteRoute(req),
+      state: options.state,
+    }
+    await this.fromStore(() => settings.logins.save(req, key, visit, settings.loginTtl), signal)
+    return url
+  }
+
+  /** Sends the browser to the bank, or to the proxy in front of all banks. */
+  private async startLogin(
+    req: Req,
+    params: URLSearchParams,
+    options: AuthenticateOptions,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { client, settings } = this
+    const begun = now()
+    const { interactionId, ...proofs } = proofsOf(client.generateProofs().codeVerifier)
     const { scope, ...asked } = loginOptions(settings.login, options)
     const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
     const url = await client.getAuthorizationUrl(params, proofs, scope, extra, { signal })
-    // Without an issuer the direct flow goes to the account selector first, and comes back to this route with one.
-    const selecting = client.flow === 'direct' && !params.has('iss')
-    const iss = client.flow === 'direct' ? (params.get('iss') ?? ACCOUNT_SELECTOR) : undefined
     const { state, nonce, codeVerifier } = proofs
     const login: PendingLogin = {
       nonce,
       codeVerifier,
       interactionId,
-      issuer: iss,
+      strategy: settings.id,
+      begun,
+      issuer: client.flow === 'direct' ? optionalParam(params, 'iss') : undefined,
       max_age: asked.max_age,
       acr_values: asked.acr_values,
-      state: options.state ?? (await this.selectorState(req, signal)),
+      floor: settings.floor,
+      sameRoute: this.noteRoute(req),
+      state: options.state ?? (await this.selectorState(req, params, signal)),
     }
-    const { logins, loginTtl } = settings
-    if (selecting && !logins.peek) return url
-    await this.stored(() => logins.save(req, selecting ? ACCOUNT_SELECTOR : state, login, loginTtl), signal)
+    await this.fromStore(() => settings.logins.save(req, state, login, settings.loginTtl), signal)
     return url
   }
 
   /** The application's value from before the account selector, which sends the browser back without it. */
-  private async selectorState(req: Req, signal: AbortSignal): Promise<unknown> {
-    if (this.client.flow === 'proxy') return undefined
-    const visit = await this.stored(() => this.settings.logins.peek?.(req, ACCOUNT_SELECTOR), signal)
-    return typeof visit === 'object' ? visit.state : undefined
+  private async selectorState(req: Req, params: URLSearchParams, signal: AbortSignal): Promise<unknown> {
+    const ticket = optionalParam(params, 'visitor_id')?.split('.').at(-1)
+    if (this.client.flow === 'proxy' || ticket === undefined || !TICKET.test(ticket)) return undefined
+    const visit = await this.fromStore(() => this.settings.logins.take(req, visitKey(ticket)), signal)
+    return typeof visit === 'object' && visit.strategy === this.settings.id ? visit.state : undefined
   }
 
   /** In this order: is the answer authentic, is it of a login begun here, and only then what it says. */
-  private async finishLogin(
-    req: Req,
-    callback: CallbackParams,
-    signal: AbortSignal,
-  ): Promise<IDPartnerLogin> {
-    if ('error' in callback) throw await this.unsigned(req, callback, signal)
-    const { client, settings } = this
-    let interactionId: string | undefined
-    try {
-      const document = client.flow === 'proxy' ? await client.readProxyDocument(callback.response) : undefined
-      interactionId = document?.interactionId
-      const answer = await client.readAnswer(document ?? callback.response, { signal })
-      const pending = await this.take(req, answer, signal)
-      interactionId = pending.interactionId
-      const { issuer } = answer
-      const identityProvider = document?.identity_provider ?? {
-        name: new URL(issuer).host,
-        issuer_url: issuer,
-      }
-      if ('code' in answer.outcome) await this.assertAccepted(identityProvider, req)
-      const tokens = await client.redeem(answer, pending, { signal })
-      const { claims } = tokens
-      const login: IDPartnerLogin = {
-        claims,
-        identityProvider,
-        issuer,
-        tokens,
-        interactionId: pending.interactionId,
-        state: pending.state,
-      }
-      if (settings.fetchUserInfo) login.userInfo = await client.readUserInfo(issuer, tokens, { signal })
-      return login
-    } catch (err) {
-      throw err instanceof IDPartnerError ? err.withInteractionId(interactionId) : err
-    }
+  private async finishLogin(req: Req, brought: CallbackParams, signal: AbortSignal): Promise<IDPartnerLogin> {
+    if ('error' in brought) throw await this.unsigned(req, brought, signal)
+    const { client } = this
+    const { response } = brought
+    const document = client.flow === 'proxy' ? await client.readProxyDocument(response) : undefined
+    return withInteractionId(document?.interactionId, async () => {
+      const answer = await client.readAnswer(document ?? response, { signal })
+      const pending = await this.takeLogin(req, answer, signal)
+      return withInteractionId(pending.interactionId, async () => {
+        const { issuer } = answer
+        const identityProvider = document?.identity_provider ?? {
+          name: new URL(issuer).host,
+          issuer_url: issuer,
+        }
+        if ('code' in answer.outcome) await this.assertAccepted(identityProvider, req)
+        const tokens = await client.redeem(answer, { ...pending, floor: this.floorOf(pending) }, { signal })
+        const userInfo = this.settings.fetchUserInfo
+          ? { userInfo: await client.readUserInfo(issuer, tokens, { signal }) }
+          : {}
+        const { claims } = tokens
+        const { interactionId, state } = pending
+        return { claims, identityProvider, issuer, tokens, ...userInfo, interactionId, state }
+      })
+    })
+  }
+
+  /** The last rung: the application decides who a person is. */
+  private async decide(req: Req, login: IDPartnerLogin): Promise<Outcome> {
+    const { user, info } = await runVerify(this.settings, req, login)
+    if (!user) return { type: 'fail', info, status: undefined }
+    const { identityProvider, interactionId, state } = login
+    return { type: 'success', user, info: { ...info, identityProvider, interactionId, state } }
   }
 
   /** Uses up the login that an authentic answer belongs to. */
-  private async take(req: Req, answer: AuthorizationAnswer, signal: AbortSignal): Promise<PendingLogin> {
+  private async takeLogin(req: Req, answer: AuthorizationAnswer, signal: AbortSignal): Promise<PendingLogin> {
     const { logins } = this.settings
-    const waiting = await this.stored(() => logins.peek?.(req, answer.state), signal)
+    const waiting = await this.fromStore(() => logins.peek?.(req, answer.state), signal)
     // Another bank's answer is no answer to this login, so it must not use it up.
-    if (typeof waiting === 'object') assertIssuer(waiting, answer.issuer)
-    const taken = await this.stored(() => logins.take(req, answer.state), signal)
+    if (typeof waiting === 'object') this.assertBelongs(waiting, answer.issuer, req)
+    const taken = await this.fromStore(() => logins.take(req, answer.state), signal)
     if (!taken || typeof taken === 'string') throw loginMissing(taken, req)
-    if (!v.is(pendingLogin, taken)) {
+    return this.assertBelongs(taken, answer.issuer, req)
+  }
+
+  /** A login is finished by the strategy that began it, with an answer of the bank that it went to. */
+  private assertBelongs(stored: unknown, issuer: string, req: Req): PendingLogin {
+    const { success, output: pending } = v.safeParse(pendingLogin, stored)
+    if (!success || (this.client.flow === 'direct' && pending.issuer === undefined)) {
       throw new IDPartnerError(
         'config_invalid',
         'the login store returned something that is no pending login',
       )
     }
-    assertIssuer(taken, answer.issuer)
-    return taken
+    if (pending.issuer !== undefined && pending.issuer !== issuer) {
+      throw new IDPartnerError('response_invalid', 'the answer is from another bank than the login went to')
+    }
+    if (pending.strategy !== this.settings.id) throw loginMissing('no_login', req)
+    return pending
+  }
+
+  /** What this strategy asks of every login, when the one that began this login asked for something else. */
+  private floorOf({ floor }: PendingLogin): Pick<LoginOptions, 'max_age' | 'acr_values'> | undefined {
+    const { login, floor: own } = this.settings
+    return floor === own ? undefined : login
   }
 
   /** An error that nobody signed ends nothing: the login it may be meant for stays pending. */
@@ -215,16 +262,48 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     signal: AbortSignal,
   ): Promise<IDPartnerError> {
     const { logins } = this.settings
-    const waiting = await this.stored(() => logins.peek?.(req, state), signal)
+    const waiting = await this.fromStore(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
-    return authorizationError(error, { signed: false }).withInteractionId(waiting?.interactionId)
+    const visited = waiting?.issuer === ACCOUNT_SELECTOR
+    const id = visited ? undefined : waiting?.interactionId
+    return authorizationError(error, { signed: false }).withInteractionId(id)
+  }
+
+  /**
+   * The callback without any answer is no wish to log in: a bank that answers in the fragment would send the browser
+   * round and round. Where logins begin at the callback's own route it cannot be told from such a wish, except that
+   * the browser comes from another site while a login waits.
+   */
+  private async assertNotEmptyAnswer(req: Req, params: URLSearchParams, signal: AbortSignal): Promise<void> {
+    const { callback, routes, logins } = this.settings
+    // With an issuer it comes from the account selector.
+    if (!isCallbackRoute(req, callback) || (this.client.flow === 'direct' && params.has('iss'))) return
+    const waiting = await this.fromStore(() => logins.peek?.(req, undefined), signal)
+    const { headers } = req as { headers?: IncomingHttpHeaders }
+    const returned = typeof waiting === 'object' && headers?.['sec-fetch-site'] === 'cross-site'
+    const elsewhere = typeof waiting === 'object' && waiting.sameRoute !== true
+    if (!routes.startsElsewhere && !returned && !elsewhere) return
+    throw new IDPartnerError(
+      'response_invalid',
+      'the browser came back without an answer: there is no "response" in the query or in a posted form',
+    )
+  }
+
+  /** Whether a login begins on the callback's own route; if not, nothing but answers is expected there from now on. */
+  private noteRoute(req: Req): true | undefined {
+    const { callback, routes } = this.settings
+    if (isCallbackRoute(req, callback)) return true
+    routes.startsElsewhere = true
+    return undefined
   }
 
   /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */
-  private async stored<T>(call: () => Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
-    const limit = new Deadline(this.client.timeout, signal)
+  private async fromStore<T>(
+    call: () => Promise<T> | undefined,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
     try {
-      return await until(limit.signal, Promise.resolve(call()))
+      return await within(this.client.timeout, async () => call(), signal)
     } catch (err) {
       if (err instanceof IDPartnerError) throw err
       throw new IDPartnerError(
@@ -232,15 +311,13 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
         'the session or login store failed or did not answer in time',
         { cause: err },
       )
-    } finally {
-      limit.clear()
     }
   }
 
   private async assertAccepted(provider: IdentityProvider, req: Req): Promise<void> {
     const { acceptProvider } = this.settings
     if (!acceptProvider) return
-    // Only true is a yes: a function that forgets to return should not open the door.
+    // Only true accepts: a forgotten return is a no.
     const accepted: unknown = await acceptProvider(provider, req)
     if (accepted !== true) {
       throw new IDPartnerError(
@@ -251,8 +328,19 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   }
 }
 
-/** The only place that talks to Passport. */
-function deliver(passport: Ending, outcome: Outcome): void {
+/** The only place that talks to Passport, once for each request. */
+function deliver(passport: Ending, req: object, outcome: Outcome): void {
+  try {
+    tell(passport, outcome)
+  } catch (err) {
+    // The application's own callback was called and threw; it is not called again with what it threw itself.
+    const { next } = req as { next?: (err: unknown) => void }
+    if (typeof next === 'function') next(asError(err))
+    else if (outcome.type !== 'error') passport.error(asError(err))
+  }
+}
+
+function tell(passport: Ending, outcome: Outcome): void {
   switch (outcome.type) {
     case 'redirect':
       passport.redirect(outcome.url)
@@ -263,17 +351,46 @@ function deliver(passport: Ending, outcome: Outcome): void {
     case 'fail':
       // Passport takes a missing status for its default.
       passport.fail(outcome.info, outcome.status)
+      return
+    case 'error':
+      passport.error(outcome.err)
   }
 }
 
-function assertIssuer(pending: PendingLogin, issuer: string): void {
-  if (pending.issuer !== undefined && pending.issuer !== issuer) {
-    throw new IDPartnerError('response_invalid', 'the answer is from another bank than the login went to')
+/** The length of a state of ours. */
+const TICKET = /^[\w-]{43}$/
+
+function visitKey(ticket: string): string {
+  return `${ACCOUNT_SELECTOR}.${ticket}`
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+function speculative(): IDPartnerError {
+  return new IDPartnerError(
+    'response_invalid',
+    'a prefetch, a preview or a request that is neither GET nor POST begins no login and ends none',
+    { status: 503 },
+  )
+}
+
+/** Adds the id of a login to what goes wrong in some work, unless that knows its own. */
+async function withInteractionId<T>(id: string | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (err) {
+    throw err instanceof IDPartnerError && err.interactionId === undefined ? err.withInteractionId(id) : err
   }
+}
+
+function failed(err: unknown): Outcome {
+  return { type: 'error', err: asError(err) }
 }
 
 /** Passport hands an error to `next`, where nothing at all means to go on, and `'route'` to go elsewhere. */
-function passable(err: unknown): Error {
+function asError(err: unknown): Error {
   if (typeof err === 'object' && err !== null) return err as Error
   return new IDPartnerError(
     'config_invalid',

@@ -1,5 +1,5 @@
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
-import { Deadline, until } from '../net/deadline.js'
+import { isTimeout, within } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import type { TokenSet } from '../client/tokens.js'
@@ -51,17 +51,14 @@ export async function runVerify<Req>(
   req: Req,
   login: IDPartnerLogin,
 ): Promise<Verdict> {
-  const limit = new Deadline(MAX_WAIT)
   try {
-    return await until(limit.signal, verdict(settings, req, login))
+    return await within(MAX_WAIT, () => verdict(settings, req, login))
   } catch (err) {
-    if (!limit.signal.aborted) throw err
+    if (!isTimeout(err)) throw err
     throw new IDPartnerError(
       'config_invalid',
       'verify gave no answer: call done() or return a promise of a user',
     )
-  } finally {
-    limit.clear()
   }
 }
 

@@ -183,7 +183,7 @@ describe.each(flows)('while no login is pending ($flow flow)', ({ flow }) => {
     },
   )
 
-  test('because it took too long, an error finds none', async () => {
+  test('because it took too long, an error finds one that has expired', async () => {
     const scene = await startScene({ flow })
     const login = await scene.victim.begin()
     travel(11 * MINUTE)
@@ -191,7 +191,7 @@ describe.each(flows)('while no login is pending ($flow flow)', ({ flow }) => {
       { error: 'access_denied' },
       { error: 'access_denied', state: login.request.state },
     ]) {
-      expectRefused(await scene.victim.bring(query), { code: 'login_missing', reason: 'no_login' })
+      expectRefused(await scene.victim.bring(query), { code: 'login_missing', reason: 'expired' })
     }
   })
 

@@ -415,7 +415,10 @@ describe('a session', () => {
 })
 
 describe('a store of the application', () => {
-  const held: PendingLogin = { nonce: 'n', codeVerifier: 'v', interactionId: 'i' }
+  const held: PendingLogin = {
+    ...{ nonce: 'n', codeVerifier: 'v', interactionId: 'i' },
+    ...{ strategy: 's', begun: 1_760_000_000 },
+  }
   const never = new Promise<never>(() => undefined)
 
   test.each<{ name: string; store: Partial<LoginStore<object>>; refusal: Refusal }>([

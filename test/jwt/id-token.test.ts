@@ -139,11 +139,6 @@ describe('an ID token', () => {
       change: { login: undefined },
       message: /"at_hash"/,
     },
-    {
-      name: 'its "auth_time" is missing and "max_age" was asked for',
-      change: { login: { nonce: 'nonce', max_age: 60 } },
-      message: /"max_age"/,
-    },
     { name: 'a stranger signed it', bend: { key: () => rsaKey('stranger') }, message: /does not publish/ },
     { name: 'its "alg" is none', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
     { name: 'its "alg" is RS256', bend: { header: set({ alg: 'RS256' }) }, message: /RS256, but PS256/ },
@@ -157,6 +152,15 @@ describe('an ID token', () => {
     expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
     expect(err.message).toMatch(/^the bank's ID token /)
     expect(err.message).toMatch(message)
+  })
+
+  test('is refused when it does not show the login that was asked for', async () => {
+    const err = await refusal(open(undefined, { change: { login: { nonce: 'nonce', max_age: 60 } } }))
+    expect(err).toMatchObject({
+      code: 'token_invalid',
+      status: 401,
+      message: expect.stringMatching(/"max_age"/),
+    })
   })
 
   test('is refused when it is encrypted and there is nothing to open it with', async () => {
@@ -193,6 +197,22 @@ describe('an ID token belongs to the login', () => {
     ['its "acr" is the one', { acr: 'gold' }, { acr_values: 'gold' }],
     ['its "acr" is one of several', { acr: 'silver' }, { acr_values: 'gold silver bronze' }],
     ['it has an "acr" that nobody asked for', { acr: 'silver' }, {}],
+    [
+      'its "auth_time" is within "max_age" of when the login began',
+      { auth_time: NOW - 900 },
+      { max_age: 600, begun: NOW - 300 },
+    ],
+    [
+      'its "auth_time" is within the login, with a "max_age" of 0',
+      { auth_time: NOW - 45 },
+      { max_age: 0, begun: NOW - 60 },
+    ],
+    ['its "auth_time" is to come, as far as clocks go', { auth_time: NOW + 30 }, { max_age: 0 }],
+    [
+      'its "acr" and "auth_time" are what each asks for',
+      { acr: 'gold', auth_time: NOW },
+      { acr_values: 'gold silver', floor: { acr_values: 'gold', max_age: 0 } },
+    ],
   ])('when %s', (_name, claims, checks) => {
     expect(() => {
       match(claims, checks)
@@ -203,6 +223,17 @@ describe('an ID token belongs to the login', () => {
     ['its "nonce" is another', { nonce: 'nonce1' }, {}, /belongs to another login: its "nonce" differs/],
     ['its "nonce" is missing', { nonce: undefined }, {}, /"nonce" differs/],
     ['its "nonce" is a list', { nonce: ['nonce'] }, {}, /"nonce" differs/],
+    ['its "auth_time" is still to come', { auth_time: NOW + 31 }, {}, /"auth_time" that is still to come/],
+    ['its "auth_time" is next year', { auth_time: NOW + 3e7 }, { max_age: 60 }, /still to come/],
+  ])('but the bank is broken when %s', (_name, claims, checks, message) => {
+    const err = thrown(() => {
+      match(claims, checks)
+    })
+    expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
+    expect(err.message).toMatch(message)
+  })
+
+  test.each<[string, Partial<Record<keyof IDPartnerClaims, unknown>>, Partial<IdTokenChecks>, RegExp]>([
     ['its "auth_time" is missing', {}, { max_age: 600 }, /within "max_age"/],
     ['its "auth_time" is a text', { auth_time: String(NOW) }, { max_age: 600 }, /within "max_age"/],
     ['its "auth_time" is before "max_age"', { auth_time: NOW - 631 }, { max_age: 600 }, /within "max_age"/],
@@ -223,16 +254,41 @@ describe('an ID token belongs to the login', () => {
     ['its "acr" is all of them in one', { acr: 'a b' }, { acr_values: 'a b' }, /any of the "acr_values"/],
     ['its "acr" is empty', { acr: '' }, { acr_values: 'gold' }, /any of the "acr_values"/],
     [
+      'its "auth_time" is before "max_age" of when the login began',
+      { auth_time: NOW - 300 },
+      { max_age: 60, begun: NOW - 200 },
+      /"max_age"/,
+    ],
+    [
+      'its "auth_time" is before a beginning that is to come',
+      { auth_time: NOW - 100 },
+      { max_age: 0, begun: NOW + 1e6 },
+      /"max_age"/,
+    ],
+    [
+      'its "auth_time" is before the "max_age" that is the least',
+      { auth_time: NOW - 300 },
+      { max_age: 600, floor: { max_age: 60 } },
+      /"max_age"/,
+    ],
+    [
+      'its "acr" is not the one that is the least',
+      { acr: 'silver' },
+      { acr_values: 'silver', floor: { acr_values: 'gold' } },
+      /"acr_values"/,
+    ],
+    [
       'its acr is missing, and one of the values empty',
       {},
       { acr_values: 'gold ' },
       /any of the "acr_values"/,
     ],
-  ])('but not when %s', (_name, claims, checks, message) => {
+  ])('but the person has to log in again when %s', (_name, claims, checks, message) => {
     const err = thrown(() => {
       match(claims, checks)
     })
-    expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
+    expect(err).toMatchObject({ code: 'token_invalid', status: 401 })
+    expect(err.message).toMatch(/please log in again$/)
     expect(err.message).toMatch(message)
   })
 })

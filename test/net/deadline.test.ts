@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { Deadline, inTime, tooLate, until } from '../../lib/net/deadline.js'
+import { Deadline, abortable, inTime, isTimeout, tooLate, within } from '../../lib/net/deadline.js'
 
 beforeEach(() => {
   jest.useFakeTimers()
@@ -71,34 +71,70 @@ test('time that is over ends in an error of ours that names the option', () => {
   })
 })
 
+describe('work within a time limit', () => {
+  test('gives what the work gives, and leaves no timer', async () => {
+    await expect(within(100, () => Promise.resolve('value'))).resolves.toBe('value')
+    await expect(within(100, () => Promise.reject(new RangeError('no')))).rejects.toThrow(RangeError)
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test.each<[string, AbortSignal | undefined]>([
+    ['when the time is over', undefined],
+    ['when the outer limit has ended', AbortSignal.abort()],
+  ])('ends %s, also work that does not heed its signal', async (_name, outer) => {
+    let seen: AbortSignal | undefined
+    const work = (signal: AbortSignal): Promise<never> => {
+      seen = signal
+      return new Promise(() => undefined)
+    }
+    const ended = within(100, work, outer).catch((err: unknown) => err)
+    jest.advanceTimersByTime(100)
+    const err = await ended
+    expect(isTimeout(err)).toBe(true)
+    expect(seen?.aborted).toBe(true)
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test('is known by its own error alone', () => {
+    for (const err of [
+      new Error('TimeoutError'),
+      undefined,
+      'TimeoutError',
+      new DOMException('x', 'AbortError'),
+    ]) {
+      expect(isTimeout(err)).toBe(false)
+    }
+  })
+})
+
 describe('waiting until a signal', () => {
   const never = new Promise<never>(() => undefined)
 
   test('gives the value that came in time', async () => {
     const { signal } = new AbortController()
-    await expect(until(signal, Promise.resolve('value'))).resolves.toBe('value')
+    await expect(abortable(Promise.resolve('value'), signal)).resolves.toBe('value')
   })
 
   test('gives the failure that came in time', async () => {
     const { signal } = new AbortController()
-    await expect(until(signal, Promise.reject(new Error('no')))).rejects.toThrow('no')
+    await expect(abortable(Promise.reject(new Error('no')), signal)).rejects.toThrow('no')
   })
 
   test('ends with the signal and its reason', async () => {
     const controller = new AbortController()
-    const waiting = until(controller.signal, never)
+    const waiting = abortable(never, controller.signal)
     controller.abort(new Error('enough'))
     await expect(waiting).rejects.toThrow('enough')
   })
 
   test('does not begin after the signal', async () => {
-    await expect(until(AbortSignal.abort(new Error('too late')), never)).rejects.toThrow('too late')
+    await expect(abortable(never, AbortSignal.abort(new Error('too late')))).rejects.toThrow('too late')
   })
 
   test('looks after a failure even when it does not wait for it, since that would end the process', async () => {
     const { promise: late, reject: fail } = withResolvers()
     const handled = jest.spyOn(late, 'then')
-    await until(AbortSignal.abort(new Error('too late')), late).catch(() => undefined)
+    await abortable(late, AbortSignal.abort(new Error('too late'))).catch(() => undefined)
     expect(handled).toHaveBeenCalled()
     fail(new Error('late'))
     await expect(late).rejects.toThrow('late')
@@ -106,15 +142,15 @@ describe('waiting until a signal', () => {
 
   test('leaves nothing at the signal', async () => {
     const { signal } = new AbortController()
-    await until(signal, Promise.resolve())
-    await until(signal, Promise.reject(new Error('no'))).catch(() => undefined)
+    await abortable(Promise.resolve(), signal)
+    await abortable(Promise.reject(new Error('no')), signal).catch(() => undefined)
     expect(listeners(signal)).toBe(0)
   })
 
   test('hears nothing of a failure that comes later', async () => {
     const controller = new AbortController()
     const { promise: late, reject: fail } = withResolvers()
-    const waiting = until(controller.signal, late)
+    const waiting = abortable(late, controller.signal)
     controller.abort(new Error('enough'))
     await expect(waiting).rejects.toThrow('enough')
     fail(new Error('late'))

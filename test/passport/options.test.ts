@@ -1,11 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
-import { SessionLogins, type LoginStore } from '../../lib/passport/logins.js'
+import type { LoginStore } from '../../lib/passport/logins.js'
 import {
   loginOptions,
   resolveStrategyOptions,
   type IDPartnerStrategyOptions,
   type LoginOptions,
 } from '../../lib/passport/options.js'
+import { SessionLogins } from '../../lib/passport/session-logins.js'
+import { pending } from '../support/login-store-contract.js'
 import type { Verify } from '../../lib/passport/verify.js'
 import { thrown } from '../support/thrown.js'
 
@@ -41,7 +43,11 @@ describe('without options of its own', () => {
     const { name, settings, config } = resolve()
     expect(name).toBe('idpartner')
     expect(settings).toEqual({
+      id: expect.stringMatching(/^[\w-]{11}$/),
       login: { scope: ['openid', 'email', 'profile'] },
+      floor: undefined,
+      callback: base.callback,
+      routes: { startsElsewhere: false },
       loginTtl: 600,
       passReqToCallback: false,
       fetchUserInfo: false,
@@ -99,7 +105,7 @@ describe('an option is taken as it is:', () => {
   ])('sessionKey, as the place in the session: %j', async (options, key) => {
     const { settings } = resolve(options)
     const session: Record<string, unknown> = {}
-    await settings.logins.save({ session }, 's', { nonce: 'n', codeVerifier: 'v', interactionId: 'i' }, 60)
+    await settings.logins.save({ session }, 's', pending('n'), 60)
     expect(Object.keys(session)).toEqual([key])
   })
 

@@ -287,11 +287,64 @@ describe("the application's own state", () => {
     expect(decodeURIComponent(url)).not.toContain('/orders')
   })
 
-  test('outlives the account selector', async () => {
-    const scene = await startScene({ flow: 'direct' })
-    await scene.visitor.login({}, { state: '/orders' })
-    const settled = await loggingIn(scene)
-    expect(settled.info).toHaveProperty('state', '/orders')
+  describe('at the account selector', () => {
+    /** Goes there, and comes back with what it sends back. */
+    const visit = async (
+      { visitor, platform }: Scene,
+      asked: AuthenticateOptions,
+      query: Record<string, string> = {},
+    ): Promise<() => Promise<Settled>> => {
+      const { value } = await visitor.login(query, asked)
+      const id = new URL(value as string).searchParams.get('visitor_id')
+      const back = { iss: platform.bankA.issuer, ...(id !== null && { visitor_id: id }) }
+      return async () => {
+        const { value: url } = await visitor.login(back)
+        const request = await platform.request(url as string)
+        return visitor.finish({ url: url as string, request, bank: 'bankA' })
+      }
+    }
+
+    test.each([{}, { visitor_id: 'visitor' }, { visitor_id: 'a.visitor' }])(
+      'it is that of each visit, in whichever order they come back: %j',
+      async (query) => {
+        const scene = await startScene({ flow: 'direct' })
+        const first = await visit(scene, { state: '/first' }, query)
+        const second = await visit(scene, { state: '/second' }, query)
+        const third = await visit(scene, {}, query)
+        expect((await second()).info).toHaveProperty('state', '/second')
+        expect((await third()).info).toHaveProperty('state', undefined)
+        expect((await first()).info).toHaveProperty('state', '/first')
+      },
+    )
+
+    test('it does not go to a login that begins elsewhere', async () => {
+      const scene = await startScene({ flow: 'direct' })
+      await visit(scene, { state: '/abandoned' })
+      expect((await loggingIn(scene)).info).toHaveProperty('state', undefined)
+    })
+
+    test('it goes to one login only', async () => {
+      const scene = await startScene({ flow: 'direct' })
+      const back = await visit(scene, { state: '/orders' })
+      expect((await back()).info).toHaveProperty('state', '/orders')
+      expect((await back()).info).toHaveProperty('state', undefined)
+    })
+
+    test("it stays in its browser: another's visit brings nothing", async () => {
+      const scene = await startScene({ flow: 'direct' })
+      const { value } = await scene.newVisitor().login({}, { state: '/attacker' })
+      const visitor_id = new URL(value as string).searchParams.get('visitor_id') ?? ''
+      const { value: url } = await scene.visitor.login({ iss: scene.platform.bankA.issuer, visitor_id })
+      const request = await scene.platform.request(url as string)
+      const settled = await scene.visitor.finish({ url: url as string, request, bank: 'bankA' })
+      expect(settled.info).toHaveProperty('state', undefined)
+    })
+
+    test('a visit without it leaves the visitor as it was', async () => {
+      const { visitor } = await startScene({ flow: 'direct' })
+      const { value } = await visitor.login({ visitor_id: 'visitor' })
+      expect(new URL(value as string).searchParams.get('visitor_id')).toBe('visitor')
+    })
   })
 })
 
@@ -342,7 +395,13 @@ describe('what a request asks for', () => {
     const scene = await startScene()
     const settled = await loggingIn(scene, asked)
     if (passes) expectLoggedIn(settled, scene)
-    else expectRefused(settled, { code: 'token_invalid', message: /max_age|acr_values/ })
+    else
+      expectRefused(settled, {
+        code: 'token_invalid',
+        via: 'fail',
+        status: 401,
+        message: /(max_age|acr_values).*log in again/,
+      })
   })
 
   test.each<[string, object, RegExp]>([

@@ -11,10 +11,15 @@ export interface StoreUnderTest<Req> {
   other: () => Req
 }
 
+/** Whose logins they are. */
+export const STRATEGY = 'a-strategy'
+
 export const pending = (nonce: string): PendingLogin => ({
   nonce,
   codeVerifier: `verifier of ${nonce}`,
   interactionId: '5d2fba33-5b5c-4a3e-8d1b-3f1d6cfdb6a4',
+  strategy: STRATEGY,
+  begun: 1_760_000_000,
 })
 
 const TTL = 600
@@ -40,6 +45,8 @@ export function loginStoreContract<Req>(
       issuer: 'https://bank.example',
       max_age: 0,
       acr_values: 'gold silver',
+      floor: 'a-floor',
+      sameRoute: true,
       state: { returnTo: '/orders?page=2', items: [1, null, 'ü'] },
     }
     await store.save(request(), 'state', login, TTL)
