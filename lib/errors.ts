@@ -40,7 +40,8 @@ export interface ErrorDetails {
  * The one class of every failure of this package.
  *
  * Its message is our own text and safe to show; it never holds what the browser or the bank wrote, nor a code,
- * token, key or claim. `status` and `statusCode` are the same number under the names Express and Nest look for.
+ * token, key or claim. `status` and `statusCode` are the same number under the names Express and Nest look for, and
+ * `expose` and `headers` are what the error handlers of Express, Koa, Fastify and Nest ask an error for besides.
  */
 export class IDPartnerError extends Error {
   override readonly name = 'IDPartnerError'
@@ -72,6 +73,16 @@ export class IDPartnerError extends Error {
     const copy = new IDPartnerError(code, message, { cause, status, reason, providerError, interactionId })
     if (this.stack !== undefined) copy.stack = this.stack
     return copy
+  }
+
+  /** Whether a host may show the message to the person: not where it is about the application's own settings. */
+  get expose(): boolean {
+    return this.code !== 'config_invalid'
+  }
+
+  /** Headers of the answer: it is of one moment and one login, and what is only too busy may be tried again. */
+  get headers(): Record<string, string> {
+    return { 'Cache-Control': 'no-store', ...(this.status === 503 && { 'Retry-After': '5' }) }
   }
 
   /** Whether the person, their browser or their bank's decision is the reason, and nothing is broken behind us. */

@@ -43,7 +43,9 @@ export function authorizationError(
   { signed }: { signed: boolean },
 ): IDPartnerError {
   if (error === 'access_denied') {
-    return new IDPartnerError('access_denied', 'the login was cancelled or refused at the bank', {
+    // Unsigned it comes from the account selector as well, where no bank has been asked yet.
+    const where = signed ? ' at the bank' : ''
+    return new IDPartnerError('access_denied', `the login was cancelled or refused${where}`, {
       providerError: error,
     })
   }

@@ -1,5 +1,10 @@
 import { IDPartnerError } from '../errors.js'
 
+/** What ends some work whose time is over; other TimeoutErrors may be the application's. */
+class TimeLimitError extends Error {
+  override readonly name = 'TimeoutError'
+}
+
 /**
  * A time limit as an AbortSignal, which also ends with the outer one.
  *
@@ -11,7 +16,7 @@ export class Deadline {
   readonly #timer: NodeJS.Timeout
   readonly #outer: AbortSignal | undefined
   readonly #end = (): void => {
-    this.#controller.abort(new DOMException('the time limit is over', 'TimeoutError'))
+    this.#controller.abort(new TimeLimitError('the time limit is over'))
   }
 
   constructor(milliseconds: number, outer?: AbortSignal) {
@@ -81,7 +86,7 @@ export async function inTime<T>(signal: AbortSignal | undefined, promise: Promis
 
 /** Whether a time limit of this package is what ended some work. */
 export function isTimeout(err: unknown): boolean {
-  return err instanceof DOMException && err.name === 'TimeoutError'
+  return err instanceof TimeLimitError
 }
 
 export function tooLate(cause: unknown): IDPartnerError {

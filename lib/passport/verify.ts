@@ -1,6 +1,6 @@
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { isTimeout, within } from '../net/deadline.js'
-import { IDPartnerError } from '../errors.js'
+import { IDPartnerError, isError } from '../errors.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import type { TokenSet } from '../client/tokens.js'
 
@@ -36,15 +36,15 @@ export interface Verdict {
   info: object
 }
 
-/** Longer than any server keeps a visitor waiting: what has not answered by then never will. */
-const MAX_WAIT = 60_000
+/** Upper bound for verify in milliseconds, so that no request hangs. */
+const MAX_WAIT = 15_000
 
 /**
  * Runs `verify` and waits for its first answer, by whichever way it comes; what it throws or rejects with goes on.
  *
  * Never looks at how many parameters it has: frameworks wrap it in functions of their own.
  *
- * @throws {IDPartnerError} `config_invalid` when it does not answer within a minute
+ * @throws {IDPartnerError} `config_invalid` when it does not answer within 15 s, or was written for another strategy
  */
 export async function runVerify<Req>(
   settings: { verify: Verify | VerifyWithRequest<Req>; passReqToCallback: boolean },
@@ -54,12 +54,34 @@ export async function runVerify<Req>(
   try {
     return await within(MAX_WAIT, () => verdict(settings, req, login))
   } catch (err) {
-    if (!isTimeout(err)) throw err
-    throw new IDPartnerError(
-      'config_invalid',
-      'verify gave no answer: call done() or return a promise of a user',
-    )
+    if (isTimeout(err)) {
+      const hint = signatureHint(settings) ?? 'call done() or return a promise of a user'
+      throw new IDPartnerError('config_invalid', `verify gave no answer within 15 s: ${hint}`)
+    }
+    const hint = isError(err) && err.name === 'TypeError' ? signatureHint(settings) : undefined
+    if (hint === undefined) throw err
+    throw new IDPartnerError('config_invalid', `verify failed with a TypeError: ${hint}`, { cause: err })
   }
+}
+
+/**
+ * What verify is called with, where it asks for another number of parameters.
+ *
+ * Only to explain what has failed already: nothing is decided by it, as frameworks wrap verify in functions of theirs.
+ */
+function signatureHint<Req>({
+  verify,
+  passReqToCallback,
+}: {
+  verify: Verify | VerifyWithRequest<Req>
+  passReqToCallback: boolean
+}): string | undefined {
+  const given = passReqToCallback ? 'req, login, done' : 'login, done'
+  const most = passReqToCallback ? 3 : 2
+  const least = passReqToCallback ? 2 : 1
+  if (verify.length === 0 || (verify.length <= most && verify.length >= least)) return undefined
+  const option = `passReqToCallback: ${String(passReqToCallback)}`
+  return `with ${option} it is called with (${given}), and takes ${String(verify.length)} parameters; the person's claims are in login.claims, the tokens in login.tokens`
 }
 
 function verdict<Req>(

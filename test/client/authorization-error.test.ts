@@ -18,12 +18,15 @@ const REGISTERED = [
   'request_uri_not_supported',
 ]
 
-test.each([{ signed: true }, { signed: false }])('a person who said no is named twice: %j', (how) => {
-  expect(authorizationError('access_denied', how)).toMatchObject({
+test.each([
+  { signed: true, where: ' at the bank' },
+  { signed: false, where: '' },
+])('a person who said no, at the account selector or $where, is named twice', ({ signed, where }) => {
+  expect(authorizationError('access_denied', { signed })).toMatchObject({
     code: 'access_denied',
     status: 401,
     providerError: 'access_denied',
-    message: 'the login was cancelled or refused at the bank',
+    message: `the login was cancelled or refused${where}`,
   })
 })
 

@@ -379,11 +379,11 @@ describe('verify that never answers', () => {
     ['returns a promise that stays pending', () => new Promise(() => undefined)],
     ['returns null', () => null],
     ['returns true', () => true],
-  ])('and %s ends after a minute', async (_name, verify) => {
+  ])('and %s ends after 15 seconds', async (_name, verify) => {
     jest.useFakeTimers()
     const answer = jest.fn()
     const waiting = run(verify).catch(answer)
-    await jest.advanceTimersByTimeAsync(59_999)
+    await jest.advanceTimersByTimeAsync(14_999)
     expect(answer).not.toHaveBeenCalled()
     await jest.advanceTimersByTimeAsync(1)
     await waiting
@@ -391,7 +391,7 @@ describe('verify that never answers', () => {
       expect.objectContaining({
         code: 'config_invalid',
         status: 500,
-        message: 'verify gave no answer: call done() or return a promise of a user',
+        message: 'verify gave no answer within 15 s: call done() or return a promise of a user',
       }),
     )
   })
@@ -401,5 +401,80 @@ describe('verify that never answers', () => {
     await run(() => Promise.resolve(USER))
     await run(() => Promise.reject(new Error('no'))).catch(() => undefined)
     expect(jest.getTimerCount()).toBe(0)
+  })
+})
+
+describe('verify written for another strategy', () => {
+  interface Profile {
+    id: string
+  }
+  type Callback = (err: unknown, user: unknown) => unknown
+
+  const others: [string, boolean, unknown][] = [
+    [
+      '(accessToken, refreshToken, profile, done)',
+      false,
+      (_access: unknown, _refresh: unknown, profile: Profile, done: Callback) =>
+        done(null, { id: profile.id }),
+    ],
+    [
+      '(issuer, profile, cb)',
+      false,
+      (_issuer: unknown, profile: Profile, cb: Callback) => cb(null, { id: profile.id }),
+    ],
+    [
+      'an async (accessToken, refreshToken, profile)',
+      false,
+      // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects
+      async (_access: unknown, _refresh: unknown, profile: Profile) => ({ id: profile.id }),
+    ],
+    [
+      '(req, login, done) without passReqToCallback',
+      false,
+      (_req: unknown, user: object, done: Callback) => done(null, user),
+    ],
+    [
+      '(req, accessToken, refreshToken, profile, done)',
+      true,
+      (...[, , , profile, done]: [unknown, unknown, unknown, Profile, Callback]) => done(null, profile.id),
+    ],
+  ]
+  Object.defineProperty(others.at(-1)?.[2], 'length', { value: 5 })
+
+  test.each(others)('is told what it gets: %s', async (_name, passReqToCallback, verify) => {
+    const err: unknown = await runVerify({ verify, passReqToCallback } as never, req, login).catch(
+      (reason: unknown) => reason,
+    )
+    expect(err).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(
+        /^verify failed with a TypeError: with passReqToCallback: .* it is called with \((req, )?login, done\)/,
+      ),
+      cause: { name: 'TypeError' },
+    })
+  })
+
+  test('that never answers is told so too', async () => {
+    jest.useFakeTimers()
+    const ended = run(Object.defineProperty(() => undefined, 'length', { value: 3 })).catch(
+      (reason: unknown) => reason,
+    )
+    await jest.advanceTimersByTimeAsync(15_000)
+    expect(await ended).toMatchObject({
+      message: expect.stringMatching(/no answer.*called with \(login, done\)/),
+    })
+  })
+
+  test.each<[string, Answer]>([
+    ['one parameter', (one) => (one as unknown as { missing: { name: string } }).missing.name],
+    ['two', (one, done) => (one as unknown as { missing: { name: string } }).missing.name + String(done)],
+    ['as many as there are', (...all) => (all[0] as unknown as { missing: { name: string } }).missing.name],
+  ])('is not what a TypeError of its own is taken for, with %s', async (_name, verify) => {
+    await expect(run(verify)).rejects.toThrow(TypeError)
+  })
+
+  test("nor a time limit of the application's for ours", async () => {
+    const own = new DOMException('signal timed out', 'TimeoutError')
+    await expect(run(() => Promise.reject(own))).rejects.toBe(own)
   })
 })
