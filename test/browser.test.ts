@@ -14,6 +14,31 @@ const SCREENSHOTS = join(import.meta.dirname, '../docs/screenshots')
 /** Run in the page; text, since this project's types know no DOM. */
 const FOCUS_STYLE =
   '(({ outlineStyle, boxShadow }) => ({ outlineStyle, boxShadow }))(getComputedStyle(document.activeElement))'
+const BACKGROUND = 'getComputedStyle(document.body).backgroundColor'
+/** Texts whose contrast is lower than WCAG 2.2 asks for (1.4.3): 4.5 to 1, or 3 to 1 in large letters. */
+const HARD_TO_READ = `(() => {
+  const parsed = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number)
+  const over = ([r, g, b, a = 1], below) => [r, g, b].map((one, index) => one * a + below[index] * (1 - a))
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((one) => (one / 255 <= 0.04045 ? one / 255 / 12.92 : ((one / 255 + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const behind = (element) =>
+    element ? over(parsed(getComputedStyle(element).backgroundColor), behind(element.parentElement)) : [255, 255, 255]
+  const found = []
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== '')
+    if ((!own && element.tagName !== 'INPUT') || element.getClientRects().length === 0) continue
+    const { color, fontSize, fontWeight } = getComputedStyle(element)
+    const ground = behind(element)
+    const [one, other] = [luminance(over(parsed(color), ground)), luminance(ground)].sort((a, b) => b - a)
+    const ratio = (one + 0.05) / (other + 0.05)
+    const size = parseFloat(fontSize)
+    const isLarge = size >= 24 || (size >= 18.66 && Number(fontWeight) >= 700)
+    if (ratio < (isLarge ? 3 : 4.5)) found.push(element.textContent.trim().slice(0, 40) + ' ' + ratio.toFixed(2))
+  }
+  return found
+})()`
 const INVISIBLE = { outlineStyle: 'none', boxShadow: 'none' }
 
 const installed = existsSync(CHROMIUM)
@@ -36,9 +61,13 @@ describeWithBrowser('in Chromium', () => {
   let context: BrowserContext
   let page: Page
   let complaints: string[]
+  let hold: (url: string) => boolean = () => false
 
   beforeAll(async () => {
-    example = await startExample({ port: PICTURES ? 3001 : 0 })
+    example = await startExample({
+      port: PICTURES ? 3001 : 0,
+      intercept: ({ url = '' }) => hold(url),
+    })
     example.app.locals.persona = example.sandbox.banks[0]?.personas[0]
     browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...QUIET] })
   })
@@ -124,6 +153,74 @@ describeWithBrowser('in Chromium', () => {
     await page.waitForURL(`${example.url}/`)
   })
 
+  test('in the dark every page is dark, and can be read', async () => {
+    await page.emulateMedia({ colorScheme: 'dark' })
+    const visit = async () => {
+      await examine(page)
+      expect({ page: await page.title(), background: await page.evaluate(BACKGROUND) }).toMatchObject({
+        background: expect.stringMatching(/^rgb\([1-4]?\d, [1-4]?\d, [1-4]?\d\)$/),
+      })
+    }
+    await page.goto(example.url)
+    await visit()
+    await page.goto(example.sandbox.url)
+    await visit()
+    for (const { name } of example.sandbox.banks) {
+      await page.goto(`${example.url}/login`)
+      await visit()
+      await page.getByRole('button', { name }).click()
+      await page.getByLabel('Login').fill('mikomo_10')
+      await page.getByLabel('Password').fill('wrong')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.getByText('The login or the password is not right.').waitFor()
+      await visit()
+      await page.getByLabel('Password').fill('mikomo_10')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.getByRole('button', { name: 'Share and continue' }).waitFor()
+      await visit()
+    }
+    await page.getByRole('button', { name: 'Share and continue' }).click()
+    await page.waitForURL(`${example.url}/profile`)
+    await visit()
+    await page.goto(`${example.url}/login/callback?response=nonsense`)
+    await visit()
+    await page.goto(`${example.sandbox.url}/nowhere`)
+    await visit()
+  })
+
+  test('an impatient click or a reload while the app is slow still ends at the app', async () => {
+    const consent = async () => {
+      await page.goto(`${example.url}/login`)
+      await page.getByRole('button', { name: /Mikomo Bank/ }).click()
+      await page.getByLabel('Login').fill('mikomo_10')
+      await page.getByLabel('Password').fill('mikomo_10')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      return page.getByRole('button', { name: 'Share and continue' })
+    }
+    for (const again of ['click', 'reload'] as const) {
+      const share = await consent()
+      // The first request with the answer hangs before the app has seen it.
+      const hangs = new Promise<void>((resolve) => {
+        hold = (url) => {
+          if (!url.startsWith('/login/callback')) return false
+          hold = () => false
+          resolve()
+          return true
+        }
+      })
+      const { x = 0, y = 0 } = (await share.boundingBox()) ?? {}
+      // By position: a locator would wait for the page that hangs.
+      const press = () => page.mouse.click(x + 5, y + 5)
+      await press()
+      await hangs
+      if (again === 'click') await press()
+      else await (await context.newCDPSession(page)).send('Page.reload')
+      await page.waitForURL(`${example.url}/profile`)
+      await page.getByRole('button', { name: 'Log out' }).click()
+      await page.waitForURL(`${example.url}/`)
+    }
+  })
+
   test.each([320, 390])('no page is wider than a phone of %i pixels', async (width) => {
     await page.setViewportSize({ width, height: 700 })
     const fits = () => assertNoSidewaysScrolling(page, width)
@@ -162,6 +259,7 @@ async function examine(page: Page, picture?: string): Promise<void> {
     namelessButtons: (await buttons.count()) - (await page.getByRole('button', { name: /\S/ }).count()),
     namelessLinks: (await links.count()) - (await page.getByRole('link', { name: /\S/ }).count()),
     picturesWithoutAlt: await page.locator('img:not([alt])').count(),
+    hardToRead: await page.evaluate(HARD_TO_READ),
   }).toEqual({
     english: 1,
     h1: 1,
@@ -171,6 +269,7 @@ async function examine(page: Page, picture?: string): Promise<void> {
     namelessButtons: 0,
     namelessLinks: 0,
     picturesWithoutAlt: 0,
+    hardToRead: [],
   })
   if (PICTURES && picture !== undefined) {
     await page.screenshot({ path: join(SCREENSHOTS, `${picture}.png`) })

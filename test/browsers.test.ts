@@ -69,7 +69,7 @@ describe.each(ENGINES)('in $name', (engine) => {
   })
 
   testWithBrowser('SameSite=Strict fails with the platform on another site, as in life', async () => {
-    await logIn({ sandbox: { host: '127.0.0.1' }, before: strictCookies })
+    await logIn({ sandbox: { host: '127.0.0.1' }, intercept: strictCookies })
     expect(await browser.textOf('//div[@role = "alert"]')).toContain('Your browser did not remember us')
   })
 
@@ -94,7 +94,7 @@ describe.each(ENGINES)('in $name', (engine) => {
 })
 
 /** The mistake that an app can make, and that goes unnoticed while everything is on one site. */
-const strictCookies: NonNullable<ExampleOptions['before']> = (_req, res) => {
+const strictCookies: NonNullable<ExampleOptions['intercept']> = (_req, res) => {
   const setHeader = res.setHeader.bind(res)
   res.setHeader = (name, value) =>
     setHeader(
@@ -103,4 +103,5 @@ const strictCookies: NonNullable<ExampleOptions['before']> = (_req, res) => {
         ? [value].flat().map((one) => String(one).replace('SameSite=Lax', 'SameSite=Strict'))
         : value,
     )
+  return false
 }

@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Express } from 'express'
@@ -22,8 +28,8 @@ export interface ExampleOptions {
   port?: number
   /** At an https address, with a certificate that nobody trusts. */
   https?: boolean
-  /** Sees each request and response before the app does. */
-  before?: RequestListener
+  /** Sees each request and response before the app does; `true` keeps the request from it. */
+  intercept?: (req: IncomingMessage, res: ServerResponse) => boolean
 }
 
 /** The example app with a sandbox of its own. */
@@ -55,8 +61,7 @@ export async function startExample(options: ExampleOptions = {}): Promise<Exampl
     one.on('request', (req, res) => {
       // As the proxy would that ends TLS.
       if (one !== server) req.headers['x-forwarded-proto'] = 'https'
-      options.before?.(req, res)
-      ;(app as RequestListener)(req, res)
+      if (!options.intercept?.(req, res)) (app as RequestListener)(req, res)
     })
   }
   return {

@@ -1,6 +1,7 @@
 /** The one stylesheet of all pages. Every text colour has a contrast of at least 4.5 to 1. */
 export const STYLESHEET = `
 :root {
+  color-scheme: light dark;
   --accent: #3d4a9e;
   --accent-dark: #2f3a7e;
   --accent-soft: #eef0fb;
@@ -11,11 +12,39 @@ export const STYLESHEET = `
   --paper: #fff;
   --alarm: #9c1f1f;
   --alarm-soft: #fdf0ef;
+  --on-accent: #fff;
+  --edge: #868fa0;
+  --notice: #fff4d6;
+  --notice-line: #ecd9a0;
+  --on-notice: #5a4300;
 }
 .theme-mikomo { --accent: #0f6b5c; --accent-dark: #0a5247; --accent-soft: #e8f4f1 }
 .theme-harbour { --accent: #1d4f91; --accent-dark: #163d71; --accent-soft: #eaf1fa }
 .theme-northlight { --accent: #6a3a92; --accent-dark: #522c72; --accent-soft: #f4edf9 }
 .theme-cedar { --accent: #7c4a21; --accent-dark: #613918; --accent-soft: #f9f1ea }
+@media (prefers-color-scheme: dark) {
+  :root {
+    --accent: #a3aef5;
+    --accent-dark: #c2caf9;
+    --accent-soft: #262c47;
+    --ink: #e6e9ef;
+    --muted: #a5aebd;
+    --line: #333b48;
+    --ground: #12161d;
+    --paper: #1b212b;
+    --alarm: #ffaba3;
+    --alarm-soft: #3a1f20;
+    --on-accent: #12161d;
+    --edge: #6f7a8c;
+    --notice: #3a3013;
+    --notice-line: #574a21;
+    --on-notice: #f2dfa6;
+  }
+  .theme-mikomo { --accent: #5fc4b1; --accent-dark: #8ad8c9; --accent-soft: #17342f }
+  .theme-harbour { --accent: #86b4f0; --accent-dark: #abcbf6; --accent-soft: #1c2f48 }
+  .theme-northlight { --accent: #cda0ee; --accent-dark: #debff4; --accent-soft: #352444 }
+  .theme-cedar { --accent: #dfa878; --accent-dark: #ebc4a3; --accent-soft: #3b2a1c }
+}
 
 *, *::before, *::after { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100% }
@@ -30,9 +59,9 @@ body {
 
 .notice {
   padding: .55rem 1rem;
-  background: #fff4d6;
-  border-bottom: 1px solid #ecd9a0;
-  color: #5a4300;
+  background: var(--notice);
+  border-bottom: 1px solid var(--notice-line);
+  color: var(--on-notice);
   font-size: .875rem;
   text-align: center;
 }
@@ -41,8 +70,8 @@ body {
   margin-right: .45rem;
   padding: .1rem .5rem;
   border-radius: 1rem;
-  background: #5a4300;
-  color: #fff4d6;
+  background: var(--on-notice);
+  color: var(--notice);
   font-size: .75rem;
   letter-spacing: .03em;
 }
@@ -92,9 +121,9 @@ input {
   width: 100%;
   margin: 0 0 1rem;
   padding: .65rem .8rem;
-  border: 1px solid #868fa0;
+  border: 1px solid var(--edge);
   border-radius: .5rem;
-  background: #fff;
+  background: var(--paper);
   color: inherit;
   font: inherit;
 }
@@ -109,9 +138,9 @@ button { font: inherit; cursor: pointer }
   border-radius: .5rem;
   font-weight: 600;
 }
-.primary { flex: 1 1 12rem; background: var(--accent); color: #fff }
+.primary { flex: 1 1 12rem; background: var(--accent); color: var(--on-accent); text-align: center; text-decoration: none }
 .primary:hover { background: var(--accent-dark) }
-.quiet { flex: 0 1 auto; background: transparent; border-color: #868fa0; color: var(--ink) }
+.quiet { flex: 0 1 auto; background: transparent; border-color: var(--edge); color: var(--ink) }
 .quiet:hover { background: var(--accent-soft); border-color: var(--accent) }
 
 .alert {
@@ -157,7 +186,7 @@ button { font: inherit; cursor: pointer }
   color: var(--accent-dark);
   font-weight: 600;
 }
-.search button:hover { background: var(--accent); color: #fff }
+.search button:hover { background: var(--accent); color: var(--on-accent) }
 .count { margin: 1rem 0 .4rem; color: var(--muted); font-size: .875rem }
 .banks { margin: 0; padding: 0; list-style: none }
 .banks li + li { margin-top: .5rem }
@@ -169,7 +198,7 @@ button { font: inherit; cursor: pointer }
   padding: .7rem .8rem;
   border: 1px solid var(--line);
   border-radius: .6rem;
-  background: #fff;
+  background: var(--paper);
   color: inherit;
   text-align: left;
 }
