@@ -4,12 +4,12 @@ import * as v from 'valibot'
 import type { MissingReason } from '../errors.js'
 import { loginMissing, proofsOf, shortHash, type LoginStore, type PendingLogin } from './logins.js'
 import {
-  alone,
+  Turns,
   askStore,
   onRenewal,
   saveSession,
-  sessionIdOf,
   sessionOf,
+  sessionTurn,
   type SessionRequest,
 } from './session.js'
 import { UsedStates } from './used-states.js'
@@ -87,6 +87,7 @@ export class SessionLogins implements LoginStore<SessionRequest> {
   readonly #sessionKey: string
   readonly #strategy: string
   readonly #used = new UsedStates()
+  readonly #turns = new Turns()
 
   /** @param strategy whose logins these are; those of others in the same place stay as they are, and are not found */
   constructor(sessionKey: string, strategy: string) {
@@ -109,7 +110,7 @@ export class SessionLogins implements LoginStore<SessionRequest> {
 
   /** A login is used up once that is written down, and not by a write that failed. */
   take(req: SessionRequest, state: string): Promise<PendingLogin | MissingReason> {
-    return alone(`state ${state}`, async () => {
+    return this.#turns.take(state, async () => {
       if (this.#used.has(state)) return 'already_used'
       const mark = hashOf(state) + randomBytes(3).toString('base64url')
       let taken: Entry | undefined
@@ -191,8 +192,7 @@ export class SessionLogins implements LoginStore<SessionRequest> {
         if (kept || round === MAX_ROUNDS) return undefined
       }
     }
-    const id = sessionIdOf(req)
-    return id === undefined ? run() : alone(`session ${id}`, run)
+    return sessionTurn(req, run)
   }
 
   /** A session is as trustworthy as its store: what does not look like ours is as good as not there. */

@@ -15,8 +15,8 @@ export interface SessionRequest {
 /** What a session store says of a session: what it is now, that it is gone, or nothing at all. */
 export type Stored = { type: 'found'; session: Session } | { type: 'gone' } | { type: 'unknown' }
 
-/** Milliseconds after which a session is no longer kept for a request that does not come to an end. */
-const MAX_ALONE = 5000
+/** Milliseconds after which a turn is over for a request that does not come to an end. */
+const MAX_TURN = 5000
 
 /**
  * @throws {IDPartnerError} `config_invalid` when no middleware made a session
@@ -32,7 +32,7 @@ export function sessionOf(req: SessionRequest): Session {
 }
 
 /** The session's name in its store; none where the session lives in a cookie. */
-export function sessionIdOf({ sessionID, session }: SessionRequest): string | undefined {
+function sessionIdOf({ sessionID, session }: SessionRequest): string | undefined {
   const id = sessionID ?? session?.['sessionId']
   return typeof id === 'string' && id !== '' ? id : undefined
 }
@@ -57,21 +57,32 @@ export async function saveSession({ session }: SessionRequest): Promise<void> {
   if (typeof save === 'function') await called((done) => save.call(session, done))
 }
 
-const busy = new Map<string, Promise<unknown>>()
+/** Lets those in that have the same name one after the other, so that none reads what another is about to write. */
+export class Turns {
+  readonly #busy = new Map<string, Promise<unknown>>()
 
-/** Waits until nobody else in this process has the same name, so that none reads what another is about to write. */
-export async function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const before = busy.get(name)
-  const run = before ? before.then(work) : work()
-  const end = within(MAX_ALONE, () => run).then(
-    () => undefined,
-    () => undefined,
-  )
-  busy.set(name, end)
-  void end.then(() => {
-    if (busy.get(name) === end) busy.delete(name)
-  })
-  return run
+  take<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const run = this.#busy.get(name)?.then(work) ?? work()
+    const end = within(MAX_TURN, () => run).catch(() => undefined)
+    this.#busy.set(name, end)
+    void end.then(() => {
+      if (this.#busy.get(name) === end) this.#busy.delete(name)
+    })
+    return run
+  }
+}
+
+/** Each store of sessions has its own, whichever strategies use it. */
+const turns = new WeakMap<object, Turns>()
+
+/** Waits until no other request of this process changes the same session. Where there is no store there is no session to share. */
+export function sessionTurn<T>(req: SessionRequest, work: () => Promise<T>): Promise<T> {
+  const id = sessionIdOf(req)
+  const { sessionStore: store } = req
+  if (id === undefined || typeof store !== 'object' || store === null) return work()
+  const own = turns.get(store) ?? new Turns()
+  turns.set(store, own)
+  return own.take(id, work)
 }
 
 /**
