@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { calculatePKCECodeChallenge } from 'openid-client'
+import { createHash, randomUUID } from 'node:crypto'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError } from '../errors.js'
 
@@ -69,12 +68,12 @@ const RESERVED = [
 const INTERACTION_ID = 'x-fapi-interaction-id'
 
 /** The parameters of an authorization request, as they go into a request object or into PAR. */
-export async function requestParameters(
+export function requestParameters(
   config: ResolvedConfig,
   proofs: Proofs,
   scope: string | readonly string[],
   extra: AuthorizationParams,
-): Promise<Record<string, string>> {
+): Record<string, string> {
   const parameters: Record<string, string> = {
     client_id: config.client_id,
     redirect_uri: config.callback,
@@ -83,7 +82,8 @@ export async function requestParameters(
     scope: scopeText(scope),
     state: proofs.state,
     nonce: proofs.nonce,
-    code_challenge: await calculatePKCECodeChallenge(proofs.codeVerifier),
+    // openid-client would send so small a hash to the thread pool, and wait behind signatures.
+    code_challenge: createHash('sha256').update(proofs.codeVerifier).digest('base64url'),
     code_challenge_method: 'S256',
     [INTERACTION_ID]: randomUUID(),
   }

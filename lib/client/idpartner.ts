@@ -123,7 +123,7 @@ export class IDPartner {
     const params = searchParams(query)
     const extra = { ...extraAuthorizationParams }
     if (this.#config.flow === 'proxy') {
-      const parameters = await requestParameters(this.#config, proofs, scope, extra)
+      const parameters = requestParameters(this.#config, proofs, scope, extra)
       return this.#proxyUrl(params, parameters, options.signal)
     }
     if (this.selectsAccount(params)) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
@@ -131,7 +131,7 @@ export class IDPartner {
     extra['identity_provider_id'] ??= optionalParam(params, 'idp_id')
     extra['idpartner_token'] ??= optionalParam(params, 'idpartner_token')
     const bank = await this.#allowedProvider(issuer ?? '', options.signal)
-    const url = await bank.pushedAuthorizationUrl(await requestParameters(this.#config, proofs, scope, extra))
+    const url = await bank.pushedAuthorizationUrl(requestParameters(this.#config, proofs, scope, extra))
     return url.href
   }
 

@@ -131,29 +131,30 @@ export class Provider {
   }
 
   async #grant(type: string, parameters: Record<string, string>, login?: IdTokenChecks): Promise<TokenSet> {
-    let claims: IDPartnerClaims | undefined
-    // openid-client gets the signed ID token from inside the sealed one: it does not insist on encryption, knows a key
-    // by its kid alone, and fetches rotated keys a minute late.
+    let verified: Awaited<ReturnType<typeof verifyIdToken>> | undefined
+    // openid-client does not get to see the ID token: it does not insist on encryption, knows a key by its kid alone,
+    // and fetches rotated keys a minute late.
     const read = async (response: Response): Promise<Response> => {
-      const body: unknown = await response
-        .clone()
-        .json()
-        .catch(() => undefined)
-      const issued = readTokenResponse(body, this.#what('token response'))
+      const text = await response.text()
+      const issued = readTokenResponse(parseJson(text), this.#what('token response'))
       // What else is wrong with it, openid-client finds.
-      if (!issued) return response
-      if (issued.id_token === undefined) return new Response(JSON.stringify(issued), response)
-      const expected = { ...this.#expected, accessToken: issued.access_token, login }
-      const verified = await verifyIdToken(issued.id_token, expected)
-      claims = verified.claims
-      return new Response(JSON.stringify({ ...issued, id_token: verified.jws }), response)
+      if (!issued) return new Response(text, response)
+      const { id_token, ...others } = issued
+      if (id_token !== undefined) {
+        verified = await verifyIdToken(id_token, {
+          ...this.#expected,
+          accessToken: issued.access_token,
+          login,
+        })
+      }
+      return new Response(JSON.stringify(others), response)
     }
     const tokens = await this.#ask(
       'token_endpoint',
       (client) => oidc.genericGrantRequest(client, type, parameters),
       { otherwise: 'token_invalid', read },
     )
-    return tokenSet(tokens, claims)
+    return tokenSet({ ...tokens, ...(verified && { id_token: verified.jws }) }, verified?.claims)
   }
 
   /**
@@ -320,5 +321,13 @@ function authentication(config: ResolvedConfig, { signing }: ClientKeys): oidc.C
       if (!signing)
         throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
       return oidc.PrivateKeyJwt(signing, { [oidc.modifyAssertion]: backdated })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

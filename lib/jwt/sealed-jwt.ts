@@ -55,23 +55,27 @@ export async function decryptJwt(
     return { jws: jwt, outer: {} }
   }
   if (parts !== 5) throw invalidJwt(kind, 'is not encrypted, although the application has an encryption key')
-  const { kid, iss, aud } = jweHeader(jwt, kind)
   // Whatever the kid says: a bank may still use the name of a key that was renamed in a rotation.
   for (const { key } of keys) {
-    const jws = await compactDecrypt(jwt, key, {
+    const opened = await compactDecrypt(jwt, key, {
       keyManagementAlgorithms: [ENCRYPTION_ALG],
       contentEncryptionAlgorithms: [CONTENT_ENCRYPTION_ALG],
       // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
       maxDecompressedLength: 0,
     }).then(
-      ({ plaintext }) => new TextDecoder().decode(plaintext),
+      ({ plaintext, protectedHeader }) => ({
+        jws: new TextDecoder().decode(plaintext),
+        outer: { iss: protectedHeader['iss'], aud: protectedHeader['aud'] },
+      }),
       (err: unknown) => {
         if (err instanceof errors.JWEDecryptionFailed) return undefined
+        jweHeader(jwt, kind)
         throw invalidJwt(kind, `is not encrypted with ${ENCRYPTION_ALG} and ${CONTENT_ENCRYPTION_ALG}`, err)
       },
     )
-    if (jws !== undefined) return { jws, outer: { iss, aud } }
+    if (opened) return opened
   }
+  const { kid } = jweHeader(jwt, kind)
   const kids = keys.map((one) => one.kid).join(', ')
   throw invalidJwt(
     kind,
@@ -120,7 +124,7 @@ export function invalidJwt({ code, what }: JwtKind, why: string, cause?: unknown
   return new IDPartnerError(code, `${what} ${why}`, { cause })
 }
 
-function jweHeader(jwt: string, kind: JwtKind): { kid?: unknown; iss?: unknown; aud?: unknown } {
+function jweHeader(jwt: string, kind: JwtKind): { kid?: unknown } {
   try {
     return decodeProtectedHeader(jwt)
   } catch (err) {

@@ -55,21 +55,18 @@ export async function within<T>(
 }
 
 /** Waits for a promise that cannot be aborted itself, but no longer than the signal allows. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => undefined
-  const ended = new Promise<never>((_resolve, reject) => {
-    stop = () => {
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
       reject(signal.reason as Error)
     }
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop)
+    // Also the one that comes too late is looked after here: its rejection would otherwise end the process.
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', stop)
+    })
   })
-  if (signal.aborted) stop()
-  else signal.addEventListener('abort', stop)
-  try {
-    // Also the one that loses is looked after here: its rejection would otherwise end the process.
-    return await Promise.race([ended, promise])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }
 
 /**
