@@ -1,6 +1,7 @@
 import type { ResolvedConfig, TrustedIssuers } from './config.js'
 import { IDPartnerError } from '../errors.js'
-import { isLoopback, isPrivateAddress, parseEndpoint } from '../net/http.js'
+import { isLoopback, isPrivateAddress } from '../net/addresses.js'
+import { parseEndpoint } from '../net/http.js'
 
 /** A bound for the memory of vouched issuers; far more than IDPartner has banks. */
 const MAX_VOUCHED = 1000

@@ -2,7 +2,8 @@ import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
-import { isLoopback, parseEndpoint, type Http } from '../net/http.js'
+import { isLoopback } from '../net/addresses.js'
+import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
@@ -235,7 +236,15 @@ export class Provider {
       asked.sent.push(...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])))
       asked.sent.push(...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }))
       const namedBy = metadata.issuer
-      const response = await http.fetch(url, { what: asked.what, method, headers, body, signal, namedBy })
+      const response = await http.fetch(url, {
+        what: asked.what,
+        method,
+        headers,
+        body,
+        signal,
+        namedBy,
+        mutualTls: true,
+      })
       const failure = await errorResponse(response, asked)
       if (failure) throw failure
       return read && response.status === 200 ? read(response) : response

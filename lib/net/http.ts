@@ -1,9 +1,14 @@
-import dns from 'node:dns'
-import type { LookupFunction } from 'node:net'
-import ipaddr from 'ipaddr.js'
-import { Agent, request } from 'undici'
+import { Agent as PlainAgent, request as plainRequest, type IncomingMessage } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import { createSecureContext } from 'node:tls'
+import { isLoopback, isPrivateAddress } from './addresses.js'
+import { decoded, tooLarge } from './content-coding.js'
 import { Deadline } from './deadline.js'
 import { IDPartnerError, isError } from '../errors.js'
+import { HostLookup } from './lookup.js'
+import { RequestFailure } from './request-failure.js'
 
 /** Certificate, key and CA as PEM, for the connections to banks. */
 export interface ClientTls {
@@ -22,19 +27,68 @@ export interface HttpRequest {
   signal?: AbortSignal | undefined
   /** Whose document named the URL. Only a party that is itself on loopback may name another loopback address. */
   namedBy?: string | undefined
+  /** Shows the client certificate, where there is one. */
+  mutualTls?: boolean | undefined
 }
 
 /** A larger answer than any document of this protocol is an attack or a mistake. */
 const MAX_BODY_BYTES = 1024 * 1024
 
+/** Connections to one origin at a time; further requests wait for one, within their own time. */
+const MAX_CONNECTIONS = 32
+
+/**
+ * Milliseconds after which an unused connection is not used again, whatever the server announces: what a firewall has
+ * dropped looks alive, and a code that is sent into the void is lost with its login.
+ */
+const MAX_IDLE = 4000
+
+/** TLS 1.3, or 1.2 with one of the four suites of FAPI 1.0 Advanced, section 8.5. */
+const TLS = {
+  minVersion: 'TLSv1.2',
+  ciphers: [
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'DHE-RSA-AES128-GCM-SHA256',
+    'DHE-RSA-AES256-GCM-SHA384',
+  ].join(':'),
+} as const
+
+interface Answer {
+  status: number
+  headers: Headers
+  body: Buffer
+}
+
 /** The package's only way out: bounded in time and size, no redirects, and no way into a private network. */
 export class Http {
   readonly #timeout: number
-  readonly #agent: Agent
+  readonly #plain: PlainAgent
+  readonly #tls: TlsAgent
+  /** The same with the client certificate. */
+  readonly #mutualTls: TlsAgent
+  readonly #idleSince = new WeakMap<object, number>()
 
-  constructor({ timeout, tls }: { timeout: number; tls?: ClientTls }) {
+  constructor({ timeout, tls = {} }: { timeout: number; tls?: ClientTls }) {
     this.#timeout = timeout
-    this.#agent = new Agent({ connect: { ...tls, lookup: guardedLookup, timeout } })
+    const options = {
+      lookup: new HostLookup().lookup,
+      keepAlive: true,
+      maxSockets: MAX_CONNECTIONS,
+      timeout: MAX_IDLE,
+      // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED changes nothing.
+      rejectUnauthorized: true,
+      minDHSize: 2048,
+    }
+    const { ca } = tls
+    this.#plain = this.#watched(new PlainAgent(options))
+    this.#tls = this.#watched(
+      new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ca }) }),
+    )
+    this.#mutualTls =
+      tls.cert === undefined
+        ? this.#tls
+        : this.#watched(new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ...tls }) }))
   }
 
   /**
@@ -46,35 +100,18 @@ export class Http {
    */
   async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
     const url = reachable(target, init)
-    const { what } = init
     const deadline = new Deadline(this.#timeout, init.signal)
     try {
-      const answer = await request(url, {
-        dispatcher: this.#agent,
-        method: (init.method ?? 'GET') as 'GET',
-        headers: init.headers ?? {},
-        body: init.body?.toString() ?? null,
-        signal: deadline.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
-      const chunks: Buffer[] = []
-      let size = 0
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        size += chunk.length
-        // Leaving the loop closes the connection.
-        if (size > MAX_BODY_BYTES) throw unavailable(what, 'answered with more than 1 MiB')
-        chunks.push(chunk)
-      }
+      const { status, headers, body: coded } = await this.#exchange(url, init, deadline.signal)
+      const body = decoded(coded, headers.get('content-encoding') ?? '', MAX_BODY_BYTES)
       // Response refuses a body, even an empty one, for these.
-      const body = [204, 205, 304].includes(answer.statusCode) ? null : Buffer.concat(chunks)
-      return new Response(body, { status: answer.statusCode, headers: flat(answer.headers) })
+      return new Response([204, 205, 304].includes(status) ? null : body, { status, headers })
     } catch (err) {
-      if (err instanceof IDPartnerError) throw err
+      if (err instanceof RequestFailure) throw unavailable(init.what, err.message, err, err.status)
       if (deadline.signal.aborted) {
-        throw unavailable(what, 'gave no whole answer in time (see the option "timeout")', err, 504)
+        throw unavailable(init.what, 'gave no whole answer in time (see the option "timeout")', err, 504)
       }
-      throw unavailable(what, failureText(err), err)
+      throw unavailable(init.what, failureText(err), err)
     } finally {
       deadline.clear()
     }
@@ -88,12 +125,89 @@ export class Http {
     const first = await this.fetch(target, init).catch(() => undefined)
     return first && first.status < 500 ? first : this.fetch(target, init)
   }
+
+  async #exchange(url: URL, init: HttpRequest, signal: AbortSignal): Promise<Answer> {
+    const isTls = url.protocol === 'https:'
+    const agent = !isTls ? this.#plain : init.mutualTls ? this.#mutualTls : this.#tls
+    await this.#closeUnusable(agent)
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted()
+      const request = (isTls ? tlsRequest : plainRequest)(url, {
+        agent,
+        method: init.method ?? 'GET',
+        headers: { 'accept-encoding': 'identity', ...init.headers },
+        insecureHTTPParser: false,
+      })
+      const fail = (err: Error): void => {
+        reject(err)
+        request.destroy()
+      }
+      // A request that waits for a connection does not say that it was destroyed.
+      signal.addEventListener('abort', () => {
+        fail(signal.reason as Error)
+      })
+      request.on('error', fail)
+      // Not every end is an error, such as that of an answer which changes the protocol.
+      const closed = (): void => {
+        fail(new RequestFailure('closed the connection without an answer'))
+      }
+      request.on('close', closed)
+      request.on('response', (response) => {
+        request.off('close', closed)
+        read(response).then(resolve, fail)
+      })
+      request.end(init.body?.toString())
+    })
+  }
+
+  #watched<T extends PlainAgent>(agent: T): T {
+    // Node's types have it return nothing; whether the connection is kept is what it returns.
+    const keepSocketAlive = agent.keepSocketAlive.bind(agent) as (socket: Duplex) => boolean
+    agent.keepSocketAlive = (socket) => {
+      this.#idleSince.set(socket, Date.now())
+      return keepSocketAlive(socket)
+    }
+    return agent
+  }
+
+  /** Lets go of connections that must not be used again; with a code that is lost, a login is lost. */
+  async #closeUnusable(agent: PlainAgent): Promise<void> {
+    const free = Object.values(agent.freeSockets).flat()
+    if (free.length === 0) return
+    // The agent's own timer does not run while the machine sleeps or the process is busy.
+    for (const socket of free) {
+      if (socket && Date.now() - (this.#idleSince.get(socket) ?? 0) > MAX_IDLE) socket.destroy()
+    }
+    // What the other end has closed already shows in the next turn of the event loop; the first ends the present one.
+    await setImmediate()
+    await setImmediate()
+  }
 }
 
-/** Whether a host is this machine: the only place where plain http is good enough. */
-export function isLoopback(url: URL): boolean {
-  const host = hostOf(url)
-  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback')
+/** Reads the whole body of an answer; what is too long is broken off. */
+function read(response: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    response.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > MAX_BODY_BYTES) reject(tooLarge())
+      else chunks.push(chunk)
+    })
+    response.on('error', reject)
+    response.on('end', () => {
+      resolve({ status: response.statusCode ?? 0, headers: headersOf(response), body: Buffer.concat(chunks) })
+    })
+  })
+}
+
+/** The headers as they came: Node would drop the second of several, or all but the first. */
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '')
+  }
+  return headers
 }
 
 /** A URL that may be an endpoint at all: https, or http on loopback, and without credentials in it. */
@@ -111,22 +225,6 @@ export function below(base: string, path: string): string {
   return `${base.replace(/\/$/, '')}/${path}`
 }
 
-/** Whether the URL's host is spelled as an address that is not a public one. Loopback counts as private here. */
-export function isPrivateAddress(url: URL): boolean {
-  const host = hostOf(url)
-  return ipaddr.isValid(host) && !isPublic(host)
-}
-
-/** The host without the brackets that a URL puts around IPv6. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[|\]$/g, '')
-}
-
-function isPublic(address: string): boolean {
-  // process() unwraps IPv4-mapped IPv6, behind which a private address could hide.
-  return ipaddr.process(address).range() === 'unicast'
-}
-
 function reachable(target: string | URL, { what, namedBy }: HttpRequest): URL {
   const url = parseEndpoint(target)
   if (!url) throw unavailable(what, 'has an address that is not an https: URL')
@@ -140,30 +238,6 @@ function reachable(target: string | URL, { what, namedBy }: HttpRequest): URL {
   return url
 }
 
-/**
- * Checks what a name resolves to at the moment of connecting, since a name under an attacker's control may
- * resolve to something else each time it is asked for.
- */
-const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  dns.lookup(hostname, options, (err, address, family) => {
-    if (err) {
-      callback(err, address, family)
-      return
-    }
-    const found = Array.isArray(address) ? address.map((a) => a.address) : [address]
-    const wanted =
-      hostname === 'localhost' ? (ip: string) => ipaddr.process(ip).range() === 'loopback' : isPublic
-    callback(found.every(wanted) ? null : new PrivateAddress(), address, family)
-  })
-}
-
-class PrivateAddress extends Error {
-  readonly code = 'PRIVATE_ADDRESS'
-  constructor() {
-    super('the name resolves to a private address')
-  }
-}
-
 /** A host has no bound of its own, and every message of ours ends within 300 characters. */
 const MAX_WHAT = 150
 
@@ -174,11 +248,10 @@ function unavailable(what: string, why: string, cause?: unknown, status?: number
 }
 
 /** How it looks when a server ends a connection: many do, where a client certificate is missing. */
-const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
+const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'EPROTO']
 
 function failureText(err: unknown): string {
-  const code = isError(err) && 'code' in err && typeof err.code === 'string' ? err.code : 'unknown'
-  if (code === 'PRIVATE_ADDRESS') return 'resolves to a private address, which is refused'
+  const code = errorCode(err)
   if (code.startsWith('ERR_SSL_') || BROKEN_OFF.includes(code)) {
     return `broke the connection off (${code}); if this bank asks for a client certificate, check tls_client_cert`
   }
@@ -188,10 +261,9 @@ function failureText(err: unknown): string {
   return `could not be reached (${code})`
 }
 
-function flat(headers: Record<string, string | string[] | undefined>): Headers {
-  const result = new Headers()
-  for (const [name, value] of Object.entries(headers)) {
-    for (const one of [value ?? []].flat()) result.append(name, one)
-  }
-  return result
+function errorCode(err: unknown): string {
+  if (!isError(err) || !('code' in err) || typeof err.code !== 'string') return 'unknown'
+  // How OpenSSL ended a handshake; Node says it in the code itself where nothing was being written.
+  const [, reason] = (err.code === 'EPROTO' && /:SSL routines:[^:]*:([\w ]+):/.exec(err.message)) || []
+  return reason === undefined ? err.code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`
 }

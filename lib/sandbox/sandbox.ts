@@ -85,7 +85,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
   const relyingParty = new RelyingParty(resolved, clientSecret)
   const close = async () => {
     await Promise.all(listeners.map((listener) => listener.close()))
-    await relyingParty.close()
+    relyingParty.close()
   }
 
   try {

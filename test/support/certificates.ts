@@ -16,9 +16,17 @@ export function tlsCertificates(): Promise<{ server: Pem; client: Pem }> {
   return certificates
 }
 
-async function selfSigned(commonName: string, usage: object): Promise<Pem> {
+/** For what has suites of RSA alone. */
+export function rsaCertificate(): Promise<Pem> {
+  rsa ??= selfSigned('bank on loopback', { serverAuth: true }, 'rsa')
+  return rsa
+}
+
+let rsa: Promise<Pem> | undefined
+
+async function selfSigned(commonName: string, usage: object, keyType: 'ec' | 'rsa' = 'ec'): Promise<Pem> {
   const pem = await generate([{ name: 'commonName', value: commonName }], {
-    keyType: 'ec',
+    keyType,
     algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true },

@@ -1,6 +1,5 @@
 import type { JSONWebKeySet, JWK } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
-import { Agent, request } from 'undici'
 import * as v from 'valibot'
 import { errorCode } from '../http/error-code.js'
 import type { ResolvedOptions } from '../options.js'
@@ -27,7 +26,7 @@ export class RelyingParty {
   readonly url: string
   readonly #options: ResolvedOptions
   readonly #clientSecret: string | undefined
-  readonly #agent = new Agent({ connect: { timeout: FETCH_MS } })
+  #fetching = new AbortController()
   #pending: Promise<JSONWebKeySet> | undefined
 
   constructor(options: ResolvedOptions, clientSecret: string | undefined) {
@@ -79,27 +78,34 @@ export class RelyingParty {
     })
   }
 
-  async close(): Promise<void> {
-    await this.#agent.destroy()
+  close(): void {
+    this.#fetching.abort()
   }
 
   async #fetchKeys(url: string): Promise<JSONWebKeySet> {
     const problem = (what: string) => new KeysUnavailable(`The app's public keys at ${url} ${what}`)
     let text: string
+    this.#fetching = new AbortController()
+    const { signal } = this.#fetching
+    const timer = setTimeout(() => {
+      this.close()
+    }, FETCH_MS)
     try {
-      const { statusCode, body } = await request(url, {
-        dispatcher: this.#agent,
+      const response = await fetch(url, {
         headers: { accept: 'application/json' },
-        headersTimeout: FETCH_MS,
-        bodyTimeout: FETCH_MS,
+        redirect: 'manual',
+        signal,
       })
-      text = await body.text()
-      if (statusCode !== 200) throw problem(`were answered with HTTP status ${String(statusCode)}`)
+      text = await response.text()
+      if (response.status !== 200) {
+        throw problem(`were answered with HTTP status ${String(response.status)}`)
+      }
     } catch (err) {
       if (err instanceof KeysUnavailable) throw err
-      throw problem(
-        `could not be fetched (${errorCode(err) ?? 'no answer'}). Is the app running, with jwksRouter mounted there?`,
-      )
+      const code = errorCode((err as Error).cause) ?? 'no answer'
+      throw problem(`could not be fetched (${code}). Is the app running, with jwksRouter mounted there?`)
+    } finally {
+      clearTimeout(timer)
     }
     if (text.length > MAX_JWKS_BYTES) throw problem('are larger than 1 MiB')
     const jwks = parsedJson(text)
