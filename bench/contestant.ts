@@ -21,7 +21,7 @@ export interface Cost {
   wall: number
 }
 
-let strategy: Strategy
+let strategy: object
 let cryptography: () => void
 let server: Server | undefined
 let loop: IntervalHistogram | undefined
@@ -118,7 +118,7 @@ async function measured(count: number, atOnce: number, run: (index: number) => P
 async function listen(): Promise<number> {
   const app = express()
   const passports = new passport.Passport()
-  passports.use(strategy)
+  passports.use(strategy as Strategy)
   passports.serializeUser((user, done) => {
     done(null, user)
   })
