@@ -28,12 +28,13 @@ export class AllowedIssuers {
   async check(issuer: string): Promise<void> {
     const url = parseEndpoint(issuer)
     if (!url || (isPrivateAddress(url) && !isLoopback(url))) throw notAllowed()
+    // A remote directory may not name an issuer on this machine (SSRF), nor may a function that says yes to a browser.
+    if (isLoopback(url) && !this.#onLoopback && !Array.isArray(this.#trusted)) throw notAllowed()
     if (this.#trusted !== undefined) {
       if (!(await isTrusted(this.#trusted, issuer))) throw notAllowed()
       return
     }
-    // A remote directory may not name an issuer on this machine (SSRF).
-    if (!this.#vouched.has(issuer) || (isLoopback(url) && !this.#onLoopback)) throw notAllowed()
+    if (!this.#vouched.has(issuer)) throw notAllowed()
   }
 }
 

@@ -2,6 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
+import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
 import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
 
@@ -102,7 +103,13 @@ const withoutQuery = (message: string): v.GenericSchema<string> =>
     endpoint,
     v.check((value) => !/[?#]/.test(value), message),
   )
-const issuer = withoutQuery('must hold issuers without query and fragment')
+const issuer = v.pipe(
+  withoutQuery('must hold issuers without query and fragment'),
+  v.check((value) => {
+    const url = new URL(value)
+    return isLoopback(url) || !isPrivateAddress(url)
+  }, 'must not hold private addresses, which are never connected to'),
+)
 /** What is fetched there lies below it. */
 const service = withoutQuery('must be a URL without query and fragment')
 const callback = v.pipe(

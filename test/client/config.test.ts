@@ -204,6 +204,8 @@ describe('an option is refused:', () => {
     ['trusted_issuers', { 0: 'https://bank.example' }, /list of issuer URLs.*or a function/],
     ['trusted_issuers', ['bank.example'], /must be an https: URL/],
     ['trusted_issuers', ['https://bank.example', 'http://bank.example'], /must be an https: URL/],
+    ['trusted_issuers', ['https://10.1.2.3'], /must not hold private addresses/],
+    ['trusted_issuers', ['https://bank.example', 'https://[fd00::1]'], /must not hold private addresses/],
     ['trusted_issuers', ['https://bank.example?x=1'], /without query and fragment/],
     ['trusted_issuers', ['https://bank.example#x'], /without query and fragment/],
     ['trusted_issuers', ['https://user@bank.example'], /must be an https: URL.*credentials/],

@@ -212,6 +212,23 @@ describe('the bank that a genuine document names is refused and not asked when i
     }
   })
 
+  test.each([
+    'http://127.0.0.1:6379',
+    'http://localhost:6379',
+    'https://[::1]',
+    'http://redis.localhost:6379',
+  ])('this machine, which a function trusts while IDPartner is not on it: %s', async (issuer) => {
+    const { platform } = await startScene()
+    const allowed = new AllowedIssuers(
+      resolveConfig({
+        ...(await platform.config()),
+        trust_directory_service_url: 'https://directory.example',
+        trusted_issuers: () => true,
+      }),
+    )
+    expect(await refusal(allowed.check(issuer))).toMatchObject({ code: 'provider_refused', status: 403 })
+  })
+
   test('one that no document named', async () => {
     const { platform, strategy } = await startScene()
     const { issuer } = platform.bankA
