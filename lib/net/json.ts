@@ -11,9 +11,20 @@ import { IDPartnerError } from '../errors.js'
 export async function jsonOf(response: Response, what: string): Promise<unknown> {
   if (!response.ok) throw unusableAnswer(what, response.status)
   if (response.status === 204) return undefined
-  return response.json().catch((err: unknown) => {
+  const json: unknown = await response.json().catch((err: unknown) => {
     throw unusableAnswer(what, response.status, err)
   })
+  if (isTooDeep(json)) throw unusableAnswer(what, response.status)
+  return json
+}
+
+/** Far deeper than anything in this protocol; what follows it down, such as a session store, has to end somewhere. */
+const MAX_DEPTH = 32
+
+/** Whether JSON from outside is nested so deeply that it would bring down who serialises it. */
+export function isTooDeep(json: unknown, levels = MAX_DEPTH): boolean {
+  if (typeof json !== 'object' || json === null) return false
+  return levels === 0 || Object.values(json).some((member) => isTooDeep(member, levels - 1))
 }
 
 /** An HTTP answer that says nothing we could use. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { jsonOf, unusableAnswer } from '../../lib/net/json.js'
+import { isTooDeep, jsonOf, unusableAnswer } from '../../lib/net/json.js'
 import { refusal } from '../support/settle.js'
 
 const KEYS = 'the keys of the bank bank.example'
@@ -44,5 +44,25 @@ test.each([
     status: expected,
     message: `${KEYS} answered ${message}`,
     cause: { message: 'why' },
+  })
+})
+
+describe('JSON of 32 levels is not too deep, and of more it is', () => {
+  const nested = (open: string, close: string, levels: number): string =>
+    `${open.repeat(levels)}1${close.repeat(levels)}`
+
+  test.each([
+    ['lists', '[', ']'],
+    ['objects', '{"a":', '}'],
+  ])('%s', async (_name, open, close) => {
+    expect(isTooDeep(JSON.parse(nested(open, close, 32)))).toBe(false)
+    for (const levels of [33, 5000]) {
+      const text = nested(open, close, levels)
+      expect(isTooDeep(JSON.parse(text))).toBe(true)
+      expect(await refusal(jsonOf(new Response(text), KEYS))).toMatchObject({
+        code: 'provider_unavailable',
+        status: 502,
+      })
+    }
   })
 })
