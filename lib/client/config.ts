@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
@@ -130,7 +131,10 @@ const schema = v.strictObject({
   callback,
   jwks: v.optional(
     v.pipe(
-      v.custom<JSONWebKeySet>(isJwks, 'must be a JWKS: an object with a list of keys'),
+      v.custom<JSONWebKeySet>(
+        isJwks,
+        ({ input }) => `must be a JWKS: an object with a list of keys${given(input)}`,
+      ),
       v.transform(checkJwks),
     ),
   ),
@@ -180,6 +184,9 @@ const schema = v.strictObject({
   ),
 })
 
+/** The name of each option of the client. */
+export const CONFIG_OPTIONS = Object.keys(schema.entries)
+
 /**
  * Checks the options and fills in the defaults; leaves the caller's object as it is.
  *
@@ -216,6 +223,33 @@ export function badOption(name: string, expectation: string): IDPartnerError {
   return new IDPartnerError('config_invalid', `option "${name}" ${expectation}`)
 }
 
+/** What other libraries call something of ours, and what stands for it here. */
+const ELSEWHERE = new Map([
+  ['callbackurl', 'it is called "callback" here'],
+  ['redirecturi', 'it is called "callback" here'],
+  ['issuer', 'each bank is an issuer of its own; list those you trust in "trusted_issuers"'],
+  ['jwksuri', 'your own private keys go into "jwks", and those of the banks are found by discovery'],
+])
+
+/** What an option is likely to have been meant for, if anything. */
+export function meantOption(name: string, known: readonly string[]): string | undefined {
+  const near = known.find((one) => one !== name && likeness(one) === likeness(name))
+  return ELSEWHERE.get(likeness(name)) ?? (near && `it is called "${near}" here`)
+}
+
+export function unknownOption(name: string, known: readonly string[]): IDPartnerError {
+  const hint = meantOption(name, known)
+  return badOption(name, `is not a known option${hint === undefined ? '' : `: ${hint}`}`)
+}
+
+/** The same for `maxAge`, `max_age` and `max-ages`. */
+function likeness(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z]/g, '')
+    .replace(/s$/, '')
+}
+
 /** Parses options with a schema; the first thing wrong becomes an error that names the option. */
 export function parseOptions<T extends v.GenericSchema>(schema: T, options: unknown): v.InferOutput<T> {
   if (typeof options !== 'object' || options === null) {
@@ -228,7 +262,7 @@ export function parseOptions<T extends v.GenericSchema>(schema: T, options: unkn
   if (result.success) return result.output
   const [issue] = result.issues
   const name = v.getDotPath(issue)?.split('.')[0] ?? 'options'
-  if (issue.expected === 'never') throw badOption(name, 'is not a known option')
+  if (issue.expected === 'never') throw unknownOption(name, CONFIG_OPTIONS)
   if ((options as Record<string, unknown>)[name] === undefined) throw badOption(name, 'is required')
   throw badOption(name, issue.message)
 }
@@ -287,6 +321,14 @@ function certificate(name: string, pem: string | Buffer): X509Certificate {
   } catch {
     throw badOption(name, 'must be a certificate in PEM')
   }
+}
+
+/** What was given in place of a JWKS; never the thing itself, which may be a private key. */
+function given(value: unknown): string {
+  if (typeof value === 'string') return '; this is a text, so parse it first: JSON.parse(…)'
+  if (types.isPromise(value)) return '; this is a promise, so await it first: await generateJwks()'
+  if (Array.isArray(value)) return '; this is the list alone: { keys: […] }'
+  return ''
 }
 
 function isJwks(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IDPartnerError } from '../errors.js'
 import type { IDPartner } from './idpartner.js'
 
 /** Long enough to spare the application, short enough for a key rotation. */
@@ -16,9 +17,16 @@ export type JwksRouter = (req: IncomingMessage, res: ServerResponse, next: (err?
  *
  * Never serves a private member of a key, and leaves every other path and method to the application.
  *
+ * @throws {IDPartnerError} `config_invalid` for anything but a client
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
 export function jwksRouter(client: IDPartner): JwksRouter {
+  if (typeof (client as Partial<IDPartner> | undefined)?.getPublicJWKs !== 'function') {
+    throw new IDPartnerError(
+      'config_invalid',
+      'jwksRouter needs the client, which a strategy has in it: jwksRouter(strategy.client)',
+    )
+  }
   return (req, res, next) => {
     // Frameworks cut the prefix under which a middleware is mounted off `url`.
     if (!PATH.test(req.url ?? '') || (req.method !== 'GET' && req.method !== 'HEAD')) {

@@ -1,6 +1,13 @@
 import * as v from 'valibot'
 import { scopeText, type AuthorizationDetail, type ClaimsRequest } from '../client/authorization-request.js'
-import { parseOptions, type IDPartnerConfig } from '../client/config.js'
+import {
+  CONFIG_OPTIONS,
+  badOption,
+  meantOption,
+  parseOptions,
+  unknownOption,
+  type IDPartnerConfig,
+} from '../client/config.js'
 import { IDPartnerError } from '../errors.js'
 import type { ExpressRequest } from './host.js'
 import { shortHash, type LoginStore } from './logins.js'
@@ -157,6 +164,9 @@ const own = v.object({
   store: v.optional(v.custom<LoginStore<object>>(isStore, 'must have the functions save and take')),
 })
 
+const OF_A_LOGIN = [...Object.keys(login.entries), 'state']
+const OF_A_STRATEGY = [...Object.keys(own.entries), ...CONFIG_OPTIONS]
+
 /**
  * Checks the options that are the strategy's own; the others are the client's, which refuses those it does not know.
  *
@@ -168,7 +178,7 @@ export function resolveStrategyOptions<Req extends object>(
 ): { name: string; settings: Settings<Req>; config: IDPartnerConfig } {
   const { name, sessionKey, store, ...settings } = parseOptions(own, options)
   const key = sessionKey ?? (FREE.test(name) ? name : `idpartner-${name}`)
-  const asked = loginOptions({ scope: DEFAULT_SCOPE }, options)
+  const asked = withDefaults({ scope: DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
@@ -179,6 +189,10 @@ export function resolveStrategyOptions<Req extends object>(
   const config = Object.fromEntries(
     Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),
   )
+  for (const one of Object.keys(config)) {
+    const known = [...OF_A_LOGIN, ...OF_A_STRATEGY]
+    if (!OF_A_STRATEGY.includes(one) && meantOption(one, known) !== undefined) throw unknownOption(one, known)
+  }
   return {
     name,
     settings: Object.freeze({
@@ -198,9 +212,29 @@ export function resolveStrategyOptions<Req extends object>(
 /**
  * What one request asks for: its own options before those of the strategy.
  *
+ * Options of Passport and of its hosts pass; those of the constructor, and what is nearly the name of one of ours, do not.
+ *
  * @throws {IDPartnerError} `config_invalid`: what is wrong here would otherwise be found in the session later
  */
-export function loginOptions(defaults: ResolvedLoginOptions, options: LoginOptions): ResolvedLoginOptions {
+export function loginOptions(
+  defaults: ResolvedLoginOptions,
+  options: AuthenticateOptions,
+): ResolvedLoginOptions {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || OF_A_LOGIN.includes(name)) continue
+    if (OF_A_STRATEGY.includes(name)) {
+      throw badOption(
+        name,
+        'belongs to the constructor; for another value make a second strategy with a "name" of its own',
+      )
+    }
+    const known = [...OF_A_LOGIN, ...OF_A_STRATEGY]
+    if (meantOption(name, known) !== undefined) throw unknownOption(name, known)
+  }
+  return withDefaults(defaults, options)
+}
+
+function withDefaults(defaults: ResolvedLoginOptions, options: LoginOptions): ResolvedLoginOptions {
   const asked = Object.entries(parseOptions(login, options)).filter(([, value]) => value !== undefined)
   return { ...defaults, ...Object.fromEntries(asked) }
 }

@@ -450,3 +450,26 @@ test('parseOptions names what is wrong with options as a whole', () => {
     message: expect.stringMatching(/^option "options" /),
   })
 })
+
+describe('what is given in place of an option is named', () => {
+  test.each<[string, object, string]>([
+    ['a JWKS as a text', { jwks: '{"keys":[]}' }, 'so parse it first: JSON.parse'],
+    [
+      'a promise of a JWKS',
+      { jwks: Promise.resolve({ keys: [] }) },
+      'so await it first: await generateJwks()',
+    ],
+    ['the keys of a JWKS alone', { jwks: [] }, 'this is the list alone'],
+    ['clientID', { clientID: 'x' }, 'it is called "client_id" here'],
+    ['callbackURL', { callbackURL: 'x' }, 'it is called "callback" here'],
+    ['redirect_uris', { redirect_uris: ['x'] }, 'it is called "callback" here'],
+    ['issuer', { issuer: 'https://bank.example' }, 'list those you trust in "trusted_issuers"'],
+    ['jwks_uri', { jwks_uri: 'https://app.example/jwks' }, 'your own private keys go into "jwks"'],
+  ])('%s', (_name, more, message) => {
+    const config = { client_id: 'app', callback: 'https://app.example/callback', ...more }
+    expect(thrown(() => resolveConfig(config))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining(message),
+    })
+  })
+})

@@ -6,6 +6,7 @@ import connect from 'connect'
 import express from 'express'
 import { IDPartner, jwksRouter, type JwksRouter } from 'passport-idpartner'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
+import { thrown } from '../support/thrown.js'
 
 // Its types are those of Express 5, which would be the wrong ones.
 const express4 = createRequire(import.meta.url)('express4') as () => RequestListener & {
@@ -175,3 +176,13 @@ test('a failure is passed on to the application', async () => {
   expect(response.status).toBe(500)
   expect(await response.text()).toBe('no keys')
 })
+
+test.each([[{ client: { getPublicJWKs: () => undefined } }], [undefined], [{}]])(
+  'needs the client, and not the strategy around it: %j',
+  (given) => {
+    expect(thrown(() => jwksRouter(given as never))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('jwksRouter(strategy.client)'),
+    })
+  },
+)

@@ -237,3 +237,78 @@ describe('what one request asks for', () => {
     expect(loginOptions(all, { successRedirect: '/' } as LoginOptions)).toEqual(all)
   })
 })
+
+describe('an option of one login that does not belong there', () => {
+  const { login: all } = resolve({}).settings
+
+  test.each([
+    'callback',
+    'client_id',
+    'jwks',
+    'flow',
+    'trusted_issuers',
+    'timeout',
+    'name',
+    'sessionKey',
+    'loginTtl',
+    'store',
+    'acceptProvider',
+    'fetchUserInfo',
+    'passReqToCallback',
+  ])("is refused when it is the constructor's: %s", (name) => {
+    expect(thrown(() => loginOptions(all, { [name]: 'x' }))).toMatchObject({
+      code: 'config_invalid',
+      message: `option "${name}" belongs to the constructor; for another value make a second strategy with a "name" of its own`,
+    })
+  })
+
+  test.each([
+    ['maxAge', 'max_age'],
+    ['acrValues', 'acr_values'],
+    ['acr_value', 'acr_values'],
+    ['loginHint', 'login_hint'],
+    ['uiLocales', 'ui_locales'],
+    ['ui_locale', 'ui_locales'],
+    ['idTokenHint', 'id_token_hint'],
+    ['authorizationDetails', 'authorization_details'],
+    ['scopes', 'scope'],
+    ['Prompt', 'prompt'],
+    ['clientID', 'client_id'],
+    ['callbackURL', 'callback'],
+    ['redirect_uri', 'callback'],
+  ])('is refused when it is nearly the name of one: %s', (name, meant) => {
+    const message = `option "${name}" is not a known option: it is called "${meant}" here`
+    expect(thrown(() => loginOptions(all, { [name]: 'x' }))).toMatchObject({
+      code: 'config_invalid',
+      message,
+    })
+    expect(thrown(() => resolve({ [name]: 'x' }))).toMatchObject({ code: 'config_invalid', message })
+  })
+
+  test.each([
+    'successRedirect',
+    'successReturnToOrRedirect',
+    'successFlash',
+    'successMessage',
+    'failureRedirect',
+    'failureFlash',
+    'failureMessage',
+    'failWithError',
+    'session',
+    'keepSessionInfo',
+    'assignProperty',
+    'userProperty',
+    'authInfo',
+    'pauseStream',
+    'property',
+    'defaultStrategy',
+    'whatever',
+    'toString',
+  ])("passes when it is Passport's or the host's: %s", (name) => {
+    expect(loginOptions(all, { [name]: true })).toEqual(all)
+  })
+
+  test('is none when it is undefined', () => {
+    expect(loginOptions(all, { callback: undefined, maxAge: undefined } as LoginOptions)).toEqual(all)
+  })
+})
