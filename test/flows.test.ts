@@ -84,8 +84,7 @@ describe('a person logs in', () => {
     const asked = await browser.press(bank, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
     const answer = await browser.press(asked, 'Share and continue')
     const response = new URL(answer.url).searchParams.get('response') ?? ''
-    const posting = new Browser('about:')
-    Object.assign(posting, browser)
+    const posting = new Browser()
     const body = new URLSearchParams({ response })
     const page = await posting.open(`${app.url}/callback?tenant=a%20b`, { method: 'POST', body })
     // Another browser, so without the session: understood, and refused for that alone.
