@@ -146,6 +146,28 @@ describe('at a bank', () => {
     expect(await claimsOf(await browser.press(second, 'Share and continue'))).toHaveProperty('code')
   })
 
+  test('a login page goes on although another person has logged in since it was opened', async () => {
+    await agree(browser, await openLogin())
+    const [one, other] = [await openLogin(), await openLogin()]
+    const second = await browser.press(other, 'Log in', OTHER_PERSON)
+    expect(await claimsOf(await browser.press(second, 'Share and continue'))).toHaveProperty('code')
+    expect((await browser.open(one.url)).status).toBe(200)
+    const consent = await browser.press(one, 'Log in', PERSON)
+    expect(textOf(consent.html)).toContain('Logged in as Philip Lindqvist')
+    expect(await claimsOf(await browser.press(consent, 'Share and continue'))).toHaveProperty('code')
+  })
+
+  test('two logins of one person in two tabs, step by step in turn, both finish', async () => {
+    const logins = [await openLogin(), await openLogin()] as const
+    const consents = [
+      await browser.press(logins[0], 'Log in', PERSON),
+      await browser.press(logins[1], 'Log in', PERSON),
+    ] as const
+    for (const consent of consents) {
+      expect(await claimsOf(await browser.press(consent, 'Share and continue'))).toHaveProperty('code')
+    }
+  })
+
   test.each([PERSON, OTHER_PERSON])(
     'the code of one login is good after another login by $login in another tab',
     async (second) => {

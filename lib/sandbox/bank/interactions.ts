@@ -107,10 +107,25 @@ export function bankInteractions(
       return await proceed()
     } catch (err) {
       if (!(err instanceof errors.SessionNotFound)) throw err
+      if (await detachFromSession(req, res, uid)) return await proceed()
       const { status, ...page } = await deadEnd(req, uid)
       sendPage(res, errorPage({ ...page, theme: context.bank.id, app: context.app }), status)
       return undefined
     }
+  }
+
+  /**
+   * Lets a login page go on although somebody else has logged in here since it was opened: it asks who it is anyway.
+   * Says whether that was what was wrong.
+   */
+  async function detachFromSession(req: IncomingMessage, res: ServerResponse, uid: string): Promise<boolean> {
+    const { cookies } = provider.createContext(req, res)
+    if (cookies.get(provider.cookieName('interaction'), { signed: true }) !== uid) return false
+    const interaction = await provider.Interaction.find(uid)
+    if (interaction?.prompt.name !== 'login' || !interaction.session) return false
+    delete (interaction as Partial<Interaction>).session
+    await interaction.persist()
+    return true
   }
 
   async function deadEnd(req: IncomingMessage, uid: string) {

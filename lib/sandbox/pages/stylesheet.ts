@@ -153,7 +153,7 @@ button { font: inherit; cursor: pointer }
 .alert ul { margin: 0; padding-left: 1.1rem }
 .alert li { overflow-wrap: anywhere }
 .alert li + li { margin-top: .3rem }
-.alert { margin-bottom: 1rem }
+.alert { margin: .9rem 0 1rem }
 
 .hint { width: 100%; max-width: 31rem; padding: .25rem }
 .hint h2 { margin: 0 0 .3rem }
