@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
 import { Authenticator as FastifyAuthenticator } from '@fastify/passport'
 import secureSession from '@fastify/secure-session'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import 'reflect-metadata'
-import { PassportStrategy } from '@nestjs/passport'
+import * as Nest from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { AuthGuard, PassportStrategy } from '@nestjs/passport'
 import cookieSession from 'cookie-session'
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
@@ -104,6 +107,49 @@ class NestStrategy extends PassportStrategy(IDPartnerStrategy, 'idpartner') {
   }
 }
 
+/** A whole application of Nest, with guards, its own error handling, and the package's own HTTP server. */
+const onNest: Application = async (config) => {
+  const name = `idpartner-${randomUUID()}`
+  class Strategy extends PassportStrategy(IDPartnerStrategy, name) {
+    validate(login: IDPartnerLogin): Promise<{ sub: string }> {
+      return user(login)
+    }
+  }
+  // Nest's AuthGuard asks the passport that every application of a process shares.
+  passport.use(name, new Strategy({ ...config, name, sessionKey: 'idpartner' }))
+  class Controller {
+    login(): string {
+      return ''
+    }
+
+    callback(req: { user: object }): object {
+      return req.user
+    }
+  }
+  Nest.Controller()(Controller)
+  const members = Controller.prototype
+  for (const route of ['login', 'callback'] as const) {
+    const descriptor = Object.getOwnPropertyDescriptor(members, route) as PropertyDescriptor
+    Nest.Get(route)(members, route, descriptor)
+    Nest.UseGuards(AuthGuard(name))(members, route, descriptor)
+  }
+  Nest.Req()(members, 'callback', 0)
+  // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- as Nest has them
+  class Module {}
+  Nest.Module({ controllers: [Controller] })(Module)
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- options in a literal
+  const app = await NestFactory.create(Module, { logger: false })
+  for (const middleware of nodeSession()) app.use(middleware)
+  await app.listen(0, '127.0.0.1')
+  return {
+    server: app.getHttpServer() as Server,
+    close: () => {
+      passport.unuse(name)
+      return app.close()
+    },
+  }
+}
+
 const applications: { framework: string; start: Application }[] = [
   {
     framework: 'Express with express-session',
@@ -123,6 +169,7 @@ const applications: { framework: string; start: Application }[] = [
     framework: "Express with Nest's PassportStrategy",
     start: onExpress(nodeSession, (config) => new NestStrategy(config)),
   },
+  { framework: 'Nest', start: onNest },
   { framework: 'Fastify with secure-session', start: onFastify },
   { framework: 'Koa with koa-session', start: onKoa },
 ]
@@ -139,20 +186,22 @@ afterEach(async () => {
 })
 
 /** A browser at an application of that framework. */
-async function visit(
-  start: Application,
-): Promise<{ platform: Platform; get: (path: string) => Promise<Response>; answer: () => Promise<string> }> {
+async function visit(start: Application): Promise<{
+  platform: Platform
+  get: (path: string, headers?: Record<string, string>) => Promise<Response>
+  answer: () => Promise<string>
+}> {
   const platform = await Platform.start()
   closing.push(() => platform.close())
   const { server, close } = await start(await platform.config())
   closing.push(close)
   const { port } = server.address() as AddressInfo
   const jar = new Map<string, string>()
-  const get = async (path: string): Promise<Response> => {
+  const get = async (path: string, headers: Record<string, string> = {}): Promise<Response> => {
     const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, {
       redirect: 'manual',
-      headers: { cookie, connection: 'close' },
+      headers: { cookie, connection: 'close', ...headers },
     })
     for (const set of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? []
@@ -200,6 +249,26 @@ describe.each(applications)('$framework', ({ start }) => {
     const { platform, get, answer } = await visit(start)
     const genuine = await answer()
     platform.fault('bankA.token', (res) => res.writeHead(401).end())
-    expect((await get(`/callback?response=${genuine}`)).status).toBe(502)
+    const response = await get(`/callback?response=${genuine}`)
+    expect(response.status).toBe(502)
+    expect(response.headers.get('cache-control') ?? 'no-store').toBe('no-store')
+  })
+
+  test('answers 503 when the bank is busy', async () => {
+    const { platform, get, answer } = await visit(start)
+    const genuine = await answer()
+    platform.fault('bankA.token', (res) => res.writeHead(503).end())
+    expect((await get(`/callback?response=${genuine}`)).status).toBe(503)
+  })
+
+  test('answers a prefetch with 503, and it begins and ends nothing', async () => {
+    const { platform, get, answer } = await visit(start)
+    const genuine = await answer()
+    const path = `/callback?response=${genuine}`
+    for (const speculative of ['/login', path]) {
+      expect((await get(speculative, { 'sec-purpose': 'prefetch' })).status).toBe(503)
+    }
+    expect(platform.count('bankA.token')).toBe(0)
+    expect((await get(path)).status).toBe(200)
   })
 })

@@ -768,6 +768,189 @@ describe('a platform that says nothing', () => {
   )
 })
 
+describe('a request that nobody has asked for', () => {
+  const speculative: [string, object][] = [
+    ['a HEAD', { method: 'HEAD' }],
+    ['an OPTIONS', { method: 'OPTIONS' }],
+    ['a prefetch', { headers: { 'sec-purpose': 'prefetch' } }],
+    ['a prerender', { headers: { 'sec-purpose': 'prefetch;prerender' } }],
+    ['a prefetch by a proxy', { headers: { 'sec-purpose': 'prefetch;anonymous-client-ip' } }],
+    ['an older prefetch', { headers: { purpose: 'prefetch' } }],
+    ['a prefetch of older Firefox', { headers: { 'x-moz': 'prefetch' } }],
+    ['a preview', { headers: { 'x-purpose': 'preview' } }],
+    ['a preview in capitals', { headers: { purpose: 'Preview' } }],
+  ]
+  const refused = { code: 'response_invalid', via: 'error', status: 503 } as const
+
+  test.each(speculative)('begins no login: %s', async (_name, more) => {
+    const { visitor, strategy, platform } = await startScene()
+    const req = { ...visitor.get('/login', new URLSearchParams()), ...more }
+    const settled = await settle(strategy, req)
+    expectRefused(settled, refused)
+    expect(settled.value).toMatchObject({ headers: { 'Retry-After': '5', 'Cache-Control': 'no-store' } })
+    expect(platform.requests).toEqual([])
+    expect(visitor.session).toEqual({})
+  })
+
+  test.each(speculative)('ends no login: %s', async (_name, more) => {
+    const scene = await startScene()
+    const response = await scene.visitor.answer(await scene.visitor.begin())
+    const req = scene.visitor.get('/callback', new URLSearchParams({ response }))
+    expectRefused(await settle(scene.strategy, { ...req, ...more }), refused)
+    expect(scene.platform.requests).not.toContain('bankA.token')
+    expectLoggedIn(await settle(scene.strategy, req), scene)
+  })
+
+  test('is not what a mention of the word is taken for', async () => {
+    const { visitor, strategy } = await startScene()
+    const req = { ...visitor.get('/login', new URLSearchParams()), headers: { purpose: 'prefetching' } }
+    expect((await settle(strategy, req)).via).toBe('redirect')
+  })
+})
+
+describe('a callback without an answer', () => {
+  const refused = { code: 'response_invalid', message: /came back without an answer/ } as const
+
+  test.each([
+    '/callback',
+    '/callback?tenant=a%20b',
+    '/callback/',
+    '/CALLBACK',
+    '/app/callback',
+    '/callback?state=x',
+    '/callback?visitor_id=1',
+  ])('begins no login where logins begin elsewhere: %s', async (url) => {
+    const scene = await startScene()
+    const login = await scene.visitor.begin()
+    const req = { method: 'GET', url, headers: {}, session: scene.visitor.session }
+    expectRefused(await settle(scene.strategy, req), refused)
+    expectRefused(await settle(scene.strategy, { ...req, session: {} }), refused)
+    expectLoggedIn(await scene.visitor.finish(login), scene)
+  })
+
+  test('begins no login in a process that has seen none begin', async () => {
+    const scene = await startScene()
+    await scene.visitor.begin()
+    const other = await startScene({ platform: scene.platform })
+    other.visitor.session = scene.visitor.session
+    expectRefused(await other.visitor.bring({}), refused)
+  })
+
+  test.each(['proxy', 'direct'] as const)(
+    'begins one where that is the only route (%s flow)',
+    async (flow) => {
+      const scene = await startScene({ flow })
+      const query = flow === 'direct' ? { iss: scene.platform.bankA.issuer } : {}
+      if (flow === 'direct') expect((await scene.visitor.bring({})).via).toBe('redirect')
+      for (let tab = 0; tab < 2; tab++) {
+        const { value } = await scene.visitor.bring(query)
+        const request = await scene.platform.request(value as string)
+        expectLoggedIn(await scene.visitor.finish({ url: value as string, request, bank: 'bankA' }), scene)
+      }
+    },
+  )
+
+  test('begins none even there when another site sent the browser while a login waits', async () => {
+    const scene = await startScene()
+    expect((await scene.visitor.bring({})).via).toBe('redirect')
+    const req = scene.visitor.get('/callback', new URLSearchParams())
+    const from = (site: string): object => ({ ...req, headers: { 'sec-fetch-site': site } })
+    expect((await settle(scene.strategy, from('same-origin'))).via).toBe('redirect')
+    expectRefused(await settle(scene.strategy, from('cross-site')), refused)
+  })
+})
+
+describe('a login belongs to its strategy', () => {
+  const pair = async (first: SceneOptions, second: SceneOptions): Promise<[Scene, Scene]> => {
+    const one = await startScene(first)
+    const other = await startScene({ ...second, platform: one.platform })
+    other.visitor.session = one.visitor.session
+    return [one, other]
+  }
+
+  test('and is not finished by one of another name in the same place of the session', async () => {
+    const [one, other] = await pair(
+      { strategy: { sessionKey: 'shared' } },
+      { strategy: { name: 'step-up', sessionKey: 'shared' } },
+    )
+    const login = await one.visitor.begin()
+    expectRefused(await other.visitor.finish(login), { code: 'login_missing', reason: 'no_login' })
+    expect(one.platform.requests).not.toContain('bankA.token')
+    expectLoggedIn(await one.visitor.finish(login), one)
+  })
+
+  test('of which the place in the session follows the name', async () => {
+    const [one, other] = await pair({ strategy: { name: 'one' } }, { strategy: { name: 'passport' } })
+    await one.visitor.begin()
+    await other.visitor.begin()
+    expect(Object.keys(one.visitor.session)).toEqual(['one', 'idpartner-passport'])
+  })
+
+  test.each([{ acr_values: 'gold' }, { max_age: 60 }])(
+    'of which the own demands are the least, whoever began it: %j',
+    async (demand) => {
+      const [one, other] = await pair({}, { strategy: demand })
+      const login = await one.visitor.begin('bankA', { acr_values: 'silver' })
+      const silver: AnswerBends = { idToken: { claims: (c) => ({ ...c, acr: 'silver' }) } }
+      expectRefused(await other.visitor.finish(login, silver), {
+        code: 'token_invalid',
+        via: 'fail',
+        status: 401,
+        message: /please log in again$/,
+      })
+    },
+  )
+
+  test('of which one login may ask for something else', async () => {
+    const scene = await startScene({ strategy: { acr_values: 'silver' } })
+    const login = await scene.visitor.begin('bankA', { acr_values: 'gold' })
+    const gold: AnswerBends = { idToken: { claims: (c) => ({ ...c, acr: 'gold' }) } }
+    expectLoggedIn(await scene.visitor.finish(login, gold), scene)
+  })
+
+  test('and in the direct flow to a bank: a record without one is refused', async () => {
+    const kept = new Map<string, PendingLogin>()
+    const store: LoginStore<object> = {
+      save: (_req, state, login) => {
+        kept.set(state, { ...login, issuer: undefined })
+        return Promise.resolve()
+      },
+      take: (_req, state) => Promise.resolve(kept.get(state) ?? 'no_login'),
+    }
+    const scene = await startScene({ flow: 'direct', strategy: { store } })
+    expectRefused(await scene.visitor.finish(await scene.visitor.begin()), { code: 'config_invalid' })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+})
+
+describe('no answer may be kept', () => {
+  test.each(['/login', '/callback?response=garbage', '/callback?error=access_denied'])('%s', async (url) => {
+    const { strategy, visitor } = await startScene()
+    const setHeader = jest.fn()
+    await settle(strategy, { method: 'GET', url, headers: {}, session: visitor.session, res: { setHeader } })
+    expect(setHeader.mock.calls).toEqual([['Cache-Control', 'no-store']])
+  })
+
+  test.each<[string, unknown]>([
+    ['no response', undefined],
+    ['null', null],
+    ['a response without headers', {}],
+    [
+      'an answer that has gone',
+      {
+        headersSent: true,
+        setHeader: () => {
+          throw new Error('sent')
+        },
+      },
+    ],
+  ])('and a host that has %s is none the worse for it', async (_name, res) => {
+    const { strategy, visitor } = await startScene()
+    const req = { ...visitor.get('/login', new URLSearchParams()), res }
+    expect((await settle(strategy, req)).via).toBe('redirect')
+  })
+})
+
 /** A whole application with Passport and sessions, and the browser of one person. */
 class App {
   readonly #server = createServer()
@@ -818,7 +1001,7 @@ class App {
   async visit(
     path: string,
     init: RequestInit = {},
-  ): Promise<{ status: number; location: string; body: string }> {
+  ): Promise<{ status: number; location: string; body: string; cache: string | null }> {
     const { port } = this.#server.address() as AddressInfo
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, {
@@ -833,6 +1016,7 @@ class App {
     return {
       status: response.status,
       location: response.headers.get('location') ?? '',
+      cache: response.headers.get('cache-control'),
       body: await response.text(),
     }
   }
@@ -845,6 +1029,11 @@ class App {
 
   async bring(response: string): Promise<{ status: number; location: string; body: string }> {
     return this.visit(`/callback?${String(new URLSearchParams({ response }))}`)
+  }
+
+  /** The same browser at another process of the application. */
+  shareCookies(other: App): void {
+    for (const [name, value] of other.#cookies) this.#cookies.set(name, value)
   }
 
   async me(): Promise<unknown> {
@@ -925,6 +1114,84 @@ describe('with Passport, Express and express-session', () => {
       error: 'provider_error',
       message: expect.stringMatching(/invalid_client/),
     })
+  })
+
+  test('what the callback of the application throws goes to the error handler once', async () => {
+    const { platform, strategy } = await startScene()
+    const unhandled = jest.fn()
+    process.on('unhandledRejection', unhandled)
+    const calls = jest.fn()
+    const own = express()
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    own.use(session({ secret: 's', resave: false, saveUninitialized: false }))
+    own.get('/callback', (req, res, next) => {
+      const done = (...outcome: unknown[]): void => {
+        calls(...outcome)
+        throw new RangeError('forgot that there may be nobody')
+      }
+      ;(passports.authenticate('idpartner', done as passport.AuthenticateCallback) as RequestHandler)(
+        req,
+        res,
+        next,
+      )
+    })
+    const handled: unknown[] = []
+    own.use(((err, _req, res, next) => {
+      handled.push(err)
+      if (res.headersSent) next(err)
+      else res.status(500).end()
+    }) as ErrorRequestHandler)
+    const server = own.listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as AddressInfo
+    for (const query of ['response=garbage', 'error=access_denied', 'code=x']) {
+      const { status } = await fetch(`http://127.0.0.1:${String(port)}/callback?${query}`)
+      expect(status).toBe(500)
+    }
+    await new Promise(setImmediate)
+    server.closeAllConnections()
+    server.close()
+    process.off('unhandledRejection', unhandled)
+    expect(calls).toHaveBeenCalledTimes(3)
+    expect(handled).toEqual(Array(3).fill(expect.any(RangeError)))
+    expect(unhandled).not.toHaveBeenCalled()
+    expect(platform.requests).toEqual([])
+  })
+
+  test('the login redirect and each failure are not kept, nor is an error', async () => {
+    const app = await startApp()
+    const response = await app.answered()
+    app.platform.fault('bankA.token', answer(503))
+    for (const path of ['/login', '/callback?response=garbage', `/callback?response=${response}`]) {
+      expect((await app.visit(path)).cache).toBe('no-store')
+    }
+  })
+
+  test('the Back button after a login finds it answered, also in another process', async () => {
+    const store = new session.MemoryStore()
+    const { platform, strategy } = await startScene()
+    const second = await startScene({ platform })
+    const [first, other] = [new App(platform), new App(platform)]
+    apps.push(first, other)
+    await first.start(strategy, { store })
+    await other.start(second.strategy, { store, callback: { failureMessage: true } })
+    const response = await first.answered()
+    expect(await first.bring(response)).toMatchObject({ status: 200 })
+    other.shareCookies(first)
+    expect(await other.bring(response)).toMatchObject({ status: 401 })
+    expect((await other.visit('/failed')).body).toContain('answered before')
+    expect(await other.me()).toEqual({ sub: platform.person.sub })
+    expect(platform.count('bankA.token')).toBe(1)
+  })
+
+  test('two logins begun at once in one session both finish', async () => {
+    const app = await startApp({ callback: { keepSessionInfo: true } })
+    await app.answered()
+    for (let pair = 0; pair < 3; pair++) {
+      const both = await Promise.all([app.answered(), app.answered()])
+      for (const response of both) expect(await app.bring(response)).toMatchObject({ status: 200 })
+    }
   })
 
   test('the same answer again logs nobody in, and sends no second code', async () => {
