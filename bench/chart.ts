@@ -21,14 +21,14 @@ function medians(what: string, column: 'ours' | 'theirs'): number[] {
 
 const LINES = [
   {
-    name: 'passport-idpartner, p50',
+    name: 'the package, p50',
     what: 'ms of a login, p50',
     column: 'ours',
     color: '#1a5fb4',
     type: 'solid',
   },
   {
-    name: 'passport-idpartner, p99',
+    name: 'the package, p99',
     what: 'ms of a login, p99',
     column: 'ours',
     color: '#1a5fb4',
@@ -55,7 +55,7 @@ chart.setOption({
   animation: false,
   backgroundColor: '#ffffff',
   title: { text: 'Time of a login against logins at once', left: 'center' },
-  legend: { bottom: 0 },
+  legend: { bottom: 0, itemGap: 24 },
   xAxis: { type: 'category', name: 'logins at once', nameLocation: 'middle', nameGap: 28, data: AT_ONCE },
   yAxis: { type: 'log', name: 'ms', min: 1 },
   series: LINES.map(({ name, what, column, color, type }) => ({
