@@ -12,16 +12,16 @@ export type ExpressRequest = import('express').Request
 
 /**
  * How a strategy ends a request. Passport adds these to a copy of the strategy for each request; nowhere else can they
- * be called.
+ * be called. What they return is what a callback of the application returned.
  *
  * @see https://www.passportjs.org/concepts/authentication/strategies/
  */
 export interface Ending {
-  success(user: object, info?: object): void
-  fail(challenge?: unknown, status?: number): void
-  redirect(url: string, status?: number): void
+  success(user: object, info?: object): unknown
+  fail(challenge?: unknown, status?: number): unknown
+  redirect(url: string, status?: number): unknown
   pass(): void
-  error(err: unknown): void
+  error(err: unknown): unknown
 }
 
 /** The class that Passport's strategies extend. */

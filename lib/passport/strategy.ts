@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
 import { callbackParams, optionalParam, type CallbackParams } from '../client/callback-params.js'
@@ -160,7 +161,9 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { interactionId, ...proofs } = proofsOf(client.generateProofs().codeVerifier)
     const { scope, ...asked } = loginOptions(settings.login, options)
     const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
-    const url = await client.getAuthorizationUrl(params, proofs, scope, extra, { signal })
+    const url = await withInteractionId(interactionId, () =>
+      client.getAuthorizationUrl(params, proofs, scope, extra, { signal }),
+    )
     const { state, nonce, codeVerifier } = proofs
     const login: PendingLogin = {
       nonce,
@@ -328,32 +331,37 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   }
 }
 
-/** The only place that talks to Passport, once for each request. */
+/**
+ * The only place that talks to Passport, once for each request.
+ *
+ * A callback of the application that throws has been called, and is not called again with what it threw itself. One that
+ * is async and rejects is heard where Passport hands its promise on, which it does not for a failure.
+ */
 function deliver(passport: Ending, req: object, outcome: Outcome): void {
-  try {
-    tell(passport, outcome)
-  } catch (err) {
-    // The application's own callback was called and threw; it is not called again with what it threw itself.
+  const thrown = (err: unknown): void => {
     const { next } = req as { next?: (err: unknown) => void }
     if (typeof next === 'function') next(asError(err))
     else if (outcome.type !== 'error') passport.error(asError(err))
   }
+  try {
+    const returned = tell(passport, outcome)
+    if (types.isPromise(returned)) returned.catch(thrown)
+  } catch (err) {
+    thrown(err)
+  }
 }
 
-function tell(passport: Ending, outcome: Outcome): void {
+function tell(passport: Ending, outcome: Outcome): unknown {
   switch (outcome.type) {
     case 'redirect':
-      passport.redirect(outcome.url)
-      return
+      return passport.redirect(outcome.url)
     case 'success':
-      passport.success(outcome.user, outcome.info)
-      return
+      return passport.success(outcome.user, outcome.info)
     case 'fail':
       // Passport takes a missing status for its default.
-      passport.fail(outcome.info, outcome.status)
-      return
+      return passport.fail(outcome.info, outcome.status)
     case 'error':
-      passport.error(outcome.err)
+      return passport.error(outcome.err)
   }
 }
 

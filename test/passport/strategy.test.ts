@@ -729,6 +729,17 @@ describe('an interaction id', () => {
     })
   })
 
+  test('is told when the bank refuses to begin a login', async () => {
+    const { visitor, platform } = await startScene({ flow: 'direct' })
+    platform.fault('bankA.par', answer(400, { error: 'invalid_request' }))
+    expect((await visitor.login({ iss: platform.bankA.issuer })).value).toMatchObject({
+      code: 'provider_error',
+      interactionId: expect.stringMatching(
+        /^[\da-f]{8}-[\da-f]{4}-8[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,
+      ),
+    })
+  })
+
   test('is told for each login, whatever becomes of it', async () => {
     const { visitor, platform } = await startScene()
     const begun = await visitor.begin()
@@ -1116,48 +1127,66 @@ describe('with Passport, Express and express-session', () => {
     })
   })
 
-  test('what the callback of the application throws goes to the error handler once', async () => {
-    const { platform, strategy } = await startScene()
-    const unhandled = jest.fn()
-    process.on('unhandledRejection', unhandled)
-    const calls = jest.fn()
-    const own = express()
-    const passports = new passport.Passport()
-    passports.use(strategy)
-    own.use(session({ secret: 's', resave: false, saveUninitialized: false }))
-    own.get('/callback', (req, res, next) => {
-      const done = (...outcome: unknown[]): void => {
-        calls(...outcome)
+  test.each<{ name: string; queries: string[]; fail: () => unknown }>([
+    {
+      name: 'throws',
+      queries: ['response=garbage', 'error=access_denied', 'code=x'],
+      fail: () => {
         throw new RangeError('forgot that there may be nobody')
+      },
+    },
+    {
+      name: 'rejects with, of an error,',
+      // Passport keeps the promise of a failure to itself.
+      queries: ['prefetch'],
+      fail: () => Promise.reject(new RangeError('forgot that there may be nobody')),
+    },
+  ])(
+    'what the callback of the application $name goes to the error handler once',
+    async ({ queries, fail }) => {
+      const { platform, strategy } = await startScene()
+      const unhandled = jest.fn()
+      process.on('unhandledRejection', unhandled)
+      const calls = jest.fn()
+      const own = express()
+      const passports = new passport.Passport()
+      passports.use(strategy)
+      own.use(session({ secret: 's', resave: false, saveUninitialized: false }))
+      own.get('/callback', (req, res, next) => {
+        const done = (...outcome: unknown[]): unknown => {
+          calls(...outcome)
+          return fail()
+        }
+        ;(passports.authenticate('idpartner', done as passport.AuthenticateCallback) as RequestHandler)(
+          req,
+          res,
+          next,
+        )
+      })
+      const handled: unknown[] = []
+      own.use(((err, _req, res, next) => {
+        handled.push(err)
+        if (res.headersSent) next(err)
+        else res.status(500).end()
+      }) as ErrorRequestHandler)
+      const server = own.listen(0, '127.0.0.1')
+      await new Promise((resolve) => server.once('listening', resolve))
+      const { port } = server.address() as AddressInfo
+      for (const query of queries) {
+        const headers = query === 'prefetch' ? { purpose: 'prefetch' } : {}
+        const { status } = await fetch(`http://127.0.0.1:${String(port)}/callback?${query}`, { headers })
+        expect(status).toBe(500)
       }
-      ;(passports.authenticate('idpartner', done as passport.AuthenticateCallback) as RequestHandler)(
-        req,
-        res,
-        next,
-      )
-    })
-    const handled: unknown[] = []
-    own.use(((err, _req, res, next) => {
-      handled.push(err)
-      if (res.headersSent) next(err)
-      else res.status(500).end()
-    }) as ErrorRequestHandler)
-    const server = own.listen(0, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    const { port } = server.address() as AddressInfo
-    for (const query of ['response=garbage', 'error=access_denied', 'code=x']) {
-      const { status } = await fetch(`http://127.0.0.1:${String(port)}/callback?${query}`)
-      expect(status).toBe(500)
-    }
-    await new Promise(setImmediate)
-    server.closeAllConnections()
-    server.close()
-    process.off('unhandledRejection', unhandled)
-    expect(calls).toHaveBeenCalledTimes(3)
-    expect(handled).toEqual(Array(3).fill(expect.any(RangeError)))
-    expect(unhandled).not.toHaveBeenCalled()
-    expect(platform.requests).toEqual([])
-  })
+      await new Promise(setImmediate)
+      server.closeAllConnections()
+      server.close()
+      process.off('unhandledRejection', unhandled)
+      expect(calls).toHaveBeenCalledTimes(queries.length)
+      expect(handled).toEqual(Array(queries.length).fill(expect.any(RangeError)))
+      expect(unhandled).not.toHaveBeenCalled()
+      expect(platform.requests).toEqual([])
+    },
+  )
 
   test('the login redirect and each failure are not kept, nor is an error', async () => {
     const app = await startApp()
