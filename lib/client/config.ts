@@ -61,8 +61,13 @@ export interface IDPartnerConfig {
   tls_server_ca?: string | Buffer | undefined
   /** The one algorithm accepted for the bank's answer (JARM); `'PS256'` by default. */
   authorization_signed_response_alg?: SigningAlg | undefined
-  /** The one algorithm accepted for ID tokens and signed userinfo; `'PS256'` by default. */
+  /** The one algorithm accepted for ID tokens; `'PS256'` by default. */
   id_token_signed_response_alg?: SigningAlg | undefined
+  /**
+   * The one algorithm accepted for signed userinfo; that of ID tokens by default. When it is set, userinfo that is not
+   * signed is refused.
+   */
+  userinfo_signed_response_alg?: SigningAlg | undefined
   /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
@@ -84,6 +89,7 @@ export interface ResolvedConfig {
   readonly tls: ClientTls
   readonly authorization_signed_response_alg: SigningAlg
   readonly id_token_signed_response_alg: SigningAlg
+  readonly userinfo_signed_response_alg: SigningAlg | undefined
   readonly timeout: number
   readonly clock_tolerance: number
   readonly keys: ReturnType<typeof checkJwks>
@@ -124,7 +130,7 @@ const callback = v.pipe(
 )
 const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
 const pem = v.optional(v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'))
-const signingAlg = v.optional(v.picklist(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`), 'PS256')
+const signingAlg = v.picklist(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`)
 
 const schema = v.strictObject({
   client_id: nonEmpty,
@@ -163,8 +169,9 @@ const schema = v.strictObject({
   tls_client_cert: pem,
   tls_client_key: pem,
   tls_server_ca: pem,
-  authorization_signed_response_alg: signingAlg,
-  id_token_signed_response_alg: signingAlg,
+  authorization_signed_response_alg: v.optional(signingAlg, 'PS256'),
+  id_token_signed_response_alg: v.optional(signingAlg, 'PS256'),
+  userinfo_signed_response_alg: v.optional(signingAlg),
   timeout: v.optional(
     v.pipe(
       v.number('must be a whole number of milliseconds'),
@@ -204,6 +211,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     ...options,
     client_secret: options.client_secret,
     trusted_issuers: options.trusted_issuers,
+    userinfo_signed_response_alg: options.userinfo_signed_response_alg,
     keys: jwks ?? [],
     tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
   }

@@ -18,7 +18,7 @@ import { importKeys, type ClientKeys } from '../jwt/keys.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
-import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
+import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
 import { checkTokens, type TokenSet } from './tokens.js'
 
 const text = v.pipe(v.string(), v.minLength(1))
@@ -46,7 +46,7 @@ export class IDPartner {
   readonly #config: ResolvedConfig
   readonly #http: Http
   readonly #issuers: Issuers
-  readonly #trustDirectoryKeys: FindKey
+  readonly #trustDirectoryKeys: FindKeys
   readonly #keys: Promise<ClientKeys>
   readonly #allowed: AllowedIssuers
 
@@ -258,14 +258,14 @@ export class IDPartner {
     }
     const { idp_response_code, identity_provider } = sealed
     // readProxyDocument has asked whether this bank is allowed.
-    const keysOf = (from: string): Promise<FindKey> => Promise.resolve(this.#issuers.keys(from))
+    const keysOf = (from: string): Promise<FindKeys> => Promise.resolve(this.#issuers.keys(from))
     return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options)
   }
 
   async #verifyAnswer(
     response: string,
     issuer: string | undefined,
-    keysOf: (issuer: string) => Promise<FindKey>,
+    keysOf: (issuer: string) => Promise<FindKeys>,
     { signal }: CallOptions = {},
   ): Promise<AuthorizationAnswer> {
     const { decryption } = await this.#keys
@@ -280,7 +280,7 @@ export class IDPartner {
     return inTime(signal, verifying)
   }
 
-  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKey> {
+  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKeys> {
     // Who decides too late asks for no keys any more.
     await inTime(signal, this.#allowed.check(issuer))
     return this.#issuers.keys(issuer)

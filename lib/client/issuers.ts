@@ -5,7 +5,7 @@ import { partyOf } from './party.js'
 import { badMetadata, providerFailure } from './provider-failure.js'
 import { leaveTransportToHttp } from './openid-client-settings.js'
 import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
-import { remoteKeys, type FindKey } from '../jwt/remote-keys.js'
+import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
 
 /** Endpoints seldom move, so that no login waits to hear that they have not. */
 const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 0 }
@@ -17,7 +17,7 @@ type Config = Parameters<typeof partyOf>[1]
 
 interface Issuer {
   metadata: Cached<ProviderMetadata>
-  keys: FindKey
+  keys: FindKeys
 }
 
 /** What providers publish of themselves: discovery documents and keys, shared by all logins. */
@@ -43,7 +43,7 @@ export class Issuers {
     return this.#of(issuer).metadata.get()
   }
 
-  keys(issuer: string): FindKey {
+  keys(issuer: string): FindKeys {
     return this.#of(issuer).keys
   }
 

@@ -5,20 +5,20 @@ import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf } from '../net/json.js'
-import { verifyIdToken, type IdTokenChecks } from '../jwt/id-token.js'
+import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { backdated, leaveTransportToHttp } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
-import type { FindKey } from '../jwt/remote-keys.js'
-import { verifyUserInfo, type UserInfoExpected } from '../jwt/userinfo.js'
+import type { FindKeys } from '../jwt/remote-keys.js'
+import { readUserInfo } from '../jwt/userinfo.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
 
 export interface ProviderContext {
   config: ResolvedConfig
   http: Http
   keys: ClientKeys
-  issuerKeys: FindKey
+  issuerKeys: FindKeys
   metadata: oidc.ServerMetadata
   signal: AbortSignal | undefined
 }
@@ -134,7 +134,7 @@ export class Provider {
   async #grant(type: string, parameters: Record<string, string>, login?: IdTokenChecks): Promise<TokenSet> {
     let verified: Awaited<ReturnType<typeof verifyIdToken>> | undefined
     // openid-client does not get to see the ID token: it does not insist on encryption, knows a key by its kid alone,
-    // and fetches rotated keys a minute late.
+    // fetches rotated keys a minute late, and takes null for a value.
     const read = async (response: Response): Promise<Response> => {
       const text = await response.text()
       const issued = readTokenResponse(parseJson(text), this.#what('token response'))
@@ -144,6 +144,7 @@ export class Provider {
       if (id_token !== undefined) {
         verified = await verifyIdToken(id_token, {
           ...this.#expected,
+          alg: this.#context.config.id_token_signed_response_alg,
           accessToken: issued.access_token,
           login,
         })
@@ -256,19 +257,23 @@ export class Provider {
     }
   }
 
-  /** Replaces userinfo that is a JWT by its verified claims (Core 5.3.2). */
+  /** Replaces userinfo by its checked claims; what is no userinfo at all is left to openid-client. */
   async #openUserInfo(response: Response): Promise<Response> {
-    if (!/^application\/jwt\s*(;|$)/i.test(response.headers.get('content-type') ?? '')) return response
-    return Response.json(await verifyUserInfo(await response.text(), this.#expected))
+    const { id_token_signed_response_alg, userinfo_signed_response_alg: alg } = this.#context.config
+    const claims = await readUserInfo(response, {
+      ...this.#expected,
+      alg: alg ?? id_token_signed_response_alg,
+      signed: alg !== undefined,
+    })
+    return claims ? Response.json(claims) : response
   }
 
   /** What ID tokens and userinfo of this provider have in common. */
-  get #expected(): UserInfoExpected {
+  get #expected(): Pick<IdTokenExpected, 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
     const { config, keys, issuerKeys } = this.#context
     return {
       decryption: keys.decryption,
       keys: issuerKeys,
-      alg: config.id_token_signed_response_alg,
       issuer: this.issuer,
       clientId: config.client_id,
       clockTolerance: config.clock_tolerance,

@@ -1,4 +1,6 @@
 import type { JWTPayload } from 'jose'
+import * as v from 'valibot'
+import { invalidJwt, type JwtKind } from './sealed-jwt.js'
 
 /** A postal address. See https://openid.net/specs/openid-connect-core-1_0.html#AddressClaim */
 export interface AddressClaim {
@@ -18,7 +20,7 @@ export interface AddressClaim {
  */
 export interface IDPartnerClaims extends JWTPayload {
   iss: string
-  /** The person at this bank. Link accounts by `iss` and `sub` together, never by `email`. */
+  /** The person at this bank, in 255 ASCII characters at most. Link accounts by `iss` and `sub` together, never by `email`. */
   sub: string
   aud: string | string[]
   exp: number
@@ -34,6 +36,9 @@ export interface IDPartnerClaims extends JWTPayload {
   middle_name?: string
   nickname?: string
   preferred_username?: string
+  profile?: string
+  picture?: string
+  website?: string
   email?: string
   email_verified?: boolean
   phone_number?: string
@@ -56,3 +61,87 @@ export interface IDPartnerClaims extends JWTPayload {
 
 /** What UserInfo answers: the same claims without those of a token. */
 export type UserInfo = Omit<Partial<IDPartnerClaims>, 'sub'> & { sub: string }
+
+const text = v.string()
+/** Some write `"true"`, and in JavaScript `"false"` would pass for it. */
+const boolean = v.union([
+  v.boolean(),
+  v.pipe(
+    v.string(),
+    v.regex(/^(true|false)$/i),
+    v.transform((spelled) => spelled.toLowerCase() === 'true'),
+  ),
+])
+/** JSON can spell a number that is none: 1e999. */
+const number = v.pipe(v.number(), v.finite())
+const part = v.nullish(text)
+
+/** What is promised of each claim; those that are not listed are handed on as they came. */
+const TYPES = new Map<string, v.GenericSchema>([
+  // Core, section 2. A control character has no use in a name but to forge a line of a log.
+  ['sub', v.pipe(text, v.regex(/^[ -~]{1,255}$/))],
+  ['nonce', text],
+  ['auth_time', v.pipe(number, v.minValue(0))],
+  ['acr', text],
+  ['amr', v.array(text)],
+  ['azp', text],
+  ['at_hash', text],
+  ['name', text],
+  ['given_name', text],
+  ['family_name', text],
+  ['middle_name', text],
+  ['nickname', text],
+  ['preferred_username', text],
+  ['profile', text],
+  ['picture', text],
+  ['website', text],
+  ['email', text],
+  ['email_verified', boolean],
+  ['phone_number', text],
+  ['phone_number_verified', boolean],
+  ['gender', text],
+  ['birthdate', text],
+  ['zoneinfo', text],
+  ['locale', text],
+  ['updated_at', number],
+  [
+    'address',
+    v.pipe(
+      v.unknown(),
+      v.check((value) => !Array.isArray(value)),
+      v.looseObject({
+        formatted: part,
+        street_address: part,
+        locality: part,
+        region: part,
+        postal_code: part,
+        country: part,
+      }),
+    ),
+  ],
+])
+
+function typeOf(name: string): v.GenericSchema | undefined {
+  return /^age_over_\d+$/.test(name) ? boolean : TYPES.get(name)
+}
+
+/**
+ * Checks that the known claims are what their types say, and turns booleans that are spelled as text into booleans. A
+ * known claim that is `null` is absent, as many serializers write it.
+ *
+ * Does not check whether what they say is true, and leaves claims alone that are not known here.
+ *
+ * @throws {IDPartnerError} the code of what they came in, naming the claim and not its value
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims
+ */
+export function checkClaims<T extends object>(claims: T, kind: JwtKind): T {
+  const checked = Object.entries(claims).flatMap(([name, value]): [string, unknown][] => {
+    const type = typeOf(name)
+    if (!type) return [[name, value]]
+    if (value === null) return []
+    const { success, output } = v.safeParse(type, value)
+    if (!success) throw invalidJwt(kind, `has a wrong type or length in "${name}"`)
+    return [[name, output]]
+  })
+  return Object.fromEntries(checked) as T
+}

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { JWTVerifyGetKey } from 'jose'
 import { IDPartnerError } from '../errors.js'
-import type { IDPartnerClaims } from './claims.js'
+import { checkClaims, type IDPartnerClaims } from './claims.js'
 import type { ImportedKey, SigningAlg } from './keys.js'
+import type { FindKeys } from './remote-keys.js'
 import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
 /** How a person has to have logged in at the bank. */
@@ -24,7 +24,7 @@ export interface IdTokenChecks extends AuthenticationChecks {
 
 export interface IdTokenExpected {
   decryption: readonly ImportedKey[]
-  keys: JWTVerifyGetKey
+  keys: FindKeys
   alg: SigningAlg
   issuer: string
   clientId: string
@@ -42,13 +42,17 @@ export interface IdTokenExpected {
 /** An ID token is fetched in the moment it is issued, so an old one is a replay even before its `exp`. */
 const MAX_AGE_SECONDS = 600
 
-const ID_TOKEN: JwtKind = { code: 'token_invalid', what: "the bank's ID token" }
+const ID_TOKEN: Required<JwtKind> = {
+  code: 'token_invalid',
+  what: "the bank's ID token",
+  registered: 'id_token',
+}
 
 /**
  * Opens an ID token and checks all of it: signature, algorithm, issuer, audience and times, the access token it came
  * with, and the login it completes. Returns the signed JWT inside.
  *
- * Does not check what it says of the person beyond `sub`: that is as the bank wrote it.
+ * What it says of the person has the types it should, and is otherwise as the bank wrote it.
  *
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
@@ -58,19 +62,16 @@ export async function verifyIdToken(
   { decryption, clientId, accessToken, login, ...expected }: IdTokenExpected,
 ): Promise<{ jws: string; claims: IDPartnerClaims }> {
   const jwt = await decryptJwt(sealed, decryption, ID_TOKEN)
-  const claims = await verifyJwt(
+  const payload = await verifyJwt(
     jwt,
-    { ...expected, audience: clientId, requiredClaims: ['exp'], maxAge: MAX_AGE_SECONDS },
+    { ...expected, audience: clientId, requiredClaims: ['exp', 'sub'], maxAge: MAX_AGE_SECONDS },
     ID_TOKEN,
   )
-  if (typeof claims.sub !== 'string' || claims.sub === '')
-    throw invalidJwt(ID_TOKEN, 'has a wrong or missing "sub"')
-  if ('azp' in claims && claims['azp'] !== clientId)
-    throw invalidJwt(ID_TOKEN, 'was issued to another client')
-  const idToken = claims as IDPartnerClaims
-  matchAccessToken(idToken, accessToken)
-  if (login) matchLogin(idToken, login, expected.clockTolerance)
-  return { jws: jwt.jws, claims: idToken }
+  const claims = checkClaims(payload as IDPartnerClaims, ID_TOKEN)
+  if ((claims.azp ?? clientId) !== clientId) throw invalidJwt(ID_TOKEN, 'was issued to another client')
+  matchAccessToken(claims, accessToken)
+  if (login) matchLogin(claims, login, expected.clockTolerance)
+  return { jws: jwt.jws, claims }
 }
 
 /**
@@ -117,7 +118,7 @@ function unmet(what: string): IDPartnerError {
  * @see https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowTokenValidation
  */
 export function matchAccessToken(claims: IDPartnerClaims, accessToken: string): void {
-  if (!('at_hash' in claims)) return
+  if (claims['at_hash'] === undefined) return
   // SHA-256 belongs to PS256 and to ES256, which are all that can be configured.
   const hash = createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
   if (claims['at_hash'] !== hash) {

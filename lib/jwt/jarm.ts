@@ -1,8 +1,9 @@
-import { decodeJwt, type JWTVerifyGetKey } from 'jose'
+import { decodeJwt } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError, printable } from '../errors.js'
 import type { ImportedKey, SigningAlg } from './keys.js'
-import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
+import type { FindKeys } from './remote-keys.js'
+import { decryptJwt, invalidJwt, verifyJwt, wrongIssuer, type JwtKind } from './sealed-jwt.js'
 
 /** A bank's authentic answer to an authorization request: a code, or the name of an error. */
 export interface AuthorizationAnswer {
@@ -20,18 +21,24 @@ export interface JarmExpected {
   /** The bank it has to be from, where that is known. */
   issuer: string | undefined
   /** The keys of an issuer; refuses one that may not be asked with `provider_refused`. */
-  keysOf: (issuer: string) => Promise<JWTVerifyGetKey>
+  keysOf: (issuer: string) => Promise<FindKeys>
 }
 
 /** In characters; what is longer is no answer of a bank. */
 export const MAX_ANSWER_LENGTH = 64 * 1024
 
-const JARM: JwtKind = { code: 'response_invalid', what: "the bank's answer" }
+const JARM: Required<JwtKind> = {
+  code: 'response_invalid',
+  what: "the bank's answer",
+  registered: 'authorization',
+}
 
 const text = v.pipe(v.string(), v.minLength(1))
+/** A `null` is no value, as many serializers write it. */
+const absent = v.optional(v.null())
 const answer = v.union([
-  v.looseObject({ state: text, error: v.string(), code: v.optional(v.undefined()) }),
-  v.looseObject({ state: text, code: text, error: v.optional(v.undefined()) }),
+  v.looseObject({ state: text, error: v.string(), code: absent }),
+  v.looseObject({ state: text, code: text, error: absent }),
 ])
 
 /**
@@ -50,10 +57,14 @@ export async function verifyJarm(response: unknown, expected: JarmExpected): Pro
   }
   const jwt = await decryptJwt(response, decryption, JARM)
   const issuer = claimedIssuer(jwt.jws)
-  if (expected.issuer !== undefined && issuer !== expected.issuer) throw wrongIssuer()
+  if (expected.issuer !== undefined && issuer !== expected.issuer) {
+    throw wrongIssuer(JARM, issuer, expected.issuer)
+  }
   const keys = await expected.keysOf(issuer).catch((err: unknown) => {
     // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
-    throw err instanceof IDPartnerError && err.code === 'provider_refused' ? wrongIssuer(err) : err
+    throw err instanceof IDPartnerError && err.code === 'provider_refused'
+      ? wrongIssuer(JARM, issuer, undefined, err)
+      : err
   })
   const payload: unknown = await verifyJwt(
     jwt,
@@ -64,7 +75,7 @@ export async function verifyJarm(response: unknown, expected: JarmExpected): Pro
     throw invalidJwt(JARM, 'has no "state", or neither or both of "code" and "error"')
   }
   const { state, code, error } = payload
-  return { issuer, state, outcome: code === undefined ? { error: printable(error) } : { code } }
+  return { issuer, state, outcome: typeof code !== 'string' ? { error: printable(error) } : { code } }
 }
 
 /** Who a decrypted answer says it is from: where to look for the keys, if that issuer is allowed. */
@@ -75,10 +86,6 @@ function claimedIssuer(jws: string): string {
   } catch (err) {
     throw invalidJwt(JARM, 'is malformed', err)
   }
-  if (typeof iss !== 'string') throw wrongIssuer()
+  if (typeof iss !== 'string') throw wrongIssuer(JARM, iss, undefined)
   return iss
-}
-
-function wrongIssuer(cause?: unknown): IDPartnerError {
-  return invalidJwt(JARM, 'has a wrong or missing "iss"', cause)
 }

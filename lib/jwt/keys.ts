@@ -19,7 +19,7 @@ export const ENCRYPTION_ALG = 'RSA-OAEP'
 
 /** What RFC 7518, sections 3.5 and 4.3 ask for at least, of our keys and of others'. */
 export const MIN_RSA_BITS = 2048
-const MAX_RSA_BITS = 16_384
+export const MAX_RSA_BITS = 16_384
 
 export interface ImportedKey {
   kid: string

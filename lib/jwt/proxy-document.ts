@@ -1,7 +1,8 @@
-import { decodeJwt, decodeProtectedHeader, type JWTVerifyGetKey } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import * as v from 'valibot'
 import { parseEndpoint } from '../net/http.js'
-import { invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
+import type { FindKeys } from './remote-keys.js'
+import { invalidJwt, printableUrl, verifyJwt, type JwtKind } from './sealed-jwt.js'
 
 /** The bank a person chose, as IDPartner describes it; further members are know-your-business credentials. */
 export interface IdentityProvider {
@@ -19,7 +20,7 @@ export interface ProxyDocument {
 }
 
 export interface ProxyDocumentExpected {
-  keys: JWTVerifyGetKey
+  keys: FindKeys
   issuer: string
   audience: string
   clockTolerance: number
@@ -64,8 +65,13 @@ export async function verifyProxyDocument(
   const parsed = v.safeParse(payload, claims)
   if (!parsed.success) throw invalidJwt(DOCUMENT, `has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
   const { sub, identity_provider, 'x-fapi-interaction-id': interactionId } = parsed.output
-  if (claimedIssuer(sub) !== identity_provider.issuer_url) {
-    throw invalidJwt(DOCUMENT, 'names one bank and carries the answer of another')
+  const { issuer_url } = identity_provider
+  const sender = claimedIssuer(sub)
+  if (sender !== issuer_url) {
+    throw invalidJwt(
+      DOCUMENT,
+      `names one bank and carries the answer of another: ${printableUrl(issuer_url)} and ${printableUrl(sender)}`,
+    )
   }
   return { identity_provider, idp_response_code: sub, interactionId }
 }

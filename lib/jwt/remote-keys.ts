@@ -1,73 +1,68 @@
-import { createLocalJWKSet, errors, type CryptoKey, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import type { CryptoKey } from 'jose'
 import * as v from 'valibot'
 import { Cached } from '../net/cached.js'
 import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
-import { jsonOf, unusableAnswer } from '../net/json.js'
-import { MIN_RSA_BITS } from './keys.js'
+import { deepJsonOf, unusableAnswer } from '../net/json.js'
+import { KeySet } from './key-set.js'
+import type { SigningAlg } from './keys.js'
 
 /** A key may have been withdrawn because somebody stole it, so a login waits to hear that it was not. */
 const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 1000 }
 
-const jwks = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) })
+const jwks = v.object({ keys: v.array(v.unknown()) })
 
-/** Finds the key for the header of a JWS, as jose asks for it. */
-export type FindKey = (...args: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>
+/** The keys that a signature with this algorithm and `kid` may be of, one after the other for as long as none verifies. */
+export type FindKeys = (alg: SigningAlg, kid: string | undefined) => AsyncIterable<CryptoKey>
 
 /**
  * The public keys that a party publishes, kept and renewed.
  *
- * An unknown `kid` means that the keys may have been rotated a moment ago, so they are fetched again, once. Does not
- * guess: where several keys fit and the header names none, there is none.
+ * Where none of the known ones verifies, they may have been rotated a moment ago, so they are fetched again, once.
  *
  * @param what whose keys these are, for messages: `the keys of the bank login.bank.example`
  * @param namedBy whose document named the URL, if it is not configured
+ * @throws {IDPartnerError} `provider_unavailable` when there are none, or none that can be used
  */
 export function remoteKeys(
   http: Http,
   what: string,
   url: string | (() => Promise<string>),
   namedBy?: string,
-): FindKey {
+): FindKeys {
   const cached = new Cached(async () => {
     const response = await http.get(typeof url === 'string' ? url : await url(), {
       what,
       headers: { accept: 'application/json' },
       namedBy,
     })
-    return createLocalJWKSet(await readJwks(response, what))
+    return readKeySet(response, what)
   }, TIMES)
-  return async (...jws) => {
+
+  return async function* (alg, kid) {
     const known = await cached.get()
-    try {
-      return await selectKey(known, what, jws)
-    } catch (err) {
-      if (!(err instanceof errors.JWKSNoMatchingKey)) throw err
-      const renewed = await cached.refresh()
-      if (!renewed) throw err
-      return selectKey(renewed, what, jws)
+    const { keys } = await known.candidates(alg, kid)
+    yield* keys
+    const renewed = await cached.refresh().catch((err: unknown) => {
+      // A signature that a known key should have made is wrong, whether or not there are newer keys.
+      if (keys.length === 0) throw err
+    })
+    const { keys: newer, unusable } = await (renewed ?? known).candidates(alg, kid)
+    if (renewed) yield* newer
+    if (keys.length + newer.length > 0) return
+    if (unusable !== undefined) {
+      throw new IDPartnerError('provider_unavailable', `one of ${what} fits, but cannot be used`, {
+        cause: unusable,
+      })
+    }
+    if (!(renewed ?? known).serves(alg)) {
+      throw new IDPartnerError('provider_unavailable', `among ${what} is none for ${alg}`)
     }
   }
 }
 
-/** The key of a set that fits; one that fits and cannot be used is the publisher's fault, not the sender's. */
-async function selectKey(find: FindKey, what: string, jws: Parameters<FindKey>): Promise<CryptoKey> {
-  try {
-    const key = await find(...jws)
-    const { modulusLength = MIN_RSA_BITS } = key.algorithm as { modulusLength?: number }
-    // jose refuses it as well, but as if the signature were at fault (RFC 7518, section 3.5).
-    if (modulusLength < MIN_RSA_BITS) throw new Error(`it has ${String(modulusLength)} bits`)
-    return key
-  } catch (err) {
-    if (err instanceof errors.JWKSNoMatchingKey || err instanceof errors.JWKSMultipleMatchingKeys) throw err
-    throw new IDPartnerError('provider_unavailable', `one of ${what} fits, but cannot be used`, {
-      cause: err,
-    })
-  }
-}
-
-async function readJwks(response: Response, what: string): Promise<JSONWebKeySet> {
-  const body = await jsonOf(response, what)
+async function readKeySet(response: Response, what: string): Promise<KeySet> {
+  const body = await deepJsonOf(response, what)
   if (!v.is(jwks, body)) throw unusableAnswer(what, undefined)
-  return body
+  return new KeySet(body.keys)
 }

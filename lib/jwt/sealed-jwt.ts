@@ -1,13 +1,8 @@
-import {
-  compactDecrypt,
-  decodeProtectedHeader,
-  errors,
-  jwtVerify,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-} from 'jose'
-import { IDPartnerError, ownError, printable, type ErrorCode } from '../errors.js'
-import { ENCRYPTION_ALG, type ImportedKey, type SigningAlg } from './keys.js'
+import { compactDecrypt, compactVerify, decodeProtectedHeader, errors, type JWTPayload } from 'jose'
+import { IDPartnerError, printable, type ErrorCode } from '../errors.js'
+import { isTooDeep } from '../net/json.js'
+import { ENCRYPTION_ALG, SIGNING_ALGS, type ImportedKey, type SigningAlg } from './keys.js'
+import type { FindKeys } from './remote-keys.js'
 
 /** The one content encryption accepted, as IDPartner uses it. */
 const CONTENT_ENCRYPTION_ALG = 'A256CBC-HS512'
@@ -16,6 +11,8 @@ const CONTENT_ENCRYPTION_ALG = 'A256CBC-HS512'
 export interface JwtKind {
   code: Extract<ErrorCode, 'response_invalid' | 'token_invalid'>
   what: string
+  /** How client registration calls it: its algorithm is `…_signed_response_alg`. None for IDPartner's own. */
+  registered?: 'authorization' | 'id_token' | 'userinfo'
 }
 
 /** A JWS with the header of the JWE it came in, if it came in one. */
@@ -26,7 +23,7 @@ export interface OpenedJwt {
 
 export interface Expected {
   alg: SigningAlg
-  keys: JWTVerifyGetKey
+  keys: FindKeys
   issuer: string
   audience: string
   clockTolerance: number
@@ -47,14 +44,24 @@ export interface Expected {
 export async function decryptJwt(
   jwt: string,
   keys: readonly ImportedKey[],
-  kind: JwtKind,
+  kind: Required<JwtKind>,
 ): Promise<OpenedJwt> {
   const parts = jwt.split('.').length
   if (keys.length === 0) {
-    if (parts !== 3) throw invalidJwt(kind, 'is not a signed JWT, and there is no key to decrypt another')
+    if (parts === 5) {
+      throw invalidJwt(
+        kind,
+        'is encrypted, and there is no key to decrypt it: add an encryption key to the option "jwks" (see generateJwks)',
+      )
+    }
     return { jws: jwt, outer: {} }
   }
-  if (parts !== 5) throw invalidJwt(kind, 'is not encrypted, although the application has an encryption key')
+  if (parts !== 5) {
+    throw invalidJwt(
+      kind,
+      `is not encrypted, although the application has an encryption key: ${registerEncryption(kind)}`,
+    )
+  }
   // Whatever the kid says: a bank may still use the name of a key that was renamed in a rotation.
   for (const { key } of keys) {
     const opened = await compactDecrypt(jwt, key, {
@@ -69,17 +76,17 @@ export async function decryptJwt(
       }),
       (err: unknown) => {
         if (err instanceof errors.JWEDecryptionFailed) return undefined
-        jweHeader(jwt, kind)
-        throw invalidJwt(kind, `is not encrypted with ${ENCRYPTION_ALG} and ${CONTENT_ENCRYPTION_ALG}`, err)
+        const header = parsedHeader(jwt, kind, 'is not a JWE')
+        throw invalidJwt(kind, notDecrypted(header, kind), safeCause(err))
       },
     )
     if (opened) return opened
   }
-  const { kid } = jweHeader(jwt, kind)
-  const kids = keys.map((one) => one.kid).join(', ')
+  const { kid } = parsedHeader(jwt, kind, 'is not a JWE')
+  const ours = shortened(keys.map((one) => one.kid).join(', '), 100)
   throw invalidJwt(
     kind,
-    `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${kids}); is the published JWKS current?`,
+    `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}); is the published JWKS current?`,
   )
 }
 
@@ -90,45 +97,154 @@ export async function decryptJwt(
  *
  * @see https://www.rfc-editor.org/rfc/rfc8725
  */
-export async function verifyJwt(
-  { jws, outer }: OpenedJwt,
-  expected: Expected,
+export async function verifyJwt(opened: OpenedJwt, expected: Expected, kind: JwtKind): Promise<JWTPayload> {
+  const claims = await verifySignature(opened.jws, expected, kind)
+  checkRegisteredClaims(claims, expected, kind)
+  checkEnvelope(opened, expected, kind)
+  return claims
+}
+
+/**
+ * Compares what the header of a JWE repeats, which has to be the same as inside.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7519#section-5.3
+ */
+export function checkEnvelope(
+  { outer }: OpenedJwt,
+  { issuer, audience }: Pick<Expected, 'issuer' | 'audience'>,
   kind: JwtKind,
-): Promise<JWTPayload> {
-  const { issuer, audience } = expected
-  const payload = await jwtVerify(jws, expected.keys, {
-    algorithms: [expected.alg],
-    issuer,
-    audience,
-    clockTolerance: expected.clockTolerance,
-    requiredClaims: expected.requiredClaims,
-    ...(expected.maxAge !== undefined && { maxTokenAge: expected.maxAge }),
-  }).then(
-    (result) => result.payload,
-    (err: unknown) => {
-      throw ownError(err) ?? invalidJwt(kind, reason(err, jws, expected), err)
-    },
-  )
-  // A second audience could replay the JWT to us (Core 3.1.3.7, step 3), so we share none.
-  if ([payload.aud].flat().length !== 1) throw invalidJwt(kind, 'is meant for others as well')
-  // RFC 7519, section 5.3: what the header of a JWE repeats has to be the same inside.
+): void {
   if (outer.iss !== undefined && outer.iss !== issuer)
     throw invalidJwt(kind, 'names another issuer in its header')
   if (outer.aud !== undefined && !isSame(outer.aud, audience)) {
     throw invalidJwt(kind, 'names another audience in its header')
   }
-  return payload
+}
+
+/** Which of a few keys made it does not matter, since the algorithm is pinned and all are the issuer's. */
+async function verifySignature(
+  jws: string,
+  { alg, keys }: Expected,
+  kind: JwtKind,
+): Promise<Record<string, unknown>> {
+  if (jws.split('.').length !== 3) throw invalidJwt(kind, 'is malformed')
+  const header = parsedHeader(jws, kind, 'is malformed')
+  const kid = header['kid'] ?? undefined
+  if (header['alg'] !== alg) throw invalidJwt(kind, otherAlgorithm(header['alg'], alg, kind))
+  // RFC 7515, section 4.1.11: we understand no extension, and none is of use here.
+  if ('crit' in header || (kid !== undefined && typeof kid !== 'string')) {
+    throw invalidJwt(kind, 'is malformed')
+  }
+  let failed: unknown
+  for await (const key of keys(alg, kid)) {
+    try {
+      const { payload } = await compactVerify(jws, key, { algorithms: [alg] })
+      return claimsOf(payload, kind)
+    } catch (err) {
+      if (err instanceof IDPartnerError) throw err
+      if (!(err instanceof errors.JWSSignatureVerificationFailed)) {
+        throw invalidJwt(kind, 'is malformed', safeCause(err))
+      }
+      failed = err
+    }
+  }
+  throw failed === undefined
+    ? invalidJwt(kind, 'is signed with a key its issuer does not publish')
+    : invalidJwt(kind, 'has a signature that does not verify', failed)
+}
+
+const REGISTERED_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti']
+
+/** The claims of a payload; a registered one that is `null` is absent, as many serializers write it. */
+function claimsOf(payload: Uint8Array, kind: JwtKind): Record<string, unknown> {
+  const claims = parseObject(payload, kind)
+  return Object.fromEntries(
+    Object.entries(claims).filter(([name, value]) => value !== null || !REGISTERED_CLAIMS.includes(name)),
+  )
+}
+
+/** Parses the JSON object that is inside. */
+export function parseObject(text: string | Uint8Array, kind: JwtKind): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(
+      typeof text === 'string' ? text : new TextDecoder('utf-8', { fatal: true }).decode(text),
+    )
+  } catch (err) {
+    throw invalidJwt(kind, 'is malformed', err)
+  }
+  return checkedObject(value, kind)
+}
+
+/** Refuses what is no JSON object, or one that is nested too deeply to be handed on. */
+export function checkedObject(value: unknown, kind: JwtKind): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidJwt(kind, 'is malformed')
+  }
+  if (isTooDeep(value)) throw invalidJwt(kind, 'is nested too deeply')
+  return value as Record<string, unknown>
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1 */
+function checkRegisteredClaims(claims: JWTPayload, expected: Expected, kind: JwtKind): void {
+  const { issuer, audience, requiredClaims, clockTolerance, maxAge } = expected
+  const missing = requiredClaims.find((name) => !Object.hasOwn(claims, name))
+  if (missing !== undefined) throw wrongClaim(kind, missing)
+  if (claims.iss !== issuer) throw wrongIssuer(kind, claims.iss, issuer)
+  const audiences = [claims.aud].flat()
+  if (!audiences.includes(audience)) throw wrongClaim(kind, 'aud')
+  // A second audience could replay the JWT to us (Core 3.1.3.7, step 3), so we share none.
+  if (audiences.length !== 1) throw invalidJwt(kind, 'is meant for others as well')
+  const now = Math.floor(Date.now() / 1000)
+  const { nbf = -Infinity, exp = Infinity, iat } = checkedTimes(claims, kind)
+  if (nbf > now + clockTolerance) throw outOfTime(kind, 'nbf')
+  if (exp <= now - clockTolerance) throw outOfTime(kind, 'exp')
+  if (maxAge === undefined) return
+  if (iat === undefined) throw wrongClaim(kind, 'iat')
+  const age = now - iat
+  if (age > maxAge + clockTolerance || age < -clockTolerance) throw outOfTime(kind, 'iat')
+}
+
+function checkedTimes(claims: JWTPayload, kind: JwtKind): Pick<JWTPayload, 'nbf' | 'exp' | 'iat'> {
+  const wrong = (['nbf', 'exp', 'iat'] as const).find(
+    // JSON can spell a number that is none: 1e999.
+    (name) => claims[name] !== undefined && !Number.isFinite(claims[name]),
+  )
+  if (wrong !== undefined) throw wrongClaim(kind, wrong)
+  return claims
 }
 
 export function invalidJwt({ code, what }: JwtKind, why: string, cause?: unknown): IDPartnerError {
   return new IDPartnerError(code, `${what} ${why}`, { cause })
 }
 
-function jweHeader(jwt: string, kind: JwtKind): { kid?: unknown } {
+export function wrongClaim(kind: JwtKind, name: string): IDPartnerError {
+  return invalidJwt(kind, `has a wrong or missing "${name}"`)
+}
+
+/** Names both: most often they differ in a slash at the end, in http for https, or in localhost for 127.0.0.1. */
+export function wrongIssuer(
+  kind: JwtKind,
+  came: unknown,
+  wanted: string | undefined,
+  cause?: unknown,
+): IDPartnerError {
+  const which = wanted === undefined ? '' : `, and ${printableUrl(wanted)} is wanted`
+  return invalidJwt(kind, `has a wrong or missing "iss": ${printableUrl(came)} came${which}`, cause)
+}
+
+function outOfTime(kind: JwtKind, name: string): IDPartnerError {
+  return invalidJwt(
+    kind,
+    `is out of date by its "${name}": it came too late, or this server's clock is wrong`,
+  )
+}
+
+function parsedHeader(jwt: string, kind: JwtKind, otherwise: string): Record<string, unknown> {
   try {
     return decodeProtectedHeader(jwt)
   } catch (err) {
-    throw invalidJwt(kind, 'is not a JWE', err)
+    throw invalidJwt(kind, otherwise, safeCause(err))
   }
 }
 
@@ -136,22 +252,39 @@ function isSame(aud: unknown, audience: string): boolean {
   return aud === audience || (Array.isArray(aud) && aud.length === 1 && aud[0] === audience)
 }
 
-function reason(err: unknown, jws: string, { alg }: Expected): string {
-  if (err instanceof errors.JOSEAlgNotAllowed) {
-    const claimed = printable(decodeProtectedHeader(jws).alg) ?? 'no known algorithm'
-    return `is signed with ${claimed}, but ${alg} is configured (…_signed_response_alg)`
-  }
-  if (err instanceof errors.JWTExpired || isOutOfTime(err)) {
-    return `is out of date by its "${err.claim}": it came too late, or this server's clock is wrong`
-  }
-  if (err instanceof errors.JWTClaimValidationFailed) return `has a wrong or missing "${err.claim}"`
-  if (err instanceof errors.JWKSNoMatchingKey) return 'is signed with a key its issuer does not publish'
-  if (err instanceof errors.JWKSMultipleMatchingKeys) return 'does not say which of several keys signed it'
-  if (err instanceof errors.JWSSignatureVerificationFailed) return 'has a signature that does not verify'
-  return 'is malformed'
+function otherAlgorithm(came: unknown, wanted: SigningAlg, { registered }: JwtKind): string {
+  const what = `is signed with ${printable(came) ?? 'no known algorithm'}, but ${wanted} is wanted`
+  if (registered === undefined) return what
+  const option = `${registered}_signed_response_alg`
+  return `${what}: register ${option} ${wanted} at the bank, or set the option of that name to what is registered (${SIGNING_ALGS.join(', ')})`
 }
 
-function isOutOfTime(err: unknown): err is errors.JWTClaimValidationFailed {
-  if (!(err instanceof errors.JWTClaimValidationFailed) || err.reason !== 'check_failed') return false
-  return err.claim === 'iat' || err.claim === 'nbf'
+function notDecrypted(header: Record<string, unknown>, kind: Required<JwtKind>): string {
+  const { alg, enc } = header
+  if (alg === ENCRYPTION_ALG && enc === CONTENT_ENCRYPTION_ALG) {
+    return 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
+  }
+  return `is encrypted with ${printable(alg) ?? 'no known algorithm'} and ${printable(enc) ?? 'no known algorithm'}: ${registerEncryption(kind)}`
+}
+
+function registerEncryption({ registered }: Required<JwtKind>): string {
+  const name = `${registered}_encrypted_response`
+  return `register ${name}_alg ${ENCRYPTION_ALG} and ${name}_enc ${CONTENT_ENCRYPTION_ALG} at the bank`
+}
+
+/** jose quotes the name of a header that it does not know, which is the sender's text. */
+function safeCause(err: unknown): unknown {
+  return err instanceof errors.JOSENotSupported ? new Error('a header is not supported') : err
+}
+
+/** An issuer for messages: a URL of harmless characters, and not more of it than a line has room for. */
+export function printableUrl(value: unknown): string {
+  if (value === undefined) return 'none'
+  return typeof value === 'string' && /^https?:\/\/[\w.:/~[\]-]+$/.test(value)
+    ? shortened(value)
+    : 'one that is no plain URL'
+}
+
+function shortened(text: string, most = 80): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
 }

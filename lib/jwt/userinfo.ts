@@ -1,34 +1,96 @@
-import type { JWTPayload, JWTVerifyGetKey } from 'jose'
+import { checkClaims, type UserInfo } from './claims.js'
 import type { ImportedKey, SigningAlg } from './keys.js'
-import { decryptJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
+import type { FindKeys } from './remote-keys.js'
+import {
+  checkEnvelope,
+  checkedObject,
+  decryptJwt,
+  invalidJwt,
+  parseObject,
+  verifyJwt,
+  wrongClaim,
+  wrongIssuer,
+  type JwtKind,
+} from './sealed-jwt.js'
 
 export interface UserInfoExpected {
   decryption: readonly ImportedKey[]
-  keys: JWTVerifyGetKey
+  keys: FindKeys
   alg: SigningAlg
+  /** Whether unsigned userinfo is refused. */
+  signed: boolean
   issuer: string
   clientId: string
   /** Seconds. */
   clockTolerance: number
 }
 
-const USERINFO: JwtKind = { code: 'token_invalid', what: "the bank's userinfo" }
+const USERINFO: Required<JwtKind> = {
+  code: 'token_invalid',
+  what: "the bank's userinfo",
+  registered: 'userinfo',
+}
 
 /**
- * Verifies userinfo that came as a JWT.
+ * Reads userinfo that came as JSON or as a JWT, signed or encrypted or both, and checks its claims; nothing for an
+ * answer that is neither.
  *
- * Does not compare its `sub` with that of the ID token: openid-client does so with every kind of userinfo.
+ * Without a signature it is as authentic as the connection to the bank it came over, encrypted or not. Does not
+ * compare its `sub` with that of the ID token: openid-client does so.
  *
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse
  */
-export async function verifyUserInfo(
-  jwt: string,
-  { decryption, clientId, ...expected }: UserInfoExpected,
-): Promise<JWTPayload> {
+export async function readUserInfo(
+  response: Response,
+  expected: UserInfoExpected,
+): Promise<UserInfo | undefined> {
+  const claims = await openUserInfo(response, expected)
+  if (!claims) return undefined
+  const checked = checkClaims(claims, USERINFO)
+  // Whoever copies userinfo over the claims of the ID token would log in a person of another bank.
+  if ((checked['iss'] ?? expected.issuer) !== expected.issuer) {
+    throw wrongIssuer(USERINFO, checked['iss'], expected.issuer)
+  }
+  if (checked['sub'] === undefined) throw wrongClaim(USERINFO, 'sub')
+  return checked as UserInfo
+}
+
+async function openUserInfo(
+  response: Response,
+  expected: UserInfoExpected,
+): Promise<Record<string, unknown> | undefined> {
+  const { decryption, signed, clientId: audience, ...rest } = expected
+  if (hasType(response, 'json')) {
+    const body: unknown = await response
+      .clone()
+      .json()
+      .catch(() => undefined)
+    return body === undefined ? undefined : unsigned(checkedObject(body, USERINFO), signed)
+  }
+  if (!hasType(response, 'jwt')) return undefined
+  const jwt = (await response.text()).trim()
   // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
   const opened =
     jwt.split('.').length === 5 ? await decryptJwt(jwt, decryption, USERINFO) : { jws: jwt, outer: {} }
+  if (opened.jws !== jwt && opened.jws.startsWith('{')) {
+    checkEnvelope(opened, { issuer: expected.issuer, audience }, USERINFO)
+    return unsigned(parseObject(opened.jws, USERINFO), signed)
+  }
   // It need not expire.
-  return verifyJwt(opened, { ...expected, audience: clientId, requiredClaims: [] }, USERINFO)
+  return verifyJwt(opened, { ...rest, audience, requiredClaims: [] }, USERINFO)
+}
+
+/** A bank that was registered to sign userinfo signs it. */
+function unsigned(claims: Record<string, unknown>, signed: boolean): Record<string, unknown> {
+  if (!signed) return claims
+  throw invalidJwt(
+    USERINFO,
+    'is not signed: register userinfo_signed_response_alg at the bank, or leave the option of that name out',
+  )
+}
+
+function hasType(response: Response, subtype: string): boolean {
+  const type = response.headers.get('content-type') ?? ''
+  return type.split(';')[0]?.trim().toLowerCase() === `application/${subtype}`
 }

@@ -9,13 +9,18 @@ import { IDPartnerError } from '../errors.js'
  * @throws {IDPartnerError} `provider_unavailable`
  */
 export async function jsonOf(response: Response, what: string): Promise<unknown> {
-  if (!response.ok) throw unusableAnswer(what, response.status)
-  if (response.status === 204) return undefined
-  const json: unknown = await response.json().catch((err: unknown) => {
-    throw unusableAnswer(what, response.status, err)
-  })
+  const json = await deepJsonOf(response, what)
   if (isTooDeep(json)) throw unusableAnswer(what, response.status)
   return json
+}
+
+/** The same at any depth, for who picks what is understood and ignores the rest. */
+export async function deepJsonOf(response: Response, what: string): Promise<unknown> {
+  if (!response.ok) throw unusableAnswer(what, response.status)
+  if (response.status === 204) return undefined
+  return response.json().catch((err: unknown) => {
+    throw unusableAnswer(what, response.status, err)
+  })
 }
 
 /** Far deeper than anything in this protocol; what follows it down, such as a session store, has to end somewhere. */

@@ -94,6 +94,7 @@ describe('an option is taken as it is:', () => {
     ['token_endpoint_auth_method', ['private_key_jwt']],
     ['authorization_signed_response_alg', ['PS256', 'ES256']],
     ['id_token_signed_response_alg', ['PS256', 'ES256']],
+    ['userinfo_signed_response_alg', [undefined, 'PS256', 'ES256']],
     ['timeout', [1, 120_000]],
     ['clock_tolerance', [0, 0.5, 300]],
   ])('%s', (name, values) => {
@@ -221,6 +222,8 @@ describe('an option is refused:', () => {
     ['authorization_signed_response_alg', 'RS256', /must be PS256 or ES256/],
     ['authorization_signed_response_alg', 'none', /must be PS256 or ES256/],
     ['id_token_signed_response_alg', 'HS256', /must be PS256 or ES256/],
+    ['userinfo_signed_response_alg', 'RS256', /must be PS256 or ES256/],
+    ['userinfo_signed_response_alg', 'none', /must be PS256 or ES256/],
     ['id_token_signed_response_alg', ['PS256'], /must be PS256 or ES256/],
     ['timeout', 0, /at least 1 ms/],
     ['timeout', -1, /at least 1 ms/],

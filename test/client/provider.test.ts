@@ -172,15 +172,15 @@ describe('the code is exchanged', () => {
   })
 
   test.each([
-    ['of another login', { nonce: 'another' }],
-    ['of an older visit to the bank', { auth_time: 1 }],
-    ['of another access token', { at_hash: 'another' }],
-  ])('and is refused with an ID token %s', async (_name, claims) => {
+    ['of another login', { nonce: 'another' }, 502],
+    ['of an older visit to the bank', { auth_time: 1 }, 401],
+    ['of another access token', { at_hash: 'another' }, 502],
+  ])('and is refused with an ID token %s', async (_name, claims, status) => {
     const provider = await startProvider()
     await issueTokens({ id_token: await idToken(claims) })
     expect(await refusal(provider.exchange('code', { ...LOGIN, max_age: 60 }))).toMatchObject({
       code: 'token_invalid',
-      status: 502,
+      status,
     })
   })
 

@@ -2,7 +2,7 @@ import { describe, expect, jest, test } from '@jest/globals'
 import type { JWK } from 'jose'
 import { Http } from '../../lib/net/http.js'
 import { Issuers } from '../../lib/client/issuers.js'
-import { appended, fromNow, set, without, type Change } from '../support/bends.js'
+import { appended, fromNow, set, without, type Change, type JwtBend } from '../support/bends.js'
 import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, hang, reset, type Fault } from '../support/faults.js'
@@ -152,11 +152,14 @@ async function namelessKeys(...parties: string[]): Promise<JWK[]> {
 
 describe("the bank's keys: its answer is refused when", () => {
   test.each<{ name: string; jwks: (keys: JWK[]) => JWK[]; refusal?: Refusal }>([
-    { name: 'there are none', jwks: () => [] },
+    {
+      name: 'there are none',
+      jwks: () => [],
+      refusal: { code: 'provider_unavailable', message: /is none for PS256/ },
+    },
     { name: 'its key is for encryption', jwks: signer((jwk) => ({ ...jwk, use: 'enc' })) },
     { name: 'its key is for RS256', jwks: signer((jwk) => ({ ...jwk, alg: 'RS256' })) },
     { name: 'its key is not for verifying', jwks: signer((jwk) => ({ ...jwk, key_ops: ['encrypt'] })) },
-    { name: 'two keys have the same name', jwks: (keys) => [...keys, ...keys] },
     {
       name: 'its key is damaged',
       jwks: signer((jwk) => ({ ...jwk, n: `${jwk.n?.slice(0, -8) ?? ''}AAAAAAAA` })),
@@ -204,6 +207,35 @@ describe("the bank's keys: its answer is refused when", () => {
       jwks: (keys) => [{ kty: 'LATTICE', kid: 'bankA' }, ...keys],
     },
     {
+      name: 'every key is listed twice',
+      jwks: (keys) => [...keys, ...keys],
+    },
+    {
+      name: 'its key is listed with an algorithm and without',
+      jwks: (keys) => [...keys, ...signer(bare('alg'))(keys)],
+    },
+    {
+      name: 'another key has its name, as in a rollover',
+      jwks: (keys) =>
+        keys.flatMap((jwk) => (jwk.kid === 'bankA-extra' ? [{ ...jwk, kid: 'bankA' }, jwk] : [jwk])),
+    },
+    {
+      name: 'a key too short to be secure has its name',
+      jwks: (keys) => [...signer((jwk) => ({ ...jwk, n: jwk.n?.slice(0, 171) ?? '' }))(keys), ...keys],
+    },
+    ...['alg', 'use', 'key_ops', 'x5c', 'x5t'].map((name) => ({
+      name: `keys have null as their ${name}`,
+      jwks: (keys: JWK[]) => keys.map((jwk) => ({ ...jwk, [name]: null })),
+    })),
+    {
+      name: 'its key has null as its name',
+      jwks: signer((jwk) => ({ ...jwk, kid: null }) as unknown as JWK),
+    },
+    {
+      name: 'there are things beside its keys that are none',
+      jwks: (keys) => [null, {}, 'key', 1, [], { kty: 1, kid: 'bankA' }, ...keys] as JWK[],
+    },
+    {
       name: 'a secret is among them',
       jwks: (keys) => [{ kty: 'oct', k: 'c2VjcmV0', kid: 'bankA' }, ...keys],
     },
@@ -213,18 +245,40 @@ describe("the bank's keys: its answer is refused when", () => {
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
   })
 
-  test('it names no key, and of those that fit none has a name', async () => {
+  test('but accepted when it names no key, and it is one of a few that fit', async () => {
     const scene = await startScene({ flow: 'direct' })
-    const several = await namelessKeys('bankA', 'decoy', 'stranger')
+    const several = await namelessKeys('stranger', 'decoy', 'bankA')
+    scene.platform.bankA.jwks = () => several
+    const nameless = { header: without('kid') }
+    const login = await scene.victim.begin()
+    expectLoggedIn(await scene.victim.finish(login, { answer: nameless, idToken: nameless }), scene)
+  })
+
+  test('it names no key, and none of those that fit signed it', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    const several = await namelessKeys('decoy', 'stranger')
     scene.platform.bankA.jwks = () => several
     const login = await scene.victim.begin()
     expectRefused(await scene.victim.finish(login, { answer: { header: without('kid') } }), {
       code: 'response_invalid',
-      message: /which of several/,
+      message: /does not verify/,
     })
     expect(scene.platform.requests).not.toContain('bankA.token')
     scene.platform.bankA.jwks = (keys) => keys
     expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test('it names no key, and so many fit that not all of them are tried', async () => {
+    const scene = await startScene({
+      flow: 'direct',
+      strategy: { authorization_signed_response_alg: 'ES256' },
+    })
+    const several = await namelessKeys('a', 'b', 'c', 'd', 'e', 'bankA')
+    scene.platform.bankA.jwks = () => several
+    const login = await scene.victim.begin()
+    const answer = { ...es256('bankA'), header: () => ({ alg: 'ES256' }) }
+    expectRefused(await scene.victim.finish(login, { answer }), { code: 'response_invalid' })
+    expect(scene.platform.requests).not.toContain('bankA.token')
   })
 
   test.each([
@@ -246,18 +300,18 @@ describe("the bank's keys: its answer is refused when", () => {
   )
 })
 
-test('an ID token is refused when it names no key, and of those that fit none has a name', async () => {
+test('an ID token is refused when it names no key, and none of those that fit signed it', async () => {
   const scene = await startScene({
     flow: 'direct',
     strategy: { authorization_signed_response_alg: 'ES256' },
   })
   const { platform, victim } = scene
-  const several = await namelessKeys('bankA', 'decoy', 'stranger')
+  const several = await namelessKeys('decoy', 'stranger')
   // The answer before it names its key, which is of another kind.
   platform.bankA.jwks = (keys) => [...keys.filter(({ kid }) => kid === 'bankA-P-256'), ...several]
   const idToken = { header: without('kid') }
   const response = await victim.answer(await victim.begin(), { answer: es256('bankA'), idToken })
-  expectRefused(await victim.bring({ response }), { code: 'token_invalid', message: /which of several/ })
+  expectRefused(await victim.bring({ response }), { code: 'token_invalid', message: /does not verify/ })
   expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
   expect(platform.count('bankA.token')).toBe(1)
   expect(platform.requests).not.toContain('bankA.userinfo')
@@ -276,6 +330,18 @@ describe('keys rotated', () => {
       expect(scene.platform.count(`${party}.jwks`)).toBe(2)
     },
   )
+
+  test('under the same name are fetched again', async () => {
+    const scene = await startScene()
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    const { bankA } = scene.platform
+    bankA.signer = 'bankA-rotated'
+    bankA.jwks = (keys) => keys.map((jwk) => (jwk.kid === 'bankA-rotated' ? { ...jwk, kid: 'bankA' } : jwk))
+    const named: JwtBend = { header: set({ kid: 'bankA' }) }
+    const login = await scene.victim.begin()
+    expectLoggedIn(await scene.victim.finish(login, { answer: named, idToken: named }), scene)
+    expect(scene.platform.count('bankA.jwks')).toBe(2)
+  })
 
   test('between the answer and the ID token are fetched again', async () => {
     const scene = await startScene()

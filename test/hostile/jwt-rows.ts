@@ -56,6 +56,11 @@ export const jwtRows: JwtRow[] = [
     bend: () => ({ claims: asText('exp') }),
     message: /"exp"/,
   },
+  {
+    name: 'its "exp" is no number there is',
+    bend: () => ({ claims: (c) => JSON.stringify(set({ exp: 0 })(c)).replace('"exp":0', '"exp":1e999') }),
+    message: /"exp"/,
+  },
   { name: 'its "exp" is null', bend: () => ({ claims: set({ exp: null }) }) },
   {
     name: 'it is not valid before ten minutes from now',
@@ -86,7 +91,7 @@ export const jwtRows: JwtRow[] = [
   {
     name: 'it is not signed',
     bend: () => ({ header: () => ({ alg: 'none' }) }),
-    message: /signed with none, but PS256/,
+    message: /signed with none, but PS256 is wanted/,
   },
   {
     name: 'it is not signed and names a key',
@@ -106,9 +111,9 @@ export const jwtRows: JwtRow[] = [
     message: /does not verify/,
   },
   {
-    name: 'it names no key and several fit',
-    bend: () => ({ header: without('kid') }),
-    message: /which of several/,
+    name: 'it names no key, and a stranger signed it',
+    bend: () => ({ header: without('kid'), key: () => rsaKey('stranger') }),
+    message: /does not verify/,
   },
   { name: 'its "kid" is a number', bend: () => ({ header: set({ kid: 1 }) }) },
   { name: 'its "kid" is a path', bend: () => ({ header: set({ kid: '../../dev/null' }) }) },
@@ -157,6 +162,13 @@ export const jwtRows: JwtRow[] = [
   { name: 'its payload is no JSON', bend: () => ({ claims: () => '{"iss":' }) },
   { name: 'its payload is a list', bend: () => ({ claims: (c) => JSON.stringify([c]) }) },
   { name: 'its payload is null', bend: () => ({ claims: () => 'null' }) },
+  {
+    name: 'its payload is nested in 5000 levels',
+    bend: () => ({
+      claims: (c) => JSON.stringify(c).replace('{', `{"deep":${'['.repeat(5000)}${']'.repeat(5000)},`),
+    }),
+    message: /nested too deeply/,
+  },
   { name: 'its payload is empty', bend: () => ({ claims: () => '' }) },
   {
     name: 'its header is no JSON',

@@ -9,6 +9,7 @@ import { Provider } from '../../lib/client/provider.js'
 import { set, type JwtBend } from '../support/bends.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { redirect } from '../support/faults.js'
+import { firstOf } from '../support/published-keys.js'
 import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal, settle } from '../support/settle.js'
 
@@ -391,7 +392,7 @@ describe('a bank on the internet that names this machine', () => {
     const issuerKeys = issuers.keys(issuer)
     const bank = new Provider({ config, http, keys, issuerKeys, metadata, signal: undefined })
     const calls: Record<string, () => Promise<unknown>> = {
-      jwks_uri: async () => issuerKeys({ alg: 'PS256' }, { payload: '', signature: '' }),
+      jwks_uri: () => firstOf(issuerKeys('PS256', undefined)),
       token_endpoint: () => bank.refresh('token'),
       userinfo_endpoint: () => bank.userInfo('token', 'sub'),
       pushed_authorization_request_endpoint: () => bank.pushedAuthorizationUrl({}),

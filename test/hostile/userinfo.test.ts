@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { appended, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
+import { appended, encryptionKey, fromNow, type JwtBend, listed, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, empty, html, truncated, type Fault } from '../support/faults.js'
-import { withBrokenSignature } from '../support/jws.js'
+import { encryptJwe } from '../support/jwe.js'
+import { payloadOf, withBrokenSignature } from '../support/jws.js'
 import { ecKey, publicKeyAsSecret, rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
 import { startScene, useScenes } from '../support/scene.js'
@@ -20,6 +21,13 @@ async function expectTurnedAway(bends: AnswerBends, refusal: Refusal, fault?: Fa
   expect(scene.logins).toEqual([])
 }
 
+const ours = await encryptionKey()
+
+/** The claims alone, encrypted to the application and signed by nobody (Core 5.3.2). */
+function sealedClaims(jws: string): string {
+  return encryptJwe({ alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }, JSON.stringify(payloadOf(jws)), ours)
+}
+
 describe('userinfo is refused when', () => {
   test.each<{ name: string; bends: AnswerBends }>([
     { name: 'its "sub" is another', bends: { userInfo: appended('sub') } },
@@ -34,6 +42,9 @@ describe('userinfo is refused when', () => {
       bends: { userInfo: listed('sub') },
     },
     { name: 'it is of another person', bends: { userInfo: () => ({ sub: 'another', name: 'Another' }) } },
+    { name: 'it is of another bank', bends: { userInfo: set({ iss: 'https://other.example' }) } },
+    { name: 'a claim is of another type', bends: { userInfo: set({ age_over_21: 'no' }) } },
+    { name: 'an address is a text', bends: { userInfo: set({ address: 'Main Street 1' }) } },
   ])('$name', async ({ bends }) => {
     await expectTurnedAway(bends, { code: 'token_invalid' })
   })
@@ -61,10 +72,28 @@ describe('userinfo is refused when', () => {
     { name: 'is of another person', userInfoJwt: { claims: appended('sub') } },
     { name: 'names nobody', userInfoJwt: { claims: without('sub') } },
     { name: 'has expired', userInfoJwt: { claims: fromNow({ exp: -31 }) } },
+    { name: "is nobody's", userInfoJwt: { claims: set({ sub: null }) } },
+    { name: 'has a claim of another type', userInfoJwt: { claims: set({ email_verified: 'yes' }) } },
     { name: 'is some text', userInfoJwt: { raw: () => 'hello' } },
     { name: 'is a JWE in name only', userInfoJwt: { raw: () => 'a.b.c.d.e' } },
   ])('it comes as a JWT that $name', async ({ userInfoJwt }) => {
     await expectTurnedAway({ userInfoJwt }, { code: 'token_invalid' })
+  })
+
+  test.each<{ name: string; bends: AnswerBends; alg: 'PS256' | 'ES256' }>([
+    { name: 'it is plain', bends: {}, alg: 'PS256' },
+    { name: 'it is encrypted alone', bends: { userInfoJwt: { raw: sealedClaims } }, alg: 'PS256' },
+    { name: 'it is signed with the algorithm of ID tokens', bends: { userInfoJwt: {} }, alg: 'ES256' },
+    {
+      name: 'it is signed with none',
+      bends: { userInfoJwt: { header: () => ({ alg: 'none' }) } },
+      alg: 'PS256',
+    },
+  ])('$name, although it was registered to be signed', async ({ bends, alg }) => {
+    const scene = await startScene({ strategy: { userinfo_signed_response_alg: alg } })
+    const settled = await scene.victim.finish(await scene.victim.begin(), bends)
+    expectRefused(settled, { code: 'token_invalid', message: /register userinfo_signed_response_alg/ })
+    expect(scene.logins).toEqual([])
   })
 
   test.each<{ name: string; fault: Fault; refusal: Refusal }>([
@@ -96,10 +125,27 @@ describe('userinfo is accepted when', () => {
     { name: 'it is plain', bends: {} },
     { name: 'it says more than the ID token', bends: { userInfo: set({ birthdate: '2000-01-01' }) } },
     { name: 'it comes as a signed JWT', bends: { userInfoJwt: {} } },
+    { name: 'it comes encrypted and unsigned', bends: { userInfoJwt: { raw: sealedClaims } } },
+    { name: 'it holds null', bends: { userInfo: set({ address: null, email_verified: null }) } },
   ])('$name', async ({ bends }) => {
     const scene = await startScene()
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin(), bends), scene)
     expect(scene.logins[0]?.userInfo).toMatchObject(scene.platform.person)
+  })
+
+  test('it has an algorithm of its own', async () => {
+    const scene = await startScene({ strategy: { userinfo_signed_response_alg: 'ES256' } })
+    const userInfoJwt = { header: set({ alg: 'ES256' }), key: () => ecKey('bankA') }
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin(), { userInfoJwt }), scene)
+  })
+
+  test('booleans in it are spelled as text, and are booleans', async () => {
+    const scene = await startScene()
+    const spelled = set({ email_verified: 'false', age_over_21: 'true' })
+    const bends = { userInfo: spelled, idToken: { claims: spelled } }
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin(), bends), scene)
+    const booleans = { email_verified: false, age_over_21: true }
+    expect(scene.logins[0]).toMatchObject({ userInfo: booleans, claims: booleans })
   })
 
   test('its access token goes in the header and nowhere else', async () => {

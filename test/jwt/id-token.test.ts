@@ -1,5 +1,4 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
 import {
   matchAccessToken,
@@ -9,21 +8,21 @@ import {
   type IdTokenExpected,
 } from '../../lib/jwt/id-token.js'
 import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { payloadOf } from '../support/jws.js'
 import { clientJwks, ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
 
 const BANK = 'https://bank.example'
 
-let keys: JWTVerifyGetKey
+let keys: FindKeys
 let decryption: ImportedKey[]
 
 beforeAll(async () => {
-  keys = createLocalJWKSet({
-    keys: [publicJwk(await rsaKey('bank')), publicJwk(await ecKey('bank'), { kid: 'ec' })],
-  })
+  keys = publishedKeys(publicJwk(await rsaKey('bank')), publicJwk(await ecKey('bank'), { kid: 'ec' }))
   decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
 })
 
@@ -108,7 +107,7 @@ describe('an ID token', () => {
     {
       name: 'its "sub" is empty',
       bend: { claims: set({ sub: '' }) },
-      message: /has a wrong or missing "sub"/,
+      message: /has a wrong type or length in "sub"/,
     },
     { name: 'its "sub" is a number', bend: { claims: set({ sub: 1 }) }, message: /"sub"/ },
     { name: 'its "sub" is a list', bend: { claims: set({ sub: ['person'] }) }, message: /"sub"/ },
@@ -117,11 +116,10 @@ describe('an ID token', () => {
       bend: { claims: set({ azp: 'app1' }) },
       message: /issued to another client/,
     },
-    { name: 'its "azp" is null', bend: { claims: set({ azp: null }) }, message: /issued to another client/ },
     {
       name: 'its "azp" is a list',
       bend: { claims: set({ azp: ['app'] }) },
-      message: /issued to another client/,
+      message: /wrong type or length in "azp"/,
     },
     {
       name: 'its "nonce" is another',
@@ -300,18 +298,20 @@ describe('an ID token fits the access token that came along', () => {
     matchAccessToken({ iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members }, token)
   }
 
-  test.each([{}, { at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }])('when it has %j', (members) => {
-    expect(() => {
-      match(members)
-    }).not.toThrow()
-  })
+  test.each([{}, { at_hash: undefined }, { at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }])(
+    'when it has %j',
+    (members) => {
+      expect(() => {
+        match(members)
+      }).not.toThrow()
+    },
+  )
 
   test.each([
     [{ at_hash: '77QmUPtjPfzWtF2AnpK9RR' }],
     [{ at_hash: '77QmUPtjPfzWtF2AnpK9RQ==' }],
     [{ at_hash: '' }],
     [{ at_hash: null }],
-    [{ at_hash: undefined }],
   ])('but not when it has %j', (members) => {
     const err = thrown(() => {
       match(members)

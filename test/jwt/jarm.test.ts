@@ -1,19 +1,20 @@
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { IDPartnerError } from '../../lib/errors.js'
 import { verifyJarm, type AuthorizationAnswer, type JarmExpected } from '../../lib/jwt/jarm.js'
 import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { clientJwks, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 
 const BANK = 'https://bank.example'
 
-let keys: JWTVerifyGetKey
+let keys: FindKeys
 let decryption: ImportedKey[]
 
 beforeAll(async () => {
-  keys = createLocalJWKSet({ keys: [publicJwk(await rsaKey('bank'))] })
+  keys = publishedKeys(publicJwk(await rsaKey('bank')))
   decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
 })
 
@@ -75,6 +76,18 @@ describe('an answer', () => {
     expect(answer).toEqual({ issuer: BANK, state: 'state', outcome: { error: passed } })
   })
 
+  test.each<[string, object, AuthorizationAnswer['outcome']]>([
+    [
+      '"error" and its text, beside a code',
+      { code: 'c', error: null, error_description: null },
+      { code: 'c' },
+    ],
+    ['"code", beside an error', { code: null, error: 'access_denied' }, { error: 'access_denied' }],
+    ['times that it need not have', { code: 'c', iat: null, nbf: null, jti: null }, { code: 'c' }],
+  ])('may spell what is absent as null: %s', async (_name, members, outcome) => {
+    expect(await verify(payload(members))).toMatchObject({ outcome })
+  })
+
   test('needs no "iat", and may be of a clock that is a little behind', async () => {
     await expect(verify({ claims: fromNow({ exp: -28 }) })).resolves.toBeDefined()
   })
@@ -85,13 +98,13 @@ describe('an answer', () => {
     ['its "state" is empty', { code: 'code', state: '' }],
     ['its "state" is empty beside an error', { error: 'access_denied', state: '' }],
     ['its "state" is a list', { code: 'code', state: ['state'] }],
+    ['its "state" is null', { code: 'code', state: null }],
     ['it has no "code" and no "error"', {}],
     ['it has a "code" and an "error"', { code: 'code', error: 'access_denied' }],
     ['its "code" is empty', { code: '' }],
     ['its "code" is a number', { code: 1 }],
-    ['its "code" is null beside an error', { code: null, error: 'access_denied' }],
+    ['its "code" and its "error" are null', { code: null, error: null }],
     ['its "error" is an object', { error: {} }],
-    ['its "error" is null beside a code', { code: 'code', error: null }],
   ])('is refused when %s', async (_name, members) => {
     await expectRefused(
       verify(payload(members)),

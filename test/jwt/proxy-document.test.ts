@@ -1,28 +1,30 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { IDPartnerError } from '../../lib/errors.js'
 import {
   verifyProxyDocument,
   type ProxyDocument,
   type ProxyDocumentExpected,
 } from '../../lib/jwt/proxy-document.js'
+import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { encryptionKey, fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { encryptJwe } from '../support/jwe.js'
 import { signJws, type Members } from '../support/jws.js'
 import { ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { noKeys, publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 
 const ISSUER = 'https://idpartner.com'
 const BANK = 'https://bank.example'
 
-let keys: JWTVerifyGetKey
+let keys: FindKeys
 let signedAnswer: string
 let sealedAnswer: string
 
 beforeAll(async () => {
-  keys = createLocalJWKSet({
-    keys: [publicJwk(await rsaKey('directory')), publicJwk(await ecKey('directory'), { kid: 'ec' })],
-  })
+  keys = publishedKeys(
+    publicJwk(await rsaKey('directory')),
+    publicJwk(await ecKey('directory'), { kid: 'ec' }),
+  )
   signedAnswer = signJws({ alg: 'PS256' }, { iss: BANK, state: 's' }, await rsaKey('bank'))
   sealedAnswer = await sealedFrom({ iss: BANK })
 })
@@ -223,5 +225,5 @@ describe('a document is refused when', () => {
 
 test('keys that cannot be had are no fault of the document', async () => {
   const unavailable = new IDPartnerError('provider_unavailable', 'no keys', { status: 503 })
-  await expect(verify({}, { keys: () => Promise.reject(unavailable) })).rejects.toBe(unavailable)
+  await expect(verify({}, { keys: noKeys(unavailable) })).rejects.toBe(unavailable)
 })

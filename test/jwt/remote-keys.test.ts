@@ -1,12 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { errors, exportJWK, type JWK } from 'jose'
+import { exportJWK, type JWK } from 'jose'
 import { Http } from '../../lib/net/http.js'
-import { remoteKeys, type FindKey } from '../../lib/jwt/remote-keys.js'
+import type { SigningAlg } from '../../lib/jwt/keys.js'
+import { remoteKeys, type FindKeys } from '../../lib/jwt/remote-keys.js'
 import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { answer, empty, hang, html, json, redirect, truncated, type Fault } from '../support/faults.js'
 import { ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
 import { Wire, startServer, type Running } from '../support/loopback-server.js'
+import { firstOf } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 
 useClock()
@@ -23,23 +25,37 @@ beforeEach(async () => {
 
 afterEach(() => server.close())
 
-async function jwk(name: string, members: Partial<JWK> = {}): Promise<JWK> {
+async function jwk(name: string, members: object = {}): Promise<JWK> {
   return publicJwk(await rsaKey(name), { use: 'sig', alg: 'PS256', ...members })
 }
 
 const BANK = 'the keys of the bank bank.example'
 
-const bankKeys = (timeout = 20_000): FindKey =>
+const bankKeys = (timeout = 20_000): FindKeys =>
   remoteKeys(new Http({ timeout }), BANK, `${server.origin}/jwks`)
 
-/** Asks for a key as jose does for the header of a JWS. */
-async function find(keys: FindKey, kid: string | undefined, alg = 'PS256'): Promise<JWK> {
-  const key = await keys({ alg, ...(kid !== undefined && { kid }) }, { payload: '', signature: '' })
-  return exportJWK(key)
+/** All that may have made a signature, as far as it is asked: the modulus or the point of each. */
+async function all(keys: FindKeys, kid: string | undefined, alg: SigningAlg = 'PS256'): Promise<unknown[]> {
+  const found: unknown[] = []
+  for await (const key of keys(alg, kid)) {
+    const { n, x } = await exportJWK(key)
+    found.push(n ?? x)
+  }
+  return found
 }
 
-const expectKey = async (found: Promise<JWK>, name: string): Promise<void> => {
-  expect((await found).n).toBe((await jwk(name)).n)
+/** The one that is tried first. */
+async function find(keys: FindKeys, kid: string | undefined): Promise<JWK | undefined> {
+  const key = await firstOf(keys('PS256', kid))
+  return key && exportJWK(key)
+}
+
+const expectKey = async (found: Promise<JWK | undefined>, name: string): Promise<void> => {
+  expect((await found)?.n).toBe((await jwk(name)).n)
+}
+
+const expectNone = async (found: Promise<unknown[]>): Promise<void> => {
+  expect(await found).toEqual([])
 }
 
 describe('published keys', () => {
@@ -114,14 +130,14 @@ describe('a name that is not among the keys', () => {
 
   test('is looked for once more, and then it is unknown', async () => {
     const keys = bankKeys()
-    await expect(find(keys, 'unknown')).rejects.toBeInstanceOf(errors.JWKSNoMatchingKey)
+    await expectNone(all(keys, 'unknown'))
     expect(wire.requests).toHaveLength(2)
   })
 
   test('is looked for ten times a minute at most', async () => {
     const keys = bankKeys()
     for (let round = 0; round < 15; round++) {
-      await expect(find(keys, `unknown ${String(round)}`)).rejects.toBeInstanceOf(errors.JWKSNoMatchingKey)
+      await expectNone(all(keys, `unknown ${String(round)}`))
     }
     expect(wire.requests).toHaveLength(11)
     travel(MINUTE)
@@ -137,44 +153,155 @@ describe('a name that is not among the keys', () => {
     await expectKey(find(keys, 'first'), 'first')
   })
 
-  test('is not guessed: without one, and with several keys that fit, there is none', async () => {
-    const keys = bankKeys()
-    await expect(find(keys, undefined)).rejects.toBeInstanceOf(errors.JWKSMultipleMatchingKeys)
-    expect(wire.requests).toHaveLength(1)
-  })
-
   test('is not needed when a single key fits', async () => {
     published = [await jwk('first'), await jwk('decoy', { use: 'enc' }), publicJwk(await ecKey('decoy'))]
     await expectKey(find(bankKeys(), undefined), 'first')
   })
 })
 
-test.each(['e', 'n'])("a key without its %j is its publisher's fault", async (member) => {
-  const half = Object.fromEntries(Object.entries(await jwk('first')).filter(([name]) => name !== member))
-  published = [half, await jwk('second')]
-  const keys = bankKeys()
-  expect(await refusal(find(keys, 'first'))).toMatchObject({
-    code: 'provider_unavailable',
-    status: 502,
-    message: `one of ${BANK} fits, but cannot be used`,
+describe('several keys of one name', () => {
+  test('are tried one after the other, the same one once', async () => {
+    const again = Object.fromEntries(Object.entries(await jwk('first')).filter(([name]) => name !== 'alg'))
+    published = [await jwk('first'), again, await jwk('second', { kid: 'first' })]
+    const keys = await all(bankKeys(), 'first')
+    expect([...new Set(keys)]).toEqual([(await jwk('first')).n, (await jwk('second')).n])
+    // Once for the keys that are known, and once for those that were fetched since none verified.
+    expect(keys).toHaveLength(4)
   })
-  await expectKey(find(keys, 'second'), 'second')
+
+  test('are a handful at most', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    const pairs = await Promise.all(names.map((name) => ecKey(`handful-${name}`)))
+    published = pairs.map((pair) => publicJwk(pair, { kid: 'one' }))
+    expect(new Set(await all(bankKeys(), 'one', 'ES256')).size).toBe(5)
+    expect(new Set(await all(bankKeys(), undefined, 'ES256')).size).toBe(5)
+  })
+
+  test('are all that fit when a signature names none', async () => {
+    published = [
+      await jwk('first', { use: 'enc' }),
+      publicJwk(await ecKey('decoy')),
+      await jwk('second', { alg: 'RS256' }),
+      await jwk('third'),
+      await jwk('fourth', { kid: undefined }),
+    ]
+    const expected = [(await jwk('third')).n, (await jwk('fourth')).n]
+    expect([...new Set(await all(bankKeys(), undefined))]).toEqual(expected)
+  })
+
+  test('come before those that have no name', async () => {
+    published = [await jwk('second', { kid: undefined }), await jwk('first')]
+    expect([...new Set(await all(bankKeys(), 'first'))]).toEqual([published[1]?.n, published[0]?.n])
+  })
 })
 
-test("an RSA key that is too short is its publisher's fault", async () => {
-  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2040 })
-  published = [
-    { ...(publicKey.export({ format: 'jwk' }) as JWK), kid: 'short', use: 'sig', alg: 'PS256' },
-    await jwk('second'),
-  ]
-  const keys = bankKeys()
-  expect(await refusal(find(keys, 'short'))).toMatchObject({
-    code: 'provider_unavailable',
-    status: 502,
-    message: `one of ${BANK} fits, but cannot be used`,
-    cause: { message: 'it has 2040 bits' },
+describe('a key is found although', () => {
+  /** Stands for so many levels that no library function could write them. */
+  const DEEP = 'nested deeply'
+  const answered = (body: object): Fault =>
+    answer(200, JSON.stringify(body).replaceAll(`"${DEEP}"`, `${'['.repeat(5000)}${']'.repeat(5000)}`))
+
+  test.each<[string, (key: JWK) => unknown[]]>([
+    ...['alg', 'use', 'key_ops', 'x5c', 'x5t', 'x5u', 'crv', 'ext', 'd'].map(
+      (name): [string, (key: JWK) => unknown[]] => [
+        `its ${name} is null`,
+        (key) => [{ ...key, [name]: null }],
+      ],
+    ),
+    ['its kid is null', (key) => [{ ...key, kid: null }]],
+    ['its x5c is a text', (key) => [{ ...key, x5c: 'MII' }]],
+    ['its x5t is a number', (key) => [{ ...key, x5t: 1, 'x5t#S256': {} }]],
+    ['it has members that nobody knows', (key) => [{ ...key, exp: 1, logo: { deep: [] } }]],
+    ['it has a member that is nested deeply', (key) => [{ ...key, logo: DEEP }]],
+    ['it is listed again', (key) => [key, key]],
+    ['there is null beside it', (key) => [null, key]],
+    ['there is an empty object beside it', (key) => [{}, key]],
+    ['there are a text, a number and a list beside it', (key) => ['key', 1, [key], key]],
+    ['there is something deep beside it', (key) => [DEEP, { kty: DEEP, kid: 'first' }, key]],
+    ['there is an unknown kind beside it', (key) => [{ kty: 'LATTICE', kid: 'first' }, key]],
+    [
+      'there is an unknown curve beside it',
+      (key) => [{ kty: 'EC', crv: 'P-1', kid: 'first', x: 'AA', y: 'AA' }, key],
+    ],
+    ['there is a secret beside it', (key) => [{ kty: 'oct', k: 'AAAA', kid: 'first', alg: 'PS256' }, key]],
+    ...['alg', 'use', 'key_ops', 'kid', 'kty', 'n', 'e'].map((name): [string, (key: JWK) => unknown[]] => [
+      `another has a wrong type as its ${name}`,
+      (key) => [{ ...key, [name]: { a: 1 } }, key],
+    ]),
+    ['another of its name is half there', ({ n: _n, ...half }) => [half, { ...half, n: _n }]],
+    ['another of its name is empty', (key) => [{ ...key, n: '' }, key]],
+    ['another of its name is too short', (key) => [{ ...key, n: (key.n ?? '').slice(0, 171) }, key]],
+  ])('%s', async (_name, keys) => {
+    wire.plan('bank.jwks', answered({ keys: keys(await jwk('first')) }), Infinity)
+    await expectKey(find(bankKeys(), 'first'), 'first')
   })
-  await expectKey(find(keys, 'second'), 'second')
+
+  test('the set has members that nobody knows', async () => {
+    wire.plan('bank.jwks', answered({ keys: published, next: DEEP }), Infinity)
+    await expectKey(find(bankKeys(), 'first'), 'first')
+  })
+})
+
+describe("a key that fits and cannot be used is its publisher's fault", () => {
+  const half =
+    (name: string): ((key: JWK) => unknown) =>
+    (key) => ({ ...key, [name]: undefined })
+
+  test.each<[string, (key: JWK) => unknown]>([
+    ['it has no e', half('e')],
+    ['it has no n', half('n')],
+    ['its n is null', (key) => ({ ...key, n: null })],
+    ['its private half is published as well', (key) => ({ ...key, d: 'AAAA' })],
+  ])('%s', async (_name, bend) => {
+    published = [bend(await jwk('first')) as JWK, await jwk('second')]
+    const keys = bankKeys()
+    expect(await refusal(find(keys, 'first'))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: `one of ${BANK} fits, but cannot be used`,
+    })
+    await expectKey(find(keys, 'second'), 'second')
+  })
+
+  test('its private half stands under another name', async () => {
+    published = [await jwk('first', { kid: 'other', d: 'AAAA' }), await jwk('first')]
+    expect(await refusal(find(bankKeys(), 'first'))).toMatchObject({
+      code: 'provider_unavailable',
+      cause: { message: 'its private half is published as well' },
+    })
+  })
+
+  test('it is too short', async () => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2040 })
+    published = [
+      { ...(publicKey.export({ format: 'jwk' }) as JWK), kid: 'short', use: 'sig', alg: 'PS256' },
+      await jwk('second'),
+    ]
+    const keys = bankKeys()
+    expect(await refusal(find(keys, 'short'))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: `one of ${BANK} fits, but cannot be used`,
+      cause: { message: 'it has 2040 bits' },
+    })
+    await expectKey(find(keys, 'second'), 'second')
+  })
+})
+
+describe('where no known key verifies', () => {
+  test('they may have been replaced under the same name', async () => {
+    const keys = bankKeys()
+    await find(keys, 'first')
+    published = [await jwk('third', { kid: 'first' })]
+    expect(await all(keys, 'first')).toEqual([(await jwk('first')).n, (await jwk('third')).n])
+  })
+
+  test('the signature is wrong, whether or not newer ones can be had', async () => {
+    const keys = bankKeys()
+    await find(keys, 'first')
+    wire.plan('bank.jwks', answer(503), Infinity)
+    expect(await all(keys, 'first')).toEqual([(await jwk('first')).n])
+  })
 })
 
 describe('keys that cannot be had', () => {
@@ -230,8 +357,20 @@ describe('keys that cannot be had', () => {
     { name: 'null', fault: answer(200, 'null'), status: 502, message: /something else/ },
     { name: 'a list', fault: answer(200, []), status: 502, message: /something else/ },
     { name: 'keys as an object', fault: answer(200, { keys: {} }), status: 502, message: /something else/ },
-    { name: 'a key as a text', fault: answer(200, { keys: ['x'] }), status: 502, message: /something else/ },
-    { name: 'a key without kty', fault: answer(200, { keys: [{}] }), status: 502, message: /something else/ },
+    { name: 'no keys at all', fault: answer(200, {}), status: 502, message: /something else/ },
+    { name: 'keys as null', fault: answer(200, { keys: null }), status: 502, message: /something else/ },
+    ...[
+      [],
+      ['x'],
+      [null, {}],
+      [{ kty: 'LATTICE', kid: 'first' }],
+      [{ kty: 'oct', kid: 'first', k: 'AAAA' }],
+    ].map((keys) => ({
+      name: `none that is of use: ${JSON.stringify(keys)}`,
+      fault: answer(200, { keys }),
+      status: 502,
+      message: /^among the keys of the bank bank.example is none for PS256$/,
+    })),
   ])('are unavailable: $name', async ({ fault, status, message }) => {
     const keys = bankKeys()
     wire.plan('bank.jwks', fault, Infinity)

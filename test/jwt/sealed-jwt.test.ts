@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { IDPartnerError } from '../../lib/errors.js'
 import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import {
   decryptJwt,
   invalidJwt,
@@ -14,15 +14,16 @@ import { encryptionKey, fromNow, listed, mint, set, without, type JwtBend } from
 import { encryptJwe } from '../support/jwe.js'
 import { withBrokenSignature } from '../support/jws.js'
 import { clientJwks, ecKey, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
+import { noKeys, publishedKeys } from '../support/published-keys.js'
 import { refusal as refusalOf } from '../support/settle.js'
 
 const ISSUER = 'https://bank.example'
 const AUDIENCE = 'app'
 
-const kind: JwtKind = { code: 'token_invalid', what: 'the thing' }
+const kind: Required<JwtKind> = { code: 'token_invalid', what: 'the thing', registered: 'id_token' }
 
 let decryption: ImportedKey[]
-let keys: JWTVerifyGetKey
+let keys: FindKeys
 
 beforeAll(async () => {
   const [one, other] = await Promise.all([clientJwks(), clientJwks('another')])
@@ -31,16 +32,13 @@ beforeAll(async () => {
   keys = await keySet()
 })
 
-/** What the issuer publishes: two RSA keys, so that a JWT without `kid` is ambiguous. */
-async function keySet(): Promise<JWTVerifyGetKey> {
-  const jwks: JSONWebKeySet = {
-    keys: [
-      publicJwk(await rsaKey('issuer'), { use: 'sig' }),
-      publicJwk(await rsaKey('extra'), { use: 'sig' }),
-      publicJwk(await ecKey('issuer'), { use: 'sig' }),
-    ],
-  }
-  return createLocalJWKSet(jwks)
+/** What the issuer publishes: two RSA keys, so that a JWT without `kid` may be of either. */
+async function keySet(): Promise<FindKeys> {
+  return publishedKeys(
+    publicJwk(await rsaKey('extra'), { use: 'sig' }),
+    publicJwk(await rsaKey('issuer'), { use: 'sig' }),
+    publicJwk(await ecKey('issuer'), { use: 'sig' }),
+  )
 }
 
 const claims = (): Record<string, unknown> => {
@@ -65,6 +63,18 @@ const expected = (change: Partial<Expected> = {}): Expected => ({
   requiredClaims: ['exp', 'state'],
   ...change,
 })
+
+/** A number that JSON can spell and nothing can be compared with. */
+const endless =
+  (name: string) =>
+  (c: Record<string, unknown>): string =>
+    JSON.stringify({ ...c, [name]: 0 }).replace(`"${name}":0`, `"${name}":1e999`)
+
+/** A claim so deep that the payload has so many levels. */
+const nested =
+  (levels: number) =>
+  (c: Record<string, unknown>): string =>
+    JSON.stringify(c).replace('{', `{"deep":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)},`)
 
 const verify = async (
   bend: JwtBend = {},
@@ -101,7 +111,11 @@ describe('an envelope is opened', () => {
 })
 
 describe('an envelope is refused when', () => {
-  const NOT_ENCRYPTED = /is not encrypted, although the application has an encryption key/
+  const REGISTER =
+    'register id_token_encrypted_response_alg RSA-OAEP and id_token_encrypted_response_enc A256CBC-HS512 at the bank'
+  const NOT_ENCRYPTED = new RegExp(
+    `is not encrypted, although the application has an encryption key: ${REGISTER}$`,
+  )
 
   test.each<{ name: string; jwt: () => Promise<string>; message: RegExp }>([
     { name: 'there is none', jwt: () => signed(), message: NOT_ENCRYPTED },
@@ -112,17 +126,32 @@ describe('an envelope is refused when', () => {
     {
       name: 'it is encrypted with RSA1_5',
       jwt: () => sealed({ seal: set({ alg: 'RSA1_5' }) }),
-      message: /is not encrypted with RSA-OAEP and A256CBC-HS512/,
+      message: new RegExp(`is encrypted with RSA1_5 and A256CBC-HS512: ${REGISTER}$`),
     },
     {
       name: 'it is encrypted with RSA-OAEP-256',
       jwt: () => sealed({ seal: set({ alg: 'RSA-OAEP-256' }) }),
-      message: /is not encrypted with RSA-OAEP and A256CBC-HS512/,
+      message: new RegExp(`is encrypted with RSA-OAEP-256 and A256CBC-HS512: ${REGISTER}$`),
     },
     {
       name: 'its content is encrypted with A256GCM',
       jwt: () => sealed({ seal: set({ enc: 'A256GCM' }) }),
-      message: /is not encrypted with RSA-OAEP and A256CBC-HS512/,
+      message: new RegExp(`is encrypted with RSA-OAEP and A256GCM: ${REGISTER}$`),
+    },
+    {
+      name: 'its algorithms would forge a log line',
+      jwt: () => sealed({ seal: set({ alg: 'RSA1_5\nERROR' }) }),
+      message: /is encrypted with no known algorithm and A256CBC-HS512: /,
+    },
+    {
+      name: 'it is compressed',
+      jwt: () => sealed({ seal: set({ zip: 'DEF' }) }),
+      message: /is compressed, which is not accepted$/,
+    },
+    {
+      name: 'it holds a critical header that is not known',
+      jwt: () => sealed({ seal: set({ crit: ['x'], x: 1 }) }),
+      message: /is malformed$/,
     },
   ])('$name', async ({ jwt, message }) => {
     await expectRefused(decryptJwt(await jwt(), decryption, kind), message)
@@ -150,7 +179,7 @@ describe('an envelope is refused when', () => {
   test('there is one and nothing to open it with', async () => {
     await expectRefused(
       decryptJwt(await sealed(), [], kind),
-      /not a signed JWT, and there is no key to decrypt/,
+      /is encrypted, and there is no key to decrypt it: add an encryption key to the option "jwks"/,
     )
   })
 })
@@ -161,10 +190,17 @@ describe('a signed JWT is accepted', () => {
   })
 
   test.each<{ name: string; bend?: JwtBend; change?: Partial<Expected>; outer?: OpenedJwt['outer'] }>([
+    { name: 'that names no key, of all that fit', bend: { header: without('kid') } },
+    { name: 'whose key is null', bend: { header: set({ kid: null }) } },
+    {
+      name: 'whose times are null where they need not be there',
+      bend: { claims: set({ nbf: null, iat: null, jti: null }) },
+    },
     { name: 'with an audience of one', bend: { claims: listed('aud') } },
     { name: 'a little after its end', bend: { claims: fromNow({ exp: -25 }) } },
     { name: 'a little before its beginning', bend: { claims: fromNow({ nbf: 25, iat: 25 }) } },
     { name: 'with an old "iat", where that does not matter', bend: { claims: fromNow({ iat: -9999 }) } },
+    { name: 'nested in 32 levels', bend: { claims: nested(32) } },
     { name: 'up to its age', bend: { claims: fromNow({ iat: -85 }) }, change: { maxAge: 60 } },
     { name: 'when its envelope names the issuer', outer: { iss: ISSUER } },
     { name: 'when its envelope names the audience', outer: { aud: AUDIENCE } },
@@ -244,12 +280,13 @@ describe('a signed JWT is refused when', () => {
     {
       name: 'it is signed with another algorithm',
       bend: { header: set({ alg: 'RS256' }) },
-      message: /is signed with RS256, but PS256 is configured \(…_signed_response_alg\)/,
+      message:
+        /is signed with RS256, but PS256 is wanted: register id_token_signed_response_alg PS256 at the bank, or set the option of that name to what is registered \(PS256, ES256\)$/,
     },
     {
       name: 'it is signed with the algorithm of another configuration',
       change: { alg: 'ES256' },
-      message: /is signed with PS256, but ES256 is configured/,
+      message: /is signed with PS256, but ES256 is wanted/,
     },
     { name: 'it is not signed', bend: { header: set({ alg: 'none' }) }, message: /none, but PS256/ },
     {
@@ -269,10 +306,39 @@ describe('a signed JWT is refused when', () => {
     },
     { name: 'its signature is broken', bend: { signed: withBrokenSignature }, message: /does not verify/ },
     {
-      name: 'it does not say which key signed it',
-      bend: { header: without('kid') },
-      message: /does not say which of several keys signed it/,
+      name: 'it names no key, and none that fits signed it',
+      bend: { header: without('kid'), key: () => rsaKey('stranger') },
+      message: /signature that does not verify/,
     },
+    { name: 'its "kid" is a number', bend: { header: set({ kid: 1 }) }, message: /is malformed/ },
+    {
+      name: 'it has a critical header',
+      bend: { header: set({ crit: ['b64'], b64: true }) },
+      message: /is malformed/,
+    },
+    { name: 'its "exp" is null', bend: { claims: set({ exp: null }) }, message: /wrong or missing "exp"/ },
+    {
+      name: 'its "exp" is no number there is',
+      bend: { claims: endless('exp') },
+      message: /wrong or missing "exp"/,
+    },
+    {
+      name: 'its "nbf" is no number there is',
+      bend: { claims: endless('nbf') },
+      message: /wrong or missing "nbf"/,
+    },
+    {
+      name: 'its payload is nested in 33 levels',
+      bend: { claims: nested(33) },
+      message: /is nested too deeply/,
+    },
+    {
+      name: 'its payload is nested in 5000 levels',
+      bend: { claims: nested(5000) },
+      message: /is nested too deeply/,
+    },
+    { name: 'its payload is no text', bend: { claims: () => '\u{fffd}' }, message: /is malformed/ },
+    { name: 'its payload is a list', bend: { claims: () => '[]' }, message: /is malformed/ },
     { name: 'its header is no JSON', bend: { signed: (jws) => `x${jws}` }, message: /is malformed/ },
     { name: 'its payload is no JSON', bend: { claims: () => 'hello' }, message: /is malformed/ },
     { name: 'it has two parts', bend: { signed: () => 'e30.e30' }, message: /is malformed/ },
@@ -316,8 +382,7 @@ describe('a signed JWT is refused when', () => {
 describe('an error of ours underneath', () => {
   test('goes on as it is, such as that of keys that cannot be had', async () => {
     const unavailable = new IDPartnerError('provider_unavailable', 'no keys', { status: 504 })
-    const rejecting: JWTVerifyGetKey = () => Promise.reject(unavailable)
-    await expect(verify({}, { change: { keys: rejecting } })).rejects.toBe(unavailable)
+    await expect(verify({}, { change: { keys: noKeys(unavailable) } })).rejects.toBe(unavailable)
   })
 })
 
@@ -331,6 +396,28 @@ test('a refusal has the code of what was refused, and its cause', () => {
   })
 })
 
+test.each<[string, string]>([
+  ['https://bank.example/', 'https://bank.example/ came, and https://bank.example is wanted'],
+  ['http://bank.example', 'http://bank.example came, and https://bank.example is wanted'],
+  [
+    `https://${'x'.repeat(200)}.example`,
+    `https://${'x'.repeat(72)}… came, and https://bank.example is wanted`,
+  ],
+  ['https://a.example/?q=<b>', 'one that is no plain URL came, and https://bank.example is wanted'],
+  ['https://a.example/\nERROR', 'one that is no plain URL came, and https://bank.example is wanted'],
+  ['javascript:alert(1)', 'one that is no plain URL came, and https://bank.example is wanted'],
+])('an issuer that is not the right one is named with it: %j', async (iss, text) => {
+  const err = await refusalOf(verify({ claims: set({ iss }) }))
+  expect(err.message).toBe(`the thing has a wrong or missing "iss": ${text}`)
+})
+
+test('what a critical header is called does not reach the error', async () => {
+  for (const bend of [{ seal: set({ crit: ['x\nERROR'], 'x\nERROR': 1 }) }]) {
+    const err = await refusalOf(decryptJwt(await sealed(bend), decryption, kind))
+    expect(`${err.message} ${String((err.cause as Error).stack)}`).not.toContain('ERROR')
+  }
+})
+
 test('a payload does not reach the error', async () => {
   const secret = 'secret-of-somebody'
   for (const bend of [
@@ -340,8 +427,8 @@ test('a payload does not reach the error', async () => {
     { header: set({ kid: secret, crit: ['x'] }) },
   ]) {
     const err = await refusalOf(verify(bend))
-    expect(`${err.message} ${JSON.stringify(err)} ${String((err.cause as Error).stack)}`).not.toContain(
-      secret,
-    )
+    expect(
+      `${err.message} ${JSON.stringify(err)} ${String((err.cause as Error | undefined)?.stack)}`,
+    ).not.toContain(secret)
   }
 })
