@@ -18,7 +18,7 @@ const ROOMS = {
 /** Packages that one room alone may import: the others work without them. */
 const PACKAGES = {
   passport: ['passport(-[^/]*)?', 'express'],
-  sandbox: ['oidc-provider', 'selfsigned'],
+  sandbox: ['oidc-provider', 'router', '@remix-run/html-template', 'selfsigned'],
 }
 
 const up = String.raw`(\./)?(\.\./)+`
