@@ -4,12 +4,26 @@ import * as oidc from 'openid-client'
 // eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out
 export const leaveTransportToHttp: (client: oidc.Configuration) => void = oidc.allowInsecureRequests
 
+/** In seconds from its `iat`: IDPartner takes requests of five minutes at most, and banks assertions of two. */
+export const LIFETIME = { request: 300, assertion: 120 } as const
+
+/** The most that a statement is dated back, so that half of the time of the shortest is still to come. */
+const MAX_BACKDATING = 60
+
 /**
- * Sets a signed statement's times: a few seconds back, for banks whose clock is a little behind, and still short.
+ * Sets the times of what the application signs: back by as much as clocks may differ, since banks refuse what begins in
+ * their future, and short.
  *
- * FAPI 1.0 Advanced, 5.2.2-13 allows 60 minutes; IDPartner allows five.
+ * @param clockTolerance seconds, of which a minute counts
+ * @param lifetime seconds in all
+ * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html#confidential-client
  */
-export function backdated(_header: unknown, claims: Record<string, unknown>): void {
-  const now = Math.floor(Date.now() / 1000)
-  Object.assign(claims, { iat: now - 10, nbf: now - 10, exp: now + 240 })
+export function timesOf(
+  clockTolerance: number,
+  lifetime: number,
+): (header: unknown, claims: Record<string, unknown>) => void {
+  return (_header, claims) => {
+    const iat = Math.floor(Date.now() / 1000 - Math.min(clockTolerance, MAX_BACKDATING))
+    Object.assign(claims, { iat, nbf: iat, exp: iat + lifetime })
+  }
 }

@@ -8,7 +8,7 @@ import { jsonOf } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
-import { backdated, leaveTransportToHttp } from './openid-client-settings.js'
+import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { readUserInfo } from '../jwt/userinfo.js'
@@ -51,11 +51,11 @@ export class Provider {
 
   /** Where to send the browser with a signed request in the URL (RFC 9101). */
   async signedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
-    const { keys } = this.#context
+    const { config, keys } = this.#context
     if (!keys.signing) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
     return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, keys.signing, {
-      [oidc.modifyAssertion]: backdated,
+      [oidc.modifyAssertion]: timesOf(config.clock_tolerance, LIFETIME.request),
     })
   }
 
@@ -334,7 +334,9 @@ function authentication(config: ResolvedConfig, { signing }: ClientKeys): oidc.C
     case 'private_key_jwt':
       if (!signing)
         throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
-      return oidc.PrivateKeyJwt(signing, { [oidc.modifyAssertion]: backdated })
+      return oidc.PrivateKeyJwt(signing, {
+        [oidc.modifyAssertion]: timesOf(config.clock_tolerance, LIFETIME.assertion),
+      })
   }
 }
 

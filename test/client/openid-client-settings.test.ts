@@ -1,13 +1,35 @@
-import { expect, test } from '@jest/globals'
-import { backdated } from '../../lib/client/openid-client-settings.js'
+import { describe, expect, test } from '@jest/globals'
+import { LIFETIME, timesOf } from '../../lib/client/openid-client-settings.js'
 
-test('a signed statement begins a few seconds ago and ends within five minutes', () => {
+const dated = (tolerance: number, lifetime: number): Record<string, number> => {
   const claims: Record<string, number> = { iat: 1, nbf: 1, exp: 9e9 }
-  backdated({}, claims)
-  const now = Math.floor(Date.now() / 1000)
-  expect(now - (claims['iat'] ?? 0)).toBeGreaterThanOrEqual(5)
-  expect(now - (claims['iat'] ?? 0)).toBeLessThanOrEqual(30)
-  expect(claims['nbf']).toBe(claims['iat'])
-  expect(claims['exp']).toBeGreaterThan(now + 60)
-  expect((claims['exp'] ?? 0) - (claims['iat'] ?? 0)).toBeLessThanOrEqual(300)
+  timesOf(tolerance, lifetime)({}, claims)
+  return claims
+}
+
+describe('what the application signs', () => {
+  test.each([
+    [0, 0],
+    [10.5, 11],
+    [30, 30],
+    [60, 60],
+    [300, 60],
+  ])('is dated back by as much as clocks may differ, up to a minute: %d s', (tolerance, back) => {
+    const before = Math.floor(Date.now() / 1000)
+    const { iat = 0, nbf } = dated(tolerance, 120)
+    expect(iat).toBeGreaterThanOrEqual(before - back)
+    expect(iat).toBeLessThanOrEqual(Date.now() / 1000 - Math.floor(back) + 1)
+    expect(nbf).toBe(iat)
+  })
+
+  test.each([
+    ['a request', LIFETIME.request, 300],
+    ['a client assertion', LIFETIME.assertion, 120],
+  ])('lives no longer than banks allow, and long enough: %s', (_name, lifetime, allowed) => {
+    for (const tolerance of [0, 30, 300]) {
+      const { iat = 0, exp = 0 } = dated(tolerance, lifetime)
+      expect(exp - iat).toBe(allowed)
+      expect(exp - Date.now() / 1000).toBeGreaterThan(58)
+    }
+  })
 })

@@ -71,6 +71,7 @@ export class ClientChecks {
       'client assertion is of another client',
     )
     this.#assert(claims.aud === issuer, 'client assertion has no single aud')
+    this.#assert(Number(claims.exp) - Number(claims.iat) <= 120, 'client assertion lives too long')
     this.#assert(!params.has('client_secret'), 'the client secret was sent as well')
   }
 
@@ -99,7 +100,7 @@ export class ClientChecks {
       (err: unknown) => this.#complaints.push(`${what}: ${String(err)}`),
     )
     const claims = decodeJwt(jwt)
-    this.#assert(claims.nbf !== undefined && claims.nbf <= now + 30, `${what} has a wrong nbf`)
+    this.#assert(claims.nbf !== undefined && claims.nbf <= now, `${what} begins in the bank's future`)
     this.#assert(claims.exp !== undefined && claims.exp > now, `${what} has a wrong exp`)
     this.#once(String(claims.jti), `jti of the ${what}`)
     return claims
