@@ -7,6 +7,7 @@ export const FILES = [
   'client/callback-params',
   'client/config',
   'client/idpartner',
+  'client/issuer-spelling',
   'client/issuers',
   'client/openid-client-settings',
   'client/party',

@@ -1,5 +1,6 @@
 import type { ResolvedConfig, TrustedIssuers } from './config.js'
 import { IDPartnerError } from '../errors.js'
+import { nearlySpelled } from './issuer-spelling.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint } from '../net/http.js'
 
@@ -27,14 +28,23 @@ export class AllowedIssuers {
   /** @throws {IDPartnerError} `provider_refused`, or `config_invalid` when the application's own function threw */
   async check(issuer: string): Promise<void> {
     const url = parseEndpoint(issuer)
-    if (!url || (isPrivateAddress(url) && !isLoopback(url))) throw notAllowed()
+    if (!url || (isPrivateAddress(url) && !isLoopback(url))) throw this.#notAllowed(issuer)
     // A remote directory may not name an issuer on this machine (SSRF), nor may a function that says yes to a browser.
-    if (isLoopback(url) && !this.#onLoopback && !Array.isArray(this.#trusted)) throw notAllowed()
+    if (isLoopback(url) && !this.#onLoopback && !Array.isArray(this.#trusted)) throw this.#notAllowed(issuer)
     if (this.#trusted !== undefined) {
-      if (!(await isTrusted(this.#trusted, issuer))) throw notAllowed()
+      if (!(await isTrusted(this.#trusted, issuer))) throw this.#notAllowed(issuer)
       return
     }
-    if (!this.#vouched.has(issuer)) throw notAllowed()
+    if (!this.#vouched.has(issuer)) throw this.#notAllowed(issuer)
+  }
+
+  #notAllowed(issuer: string): IDPartnerError {
+    const near = typeof this.#trusted === 'object' ? nearlySpelled(issuer, this.#trusted) : undefined
+    const why =
+      near === undefined
+        ? 'neither "trusted_issuers" nor a verified answer of IDPartner names it'
+        : `it is ${issuer}, but "trusted_issuers" has ${near}: spell it as the bank does`
+    return new IDPartnerError('provider_refused', `this bank is not allowed here: ${why}`)
   }
 }
 
@@ -47,11 +57,4 @@ async function isTrusted(trusted: TrustedIssuers, issuer: string): Promise<boole
   } catch (err) {
     throw new IDPartnerError('config_invalid', 'the function "trusted_issuers" threw', { cause: err })
   }
-}
-
-function notAllowed(): IDPartnerError {
-  return new IDPartnerError(
-    'provider_refused',
-    'this bank is not allowed here: neither "trusted_issuers" nor a verified answer of IDPartner names it',
-  )
 }

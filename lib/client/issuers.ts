@@ -1,8 +1,11 @@
 import * as oidc from 'openid-client'
+import type { IDPartnerError } from '../errors.js'
 import { Cached } from '../net/cached.js'
+import type { ResolvedConfig } from './config.js'
+import { nearlySpelled } from './issuer-spelling.js'
 import type { Http } from '../net/http.js'
 import { partyOf } from './party.js'
-import { badMetadata, providerFailure } from './provider-failure.js'
+import { badMetadata, issuerInstead, providerFailure } from './provider-failure.js'
 import { leaveTransportToHttp } from './openid-client-settings.js'
 import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
@@ -13,7 +16,7 @@ const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, p
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000
 
-type Config = Parameters<typeof partyOf>[1]
+type Config = Parameters<typeof partyOf>[1] & Partial<Pick<ResolvedConfig, 'trusted_issuers'>>
 
 interface Issuer {
   metadata: Cached<ProviderMetadata>
@@ -75,11 +78,27 @@ export class Issuers {
       })
       metadata = usedMetadata(configuration.serverMetadata())
     } catch (err) {
+      const instead = issuerInstead(err)
+      if (instead !== undefined) throw this.#otherIssuer(issuer, party, instead)
       throw providerFailure(err, { what, sent: [] }, 'provider_unavailable')
     }
     // Discovery 4.3 wants the identical string; openid-client forgives a missing slash, with which tokens would
     // then disagree.
-    if (metadata.issuer !== issuer) throw badMetadata(party, 'is that of another issuer')
+    if (metadata.issuer !== issuer) throw this.#otherIssuer(issuer, party, metadata.issuer)
     return metadata
+  }
+
+  #otherIssuer(issuer: string, party: string, found: string): IDPartnerError {
+    if (nearlySpelled(found, [issuer]) === undefined) return badMetadata(party, 'is that of another issuer')
+    const { oidc_proxy_service_url, trusted_issuers } = this.#config
+    const configured = (option: string, whom: string): string =>
+      `"${option}" has ${issuer}: spell it as ${whom} does`
+    const asked =
+      issuer === oidc_proxy_service_url
+        ? configured('oidc_proxy_service_url', 'IDPartner')
+        : typeof trusted_issuers === 'object'
+          ? configured('trusted_issuers', 'the bank')
+          : `it was asked for as ${issuer}`
+    return badMetadata(party, `says that its issuer is ${found}, but ${asked}`)
   }
 }

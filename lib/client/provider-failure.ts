@@ -65,6 +65,16 @@ export function providerFailure(err: unknown, asked: Asked, otherwise: ErrorCode
   })
 }
 
+const mismatch = v.object({
+  cause: v.object({ attribute: v.literal('issuer'), body: v.looseObject({ issuer: v.string() }) }),
+})
+
+/** The issuer that a discovery document names, where discovery failed because it is not the one that was asked for. */
+export function issuerInstead(err: unknown): string | undefined {
+  const parsed = v.safeParse(mismatch, err)
+  return parsed.success ? parsed.output.cause.body.issuer : undefined
+}
+
 /** A discovery document that says something which cannot be used. */
 export function badMetadata(party: string, why: string): IDPartnerError {
   return new IDPartnerError('provider_unavailable', `the discovery document of ${party} ${why}`)

@@ -20,7 +20,7 @@ const expectRefused = async (issuers: AllowedIssuers, issuer: unknown): Promise<
   expect(await refusal(issuers.check(issuer as string))).toMatchObject({
     code: 'provider_refused',
     status: 403,
-    message: expect.stringMatching(/not allowed here: neither "trusted_issuers" nor a verified answer/),
+    message: expect.stringMatching(/^this bank is not allowed here: /),
   })
 }
 
@@ -43,6 +43,51 @@ describe('with a list, an issuer is allowed', () => {
     ' https://bank.example',
   ])('and no other: %s', async (issuer) => {
     await expectRefused(allowed([BANK]), issuer)
+  })
+})
+
+describe('an issuer that is nearly in the list is refused with both spellings:', () => {
+  test.each([
+    ['a slash at its end', BANK, `${BANK}/`],
+    ['no slash at its end', `${BANK}/`, BANK],
+    ['http', BANK, 'http://bank.example'],
+    ['another case of the host', 'https://Bank.example', BANK],
+    ['another case of the path', `${BANK}/OIDC`, `${BANK}/oidc`],
+    ['the default port', BANK, `${BANK}:443`],
+    ['an address for localhost', LOCAL_BANK, 'http://127.0.0.1:3003/bank'],
+    ['an IPv6 address for localhost', LOCAL_BANK, 'http://[::1]:3003/bank'],
+    ['the address of its document', BANK, `${BANK}/.well-known/openid-configuration`],
+    ['its document in the list', `${BANK}/.well-known/openid-configuration`, BANK],
+  ])('%s', async (_name, configured, issuer) => {
+    const err = await refusal(allowed(['https://other.example', configured]).check(issuer))
+    expect(err).toMatchObject({
+      code: 'provider_refused',
+      status: 403,
+      message: `this bank is not allowed here: it is ${issuer}, but "trusted_issuers" has ${configured}: spell it as the bank does`,
+    })
+  })
+
+  test.each([
+    ['another bank', 'https://evil.example'],
+    ['another port', `${BANK}:8443`],
+    ['another path', `${BANK}/other`],
+    ['credentials', 'https://user:pass@bank.example'],
+    ['a query', `${BANK}?x=1`],
+    ['a line break', `${BANK}\n/`],
+    ['a tab', 'https://ba\tnk.example'],
+    ['markup', `${BANK}/<b>`],
+    ['backslashes', 'https:\\\\bank.example'],
+    ['no end', `${BANK}${'/'.repeat(300)}`],
+    ['a space', ` ${BANK}`],
+  ])('but repeated never when it has %s', async (_name, issuer) => {
+    const { message } = await refusal(allowed([BANK]).check(issuer))
+    expect(message).toBe(
+      'this bank is not allowed here: neither "trusted_issuers" nor a verified answer of IDPartner names it',
+    )
+  })
+
+  test('not where a function decides', async () => {
+    expect((await refusal(allowed(() => false).check(`${BANK}/`))).message).not.toContain(BANK)
   })
 })
 

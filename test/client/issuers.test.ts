@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Http } from '../../lib/net/http.js'
+import type { ResolvedConfig } from '../../lib/client/config.js'
 import { Issuers } from '../../lib/client/issuers.js'
 import type { Change } from '../support/bends.js'
 import { set, without } from '../support/bends.js'
@@ -225,5 +226,49 @@ describe('banks that are remembered', () => {
     issuers.keys('https://one-too-many.example')
     expect(issuers.keys('https://second.example')).toBe(second)
     expect(issuers.keys('https://first.example')).not.toBe(first)
+  })
+})
+
+describe('a discovery document of an issuer that is nearly the right one', () => {
+  const other: [string, (issuer: string) => string][] = [
+    ['with a slash at its end', (issuer) => `${issuer}/`],
+    ['with two of them', (issuer) => `${issuer}//`],
+    ['over https', (issuer) => issuer.replace('http:', 'https:')],
+    ['at localhost', (issuer) => issuer.replace('127.0.0.1', 'localhost')],
+    ['in another case', (issuer) => issuer.replace('/bank', '/Bank')],
+  ]
+
+  test.each(other)('is refused with both spellings: %s', async (_name, change) => {
+    const found = change(issuer)
+    bend = set({ issuer: found })
+    const host = new URL(issuer).host
+    const message = async (config: Partial<ResolvedConfig>): Promise<string> => {
+      const asking = new Issuers(new Http({ timeout: 20_000 }), { oidc_proxy_service_url: PROXY, ...config })
+      const err = await refusal(asking.metadata(issuer))
+      expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
+      return err.message
+    }
+    expect(await message({ trusted_issuers: [issuer] })).toBe(
+      `the discovery document of the bank ${host} says that its issuer is ${found}, but "trusted_issuers" has ${issuer}: spell it as the bank does`,
+    )
+    expect(await message({ oidc_proxy_service_url: issuer })).toBe(
+      `the discovery document of IDPartner's proxy says that its issuer is ${found}, but "oidc_proxy_service_url" has ${issuer}: spell it as IDPartner does`,
+    )
+    expect(await message({ trusted_issuers: () => true })).toBe(
+      `the discovery document of the bank ${host} says that its issuer is ${found}, but it was asked for as ${issuer}`,
+    )
+  })
+
+  test.each([
+    ['another', 'https://evil.example'],
+    ['with a line break', 'LINE\n'],
+    ['with markup', 'https://evil.example/<b>'],
+    ['without end', `https://bank.example/${'x'.repeat(100_000)}`],
+  ])('but never repeated when it is %s', async (_name, found) => {
+    bend = set({ issuer: found.replace('LINE', issuer) })
+    const { message } = await refusal(issuers.metadata(issuer))
+    expect(message).toBe(
+      `the discovery document of the bank ${new URL(issuer).host} is that of another issuer`,
+    )
   })
 })
