@@ -24,6 +24,7 @@ export const FILES = [
   'jwt/remote-keys',
   'jwt/sealed-jwt',
   'jwt/userinfo',
+  'jwt/voucher',
   'net/addresses',
   'net/cached',
   'net/content-coding',

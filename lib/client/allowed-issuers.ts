@@ -18,6 +18,11 @@ export class AllowedIssuers {
     this.#onLoopback = isLoopback(new URL(trust_directory_service_url))
   }
 
+  /** Whether nothing but IDPartner's word allows a bank. */
+  get needsVoucher(): boolean {
+    return this.#trusted === undefined
+  }
+
   /** Remembers that a verified document of IDPartner named this issuer. */
   vouch(issuer: string): void {
     const [oldest] = this.#vouched
@@ -42,7 +47,9 @@ export class AllowedIssuers {
     const near = typeof this.#trusted === 'object' ? nearlySpelled(issuer, this.#trusted) : undefined
     const why =
       near === undefined
-        ? 'neither "trusted_issuers" nor a verified answer of IDPartner names it'
+        ? this.#trusted === undefined
+          ? 'no verified answer of IDPartner named it to this process; for tokens of an earlier login, pass the whole token set'
+          : '"trusted_issuers" does not name it'
         : `it is ${issuer}, but "trusted_issuers" has ${near}: spell it as the bank does`
     return new IDPartnerError('provider_refused', `this bank is not allowed here: ${why}`)
   }

@@ -10,6 +10,11 @@ export interface Proofs {
   state: string
   nonce: string
   codeVerifier: string
+  /** What the ID token has to show; {@link IDPartner.getAuthorizationUrl} notes here what it was asked for. */
+  max_age?: number | undefined
+  acr_values?: string | undefined
+  /** When the login began, in seconds since 1970; there where `max_age` is. */
+  begun?: number | undefined
 }
 
 /** One thing that a person is asked to allow, such as a payment (RFC 9396, section 2). */
@@ -65,7 +70,7 @@ const RESERVED = [
   'sub',
 ]
 
-const INTERACTION_ID = 'x-fapi-interaction-id'
+export const INTERACTION_ID = 'x-fapi-interaction-id'
 
 /** The parameters of an authorization request, as they go into a request object or into PAR. */
 export function requestParameters(
@@ -98,6 +103,39 @@ export function requestParameters(
     parameters[name] = typeof value === 'object' ? JSON.stringify(value) : String(value)
   }
   return parameters
+}
+
+/**
+ * Notes in the proofs what the ID token has to show of how the person logged in, since only they are there when it comes.
+ *
+ * An essential `acr` of the `claims` counts like `acr_values` (Core 5.5.1.1); of both, what is in both.
+ *
+ * @throws {IDPartnerError} `config_invalid` for proofs that cannot be written to
+ */
+export function noteChecks(proofs: Proofs, { max_age, acr_values, claims }: AuthorizationParams): void {
+  const essential = essentialAcr(claims)
+  const asked = (acr_values ?? '').split(' ').filter(Boolean)
+  const both = asked.filter((value) => essential.includes(value))
+  const acr = (both.length > 0 ? both : essential.length > 0 ? essential : asked).join(' ')
+  const checks: Partial<Proofs> = {
+    ...(max_age !== undefined && { max_age, begun: Math.floor(Date.now() / 1000) }),
+    ...(acr !== '' && { acr_values: acr }),
+  }
+  if (Object.keys(checks).length === 0) return
+  try {
+    Object.assign(proofs, checks)
+  } catch {
+    throw new IDPartnerError(
+      'config_invalid',
+      'the proofs are frozen: "max_age" and "acr_values" are noted in them, to be checked at the end',
+    )
+  }
+}
+
+function essentialAcr(claims: ClaimsRequest | undefined): string[] {
+  const acr = claims?.id_token?.['acr']
+  if (acr?.essential !== true) return []
+  return [acr.value, acr.values].flat().filter((value) => typeof value === 'string')
 }
 
 export function scopeText(scope: unknown): string {

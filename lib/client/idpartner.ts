@@ -3,7 +3,13 @@ import * as oidc from 'openid-client'
 import * as v from 'valibot'
 import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
-import { requestParameters, type AuthorizationParams, type Proofs } from './authorization-request.js'
+import {
+  INTERACTION_ID,
+  noteChecks,
+  requestParameters,
+  type AuthorizationParams,
+  type Proofs,
+} from './authorization-request.js'
 import { authorizationError } from './authorization-error.js'
 import { callbackParams, optionalParam, searchParams } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
@@ -19,10 +25,18 @@ import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
-import { checkTokens, type TokenSet } from './tokens.js'
+import { checkRefreshed, checkToken, checkTokens, type TokenSet } from './tokens.js'
+import { readVoucher, signVoucher } from '../jwt/voucher.js'
 
 const text = v.pipe(v.string(), v.minLength(1))
-const proofsShape = v.looseObject({ state: text, nonce: text, codeVerifier: text })
+const proofsShape = v.looseObject({
+  state: text,
+  nonce: text,
+  codeVerifier: text,
+  max_age: v.optional(v.number()),
+  acr_values: v.optional(v.string()),
+  begun: v.optional(v.number()),
+})
 
 const credentialMetadata = v.looseObject({
   credential_endpoint: v.string(),
@@ -89,13 +103,17 @@ export class IDPartner {
    *
    * Does not keep them: store them in the session on the server, and never log them.
    *
+   * @param checks what this login has to show, if anything: `max_age` in seconds, `acr_values` space-separated; both are
+   *   asked for at the bank and checked in the ID token
    * @see https://www.rfc-editor.org/rfc/rfc7636#section-4.1
    */
-  generateProofs(): Proofs {
+  generateProofs({ max_age, acr_values }: Pick<Proofs, 'max_age' | 'acr_values'> = {}): Proofs {
     return {
       state: oidc.randomState(),
       nonce: oidc.randomNonce(),
       codeVerifier: oidc.randomPKCECodeVerifier(),
+      ...(max_age !== undefined && { max_age }),
+      ...(acr_values !== undefined && { acr_values }),
     }
   }
 
@@ -104,6 +122,8 @@ export class IDPartner {
    *
    * In the direct flow and without `iss` in the query that is IDPartner's account selector, which sends the browser
    * back to the same route with an `iss`; the proofs are not used until then.
+   *
+   * What has to be checked in the ID token, `max_age` and `acr_values`, is noted in the proofs: store them afterwards.
    *
    * @param query the login route's query: `visitor_id`, and in the direct flow `iss`, `idp_id`, `idpartner_token`
    * @param scope must include `openid`
@@ -121,18 +141,24 @@ export class IDPartner {
       throw new IDPartnerError('config_invalid', 'the second argument must be the proofs of generateProofs()')
     }
     const params = searchParams(query)
-    const extra = { ...extraAuthorizationParams }
-    if (this.#config.flow === 'proxy') {
-      const parameters = requestParameters(this.#config, proofs, scope, extra)
-      return this.#proxyUrl(params, parameters, options.signal)
-    }
+    const { max_age, acr_values } = proofs
+    const extra: AuthorizationParams = { max_age, acr_values, ...defined(extraAuthorizationParams) }
     if (this.selectsAccount(params)) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
-    const issuer = optionalParam(params, 'iss')
-    extra['identity_provider_id'] ??= optionalParam(params, 'idp_id')
-    extra['idpartner_token'] ??= optionalParam(params, 'idpartner_token')
-    const bank = await this.#allowedProvider(issuer ?? '', options.signal)
-    const url = await bank.pushedAuthorizationUrl(requestParameters(this.#config, proofs, scope, extra))
-    return url.href
+    noteChecks(proofs, extra)
+    const direct = this.#config.flow === 'direct'
+    const selected = direct && {
+      identity_provider_id: optionalParam(params, 'idp_id'),
+      idpartner_token: optionalParam(params, 'idpartner_token'),
+    }
+    const parameters = requestParameters(this.#config, proofs, scope, { ...selected, ...extra })
+    try {
+      const url = await (direct
+        ? this.#bankUrl(params, parameters, options)
+        : this.#proxyUrl(params, parameters, options))
+      return url.href
+    } catch (err) {
+      throw err instanceof IDPartnerError ? err.withInteractionId(parameters[INTERACTION_ID]) : err
+    }
   }
 
   /**
@@ -146,13 +172,22 @@ export class IDPartner {
   async #proxyUrl(
     params: URLSearchParams,
     parameters: Record<string, string>,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
+    { signal }: CallOptions,
+  ): Promise<URL> {
     const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, signal)
     const url = await proxy.signedAuthorizationUrl(parameters)
     const visitor = optionalParam(params, 'visitor_id')
     if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
-    return url.href
+    return url
+  }
+
+  async #bankUrl(
+    params: URLSearchParams,
+    parameters: Record<string, string>,
+    { signal }: CallOptions,
+  ): Promise<URL> {
+    const bank = await this.#allowedProvider(optionalParam(params, 'iss') ?? '', signal)
+    return bank.pushedAuthorizationUrl(parameters)
   }
 
   /**
@@ -298,7 +333,7 @@ export class IDPartner {
     if ('error' in outcome) throw authorizationError(outcome.error, { signed: true })
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
     const bank = await this.#providerOf(issuer, signal)
-    return bank.exchange(outcome.code, login)
+    return this.#vouched(issuer, await bank.exchange(outcome.code, login))
   }
 
   /**
@@ -322,11 +357,11 @@ export class IDPartner {
    * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
    */
   async userInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<UserInfo> {
-    checkTokens(tokens)
+    checkTokens(tokens, issuer)
     if (!tokens.claims) {
       throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
     }
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -344,7 +379,7 @@ export class IDPartner {
     tokens: TokenSet | string,
     options: CallOptions = {},
   ): Promise<TokenSet> {
-    if (typeof tokens !== 'string') checkTokens(tokens)
+    if (typeof tokens !== 'string') checkTokens(tokens, issuer)
     const refreshToken = typeof tokens === 'string' ? tokens : tokens.refresh_token
     if (!refreshToken) {
       throw new IDPartnerError(
@@ -352,14 +387,13 @@ export class IDPartner {
         'there is no refresh token; ask for scope "offline_access" with prompt "consent"',
       )
     }
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    checkToken(refreshToken)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     const renewed = await bank.refresh(refreshToken)
     const earlier = typeof tokens === 'string' ? undefined : tokens.claims
-    if (earlier && renewed.claims && renewed.claims.sub !== earlier.sub) {
-      throw new IDPartnerError('token_invalid', 'the refreshed ID token is of another person')
-    }
+    if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier)
     const claims = renewed.claims ?? earlier
-    return { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) }
+    return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
   }
 
   /**
@@ -368,8 +402,8 @@ export class IDPartner {
    * @throws {IDPartnerError} `provider_error`, `provider_unavailable`, `provider_refused`, `config_invalid`
    */
   async paymentDetailsInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<unknown> {
-    checkTokens(tokens)
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    checkTokens(tokens, issuer)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     return bank.resource('payment_details_info_endpoint', tokens.access_token)
   }
 
@@ -385,8 +419,8 @@ export class IDPartner {
     payment: object,
     options: CallOptions = {},
   ): Promise<unknown> {
-    checkTokens(tokens)
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    checkTokens(tokens, issuer)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     return bank.resource('payment_processing_endpoint', tokens.access_token, payment)
   }
 
@@ -403,8 +437,8 @@ export class IDPartner {
     request: object,
     options: CallOptions = {},
   ): Promise<unknown> {
-    checkTokens(tokens)
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    checkTokens(tokens, issuer)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     const url = new URL(below(issuer, '.well-known/openid-credential-issuer'))
     const metadata = await bank.document(url, 'credential issuer metadata')
     const known = v.is(credentialMetadata, metadata) ? metadata : undefined
@@ -426,14 +460,32 @@ export class IDPartner {
    * @see https://www.rfc-editor.org/rfc/rfc7009
    */
   async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
-    if (typeof tokens !== 'string') checkTokens(tokens)
-    const bank = await this.#allowedProvider(issuer, options.signal)
+    if (typeof tokens === 'string') checkToken(tokens)
+    else checkTokens(tokens, issuer)
+    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
-  async #allowedProvider(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+  /** @param tokens what the bank issued; a voucher in them is as good as a document */
+  async #allowedProvider(
+    issuer: string,
+    signal: AbortSignal | undefined,
+    tokens?: TokenSet | string,
+  ): Promise<Provider> {
+    const voucher = typeof tokens === 'object' ? tokens.voucher : undefined
+    if (voucher !== undefined && this.#allowed.needsVoucher) {
+      const vouched = await readVoucher(voucher, this.#config.client_id, await this.#keys)
+      if (vouched === issuer) this.#allowed.vouch(issuer)
+    }
     await inTime(signal, this.#allowed.check(issuer))
     return this.#providerOf(issuer, signal)
+  }
+
+  /** Tokens of a bank that is allowed, with what shows that to other processes. */
+  async #vouched<T extends TokenSet>(issuer: string, tokens: T): Promise<T> {
+    if (!this.#allowed.needsVoucher) return tokens
+    const voucher = await signVoucher(issuer, this.#config.client_id, await this.#keys)
+    return { ...tokens, ...(voucher !== undefined && { voucher }) }
   }
 
   /** A provider whose issuer is configured, or was allowed before in this operation. */
@@ -448,4 +500,9 @@ export class IDPartner {
       signal,
     })
   }
+}
+
+/** Options that are there but `undefined` count as not given. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

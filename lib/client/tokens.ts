@@ -20,6 +20,11 @@ export interface TokenSet {
   refresh_token?: string
   /** The signed ID token, decrypted. */
   id_token?: string
+  /**
+   * Shows every process of this application that IDPartner vouched for the bank. Only in the proxy flow without
+   * `trusted_issuers`.
+   */
+  voucher?: string
   /** The claims of the ID token, verified as the bank's; what they say of the person is as the bank wrote it. */
   claims?: IDPartnerClaims
 }
@@ -75,11 +80,56 @@ export function tokenSet(
   }
 }
 
-const tokenSetShape = v.looseObject({ access_token: token, refresh_token: v.optional(token) })
+const tokenSetShape = v.looseObject({
+  access_token: token,
+  refresh_token: v.optional(token),
+  voucher: v.optional(v.string()),
+  claims: v.optional(v.looseObject({ iss: v.string(), sub: v.string() })),
+})
 
-/** Checks that what the application hands back is a token set, since it may come from any store. */
-export function checkTokens(tokens: unknown): asserts tokens is TokenSet {
+/**
+ * Checks that what the application hands back is a token set, since it may come from any store, and is of that bank: a
+ * bank that gets another's tokens can use them.
+ *
+ * Cannot tell whose a set without claims is.
+ *
+ * @throws {IDPartnerError} `config_invalid`
+ */
+export function checkTokens(tokens: unknown, issuer: string): asserts tokens is TokenSet {
   if (!v.is(tokenSetShape, tokens)) {
     throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
+  }
+  if (tokens.claims && tokens.claims.iss !== issuer) {
+    throw new IDPartnerError(
+      'config_invalid',
+      'these tokens are of another bank than the issuer that was named: pass the "iss" of their claims',
+    )
+  }
+}
+
+/** The same for a single token: there is no telling whose it is. */
+export function checkToken(value: unknown): asserts value is string {
+  if (!v.is(token, value)) throw new IDPartnerError('config_invalid', 'this cannot be a token')
+}
+
+/**
+ * Compares the claims of a refreshed ID token with the earlier ones; issuer and audience were verified.
+ *
+ * @throws {IDPartnerError} `token_invalid`
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
+ */
+export function checkRefreshed(renewed: IDPartnerClaims, earlier: IDPartnerClaims): void {
+  if (renewed.sub !== earlier.sub) {
+    throw new IDPartnerError('token_invalid', 'the refreshed ID token is of another person')
+  }
+  for (const name of ['nonce', 'auth_time'] as const) {
+    // Neither has to be there again.
+    const [one, other] = [renewed[name], earlier[name]]
+    if (one !== undefined && other !== undefined && one !== other) {
+      throw new IDPartnerError(
+        'token_invalid',
+        `the refreshed ID token is of another login: its "${name}" differs`,
+      )
+    }
   }
 }

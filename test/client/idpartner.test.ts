@@ -456,20 +456,20 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
 })
 
 describe('an issuer that nobody vouched for is never asked', () => {
-  const tokens: TokenSet = {
+  const tokensOf = (iss: string): TokenSet => ({
     access_token: 'access',
     token_type: 'bearer',
     refresh_token: 'refresh',
-    claims: { iss: 'i', sub: 's', aud: 'a', exp: 1, iat: 1 },
-  }
+    claims: { iss, sub: 's', aud: 'a', exp: 1, iat: 1 },
+  })
 
   test.each<[string, (client: IDPartner, issuer: string) => Promise<unknown>]>([
-    ['refreshToken', (client, issuer) => client.refreshToken(issuer, tokens)],
-    ['userInfo', (client, issuer) => client.userInfo(issuer, tokens)],
-    ['paymentDetailsInfo', (client, issuer) => client.paymentDetailsInfo(issuer, tokens)],
-    ['paymentProcessing', (client, issuer) => client.paymentProcessing(issuer, tokens, {})],
-    ['credential', (client, issuer) => client.credential(issuer, tokens, {})],
-    ['revokeToken', (client, issuer) => client.revokeToken(issuer, tokens)],
+    ['refreshToken', (client, issuer) => client.refreshToken(issuer, tokensOf(issuer))],
+    ['userInfo', (client, issuer) => client.userInfo(issuer, tokensOf(issuer))],
+    ['paymentDetailsInfo', (client, issuer) => client.paymentDetailsInfo(issuer, tokensOf(issuer))],
+    ['paymentProcessing', (client, issuer) => client.paymentProcessing(issuer, tokensOf(issuer), {})],
+    ['credential', (client, issuer) => client.credential(issuer, tokensOf(issuer), {})],
+    ['revokeToken', (client, issuer) => client.revokeToken(issuer, tokensOf(issuer))],
   ])('by %s', async (_name, call) => {
     const app = await start()
     for (const issuer of [app.issuer, 'https://evil.example', 'https://10.0.0.1', '', 'bank']) {
@@ -887,3 +887,217 @@ function parts(jws: string): { payload: Record<string, unknown> } {
   const [, payload = ''] = jws.split('.')
   return { payload: JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown> }
 }
+
+describe('tokens of one bank', () => {
+  const calls: [string, (client: IDPartner, issuer: string, tokens: TokenSet) => Promise<unknown>][] = [
+    ['refreshToken', (client, issuer, tokens) => client.refreshToken(issuer, tokens)],
+    ['userInfo', (client, issuer, tokens) => client.userInfo(issuer, tokens)],
+    ['paymentDetailsInfo', (client, issuer, tokens) => client.paymentDetailsInfo(issuer, tokens)],
+    ['paymentProcessing', (client, issuer, tokens) => client.paymentProcessing(issuer, tokens, {})],
+    ['credential', (client, issuer, tokens) => client.credential(issuer, tokens, {})],
+    ['revokeToken', (client, issuer, tokens) => client.revokeToken(issuer, tokens)],
+  ]
+
+  test.each(calls)('never go to another, though that is trusted as well: %s', async (_name, call) => {
+    const app = await start({ flow: 'direct' })
+    const tokens = await app.logIn()
+    const before = app.platform.requests
+    for (const issuer of [app.platform.bankB.issuer, `${app.issuer}/`, '', 'https://evil.example']) {
+      expect(await refusal(call(app.client, issuer, tokens))).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining('tokens are of another bank'),
+      })
+    }
+    expect(app.platform.requests).toEqual(before)
+  })
+
+  /** The same application in another process, which knows no more than what it is handed. */
+  const elsewhere = async (app: App, config: Partial<IDPartnerConfig> = {}): Promise<IDPartner> =>
+    new IDPartner({ ...(await app.platform.config()), timeout: 20_000, ...config })
+
+  test.each(calls)('serve in any process of the application: %s', async (_name, call) => {
+    const app = await start()
+    const tokens = JSON.parse(JSON.stringify(await app.logIn())) as TokenSet
+    await call(await elsewhere(app), app.issuer, tokens)
+  })
+
+  test('that were refreshed serve in a third process', async () => {
+    const app = await start()
+    const renewed = await (await elsewhere(app)).refreshToken(app.issuer, await app.logIn())
+    expect(await (await elsewhere(app)).userInfo(app.issuer, renewed)).toEqual(app.platform.person)
+  })
+
+  test.each<[string, (tokens: TokenSet, app: App) => TokenSet | Promise<TokenSet>]>([
+    ['no voucher', (tokens) => without('voucher')({ ...tokens }) as unknown as TokenSet],
+    ['a voucher that is none', (tokens) => ({ ...tokens, voucher: 'x' })],
+    [
+      'the voucher for another bank',
+      async (tokens, app) => {
+        const answer = await app.platform.answer(
+          await app.platform.request(await app.begin()),
+          {},
+          { bank: 'bankB' },
+        )
+        const { idp_response_code } = await app.client.unpackProxyResponse({ response: answer })
+        const { voucher } = await app.client.token(idp_response_code, app.begun)
+        return { ...tokens, ...(voucher !== undefined && { voucher }) }
+      },
+    ],
+    // Whoever names a bank of their own signs its ID tokens, too.
+    ['its ID token for a voucher', (tokens) => ({ ...tokens, voucher: tokens.id_token ?? '' })],
+  ])('serve nowhere else with %s', async (_name, change) => {
+    const app = await start()
+    const tokens = await change(await app.logIn(), app)
+    const client = await elsewhere(app)
+    const before = app.platform.requests
+    for (const [, call] of calls) {
+      expect(await refusal(call(client, app.issuer, tokens))).toMatchObject({
+        code: 'provider_refused',
+        status: 403,
+        message: expect.stringContaining('pass the whole token set'),
+      })
+    }
+    expect(app.platform.requests).toEqual(before)
+  })
+
+  test('are refused elsewhere as a bare token, which shows nothing', async () => {
+    const app = await start()
+    const { refresh_token = '' } = await app.logIn()
+    const client = await elsewhere(app)
+    for (const call of [
+      client.refreshToken(app.issuer, refresh_token),
+      client.revokeToken(app.issuer, refresh_token),
+    ]) {
+      expect(await refusal(call)).toMatchObject({
+        code: 'provider_refused',
+        message: expect.stringContaining('pass the whole token set'),
+      })
+    }
+  })
+
+  test('need no voucher where the banks are listed, and a voucher does not add to the list', async () => {
+    const app = await start()
+    const tokens = await app.logIn()
+    const listed = await elsewhere(app, { trusted_issuers: [app.issuer] })
+    const renewed = await listed.refreshToken(app.issuer, tokens)
+    expect(renewed).not.toHaveProperty('voucher')
+    const others = await elsewhere(app, { trusted_issuers: ['https://other.example'] })
+    expect(await refusal(others.userInfo(app.issuer, tokens))).toMatchObject({ code: 'provider_refused' })
+  })
+
+  test('cannot be anything that forges a header or a log line', async () => {
+    const app = await start({ flow: 'direct' })
+    const tokens = await app.logIn()
+    const before = app.platform.requests
+    const forged = 'secret-of-somebody\r\n2026 ERROR forged'
+    for (const call of [
+      app.client.userInfo(app.issuer, { ...tokens, access_token: forged }),
+      app.client.refreshToken(app.issuer, { ...tokens, refresh_token: forged }),
+      app.client.refreshToken(app.issuer, forged),
+      app.client.revokeToken(app.issuer, forged),
+    ]) {
+      const err = await refusal(call)
+      expect(err).toMatchObject({ code: 'config_invalid' })
+      expect(inspect(err, { depth: Infinity })).not.toMatch(/secret-of|forged/)
+    }
+    expect(app.platform.requests).toEqual(before)
+  })
+})
+
+describe('how a person logged in is checked without the strategy as well', () => {
+  const now = (): number => Math.floor(Date.now() / 1000)
+  const shown = (claims: object): AnswerBends => ({ idToken: { claims: set({ ...claims }) } })
+
+  /** A whole login, whose proofs were stored in between. */
+  const finish = async (
+    app: App,
+    asked: { proofs?: Parameters<IDPartner['generateProofs']>[0]; extra?: AuthorizationParams },
+    bends: AnswerBends,
+  ): Promise<TokenSet> => {
+    const { client, platform } = app
+    const proofs = client.generateProofs(asked.proofs)
+    const query = platform.flow === 'direct' ? { iss: app.issuer } : {}
+    const url = await client.getAuthorizationUrl(query, proofs, SCOPE, asked.extra)
+    const kept = JSON.parse(JSON.stringify(proofs)) as Proofs
+    const response = await platform.answer(await platform.request(url), bends)
+    const sealed =
+      platform.flow === 'direct'
+        ? response
+        : (await client.unpackProxyResponse({ response })).idp_response_code
+    return client.token(sealed, kept)
+  }
+
+  const acr = { claims: { id_token: { acr: { essential: true, values: ['gold', 'silver'] } } } }
+
+  const rows: [string, Parameters<typeof finish>[1], object, object][] = [
+    ['max_age of the call', { extra: { max_age: 60 } }, { auth_time: -30 }, { auth_time: -600 }],
+    ['max_age of the proofs', { proofs: { max_age: 60 } }, { auth_time: -30 }, { auth_time: -600 }],
+    ['max_age 0', { extra: { max_age: 0 } }, { auth_time: 0 }, { auth_time: -600 }],
+    ['max_age, not shown', { extra: { max_age: 60 } }, { auth_time: 0 }, {}],
+    ['acr_values of the call', { extra: { acr_values: 'gold silver' } }, { acr: 'silver' }, { acr: 'tin' }],
+    ['acr_values of the proofs', { proofs: { acr_values: 'gold' } }, { acr: 'gold' }, { acr: 'silver' }],
+    ['an essential acr', { extra: acr }, { acr: 'gold' }, {}],
+    ['both', { extra: { ...acr, acr_values: 'silver tin' } }, { acr: 'silver' }, { acr: 'tin' }],
+  ]
+
+  test.each(rows.flatMap(([name, ...row]) => flows.map(({ flow }) => [name, flow, ...row] as const)))(
+    '%s (%s flow)',
+    async (_name, flow, asked, good, bad) => {
+      const app = await start({ flow })
+      const at = ({ auth_time, ...claims }: { auth_time?: number }): AnswerBends =>
+        shown({ ...claims, ...(auth_time !== undefined && { auth_time: now() + auth_time }) })
+      expect((await finish(app, asked, at(good))).claims).toMatchObject(app.platform.person)
+      expect(await refusal(finish(app, asked, at(bad)))).toMatchObject({ code: 'token_invalid' })
+    },
+  )
+
+  test('and is asked for at the bank', async () => {
+    const app = await start()
+    const proofs = app.client.generateProofs({ max_age: 60, acr_values: 'gold' })
+    const url = await app.client.getAuthorizationUrl({}, proofs, SCOPE)
+    const { payload } = parts(new URL(url).searchParams.get('request') ?? '')
+    expect(payload).toMatchObject({ max_age: expect.anything(), acr_values: 'gold' })
+    expect(Number(payload['max_age'])).toBe(60)
+  })
+
+  test('but nothing is noted where nothing is asked for', async () => {
+    const app = await start()
+    await app.begin()
+    expect(Object.keys(app.begun)).toEqual(['state', 'nonce', 'codeVerifier'])
+  })
+
+  test('and refused where it cannot be noted', async () => {
+    const { client } = await start()
+    const frozen = Object.freeze(client.generateProofs())
+    const err = await refusal(client.getAuthorizationUrl({}, frozen, SCOPE, { max_age: 1 }))
+    expect(err).toMatchObject({ code: 'config_invalid', message: expect.stringContaining('frozen') })
+    await expect(client.getAuthorizationUrl({}, frozen, SCOPE)).resolves.toBeDefined()
+  })
+})
+
+describe('a login that cannot begin says which it is', () => {
+  test.each([
+    ['bankA.par', answer(400, { error: 'invalid_request' }), 'provider_error'],
+    ['bankA.par', answer(503), 'provider_unavailable'],
+    ['bankA.discovery', answer(503), 'provider_unavailable'],
+  ] as const)('at %s', async (endpoint, fault, code) => {
+    const app = await start({ flow: 'direct' })
+    app.platform.fault(endpoint, fault)
+    const id = { 'x-fapi-interaction-id': 'an-id-of-the-application' }
+    expect(await refusal(app.begin({}, id))).toMatchObject({
+      code,
+      interactionId: 'an-id-of-the-application',
+    })
+    const { interactionId } = await refusal(app.begin())
+    expect(interactionId).toMatch(/^[\da-f-]{36}$/)
+    const pushed = app.platform.wire.requests.filter((one) => one.endpoint === 'bankA.par').at(-1)
+    const request = new URLSearchParams(pushed?.body).get('request')
+    if (request !== null) expect(parts(request).payload['x-fapi-interaction-id']).toBe(interactionId)
+  })
+
+  test('at the proxy', async () => {
+    const app = await start()
+    app.platform.fault('proxy.discovery', answer(503))
+    expect((await refusal(app.begin())).interactionId).toMatch(/^[\da-f-]{36}$/)
+  })
+})

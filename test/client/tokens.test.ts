@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
-import { checkTokens, readTokenResponse, tokenSet } from '../../lib/client/tokens.js'
+import {
+  checkRefreshed,
+  checkToken,
+  checkTokens,
+  readTokenResponse,
+  tokenSet,
+} from '../../lib/client/tokens.js'
 import { thrown } from '../support/thrown.js'
 
 beforeEach(() => {
@@ -124,10 +130,11 @@ describe('a token response', () => {
 describe('what the application hands back', () => {
   test.each([
     ['a token set', { access_token: 'access', token_type: 'bearer' }],
+    ['a token set of that bank', { access_token: 'access', claims }],
     ['a token set with more in it', { access_token: 'access', token_type: 'bearer', id: 42 }],
   ])('may be %s', (_name, tokens) => {
     expect(() => {
-      checkTokens(tokens)
+      checkTokens(tokens, 'https://bank.example')
     }).not.toThrow()
   })
 
@@ -137,6 +144,7 @@ describe('what the application hands back', () => {
     ['a text', 'access'],
     ['a list', ['access']],
     ['an empty object', {}],
+    ['a token set whose claims name nobody', { access_token: 'access', claims: {} }],
     ['an empty token', { access_token: '' }],
     ['a token that is no text', { access_token: 42 }],
     ['a token of two lines', { access_token: 'access\r\nERROR forged' }],
@@ -144,11 +152,65 @@ describe('what the application hands back', () => {
   ])('cannot be %s', (_name, tokens) => {
     expect(
       thrown(() => {
-        checkTokens(tokens)
+        checkTokens(tokens, 'https://bank.example')
       }),
     ).toMatchObject({
       code: 'config_invalid',
       message: 'the second argument must be the token set of a login',
     })
+  })
+
+  test.each(['https://other.example', 'https://bank.example/', 'https://Bank.example', ''])(
+    'cannot be for another bank: %j',
+    (issuer) => {
+      expect(
+        thrown(() => {
+          checkTokens({ access_token: 'access', claims }, issuer)
+        }),
+      ).toMatchObject({
+        code: 'config_invalid',
+        message:
+          'these tokens are of another bank than the issuer that was named: pass the "iss" of their claims',
+      })
+    },
+  )
+
+  test.each([undefined, '', 'two\nlines', 42, {}])('as a single token, cannot be %j', (value) => {
+    expect(
+      thrown(() => {
+        checkToken(value)
+      }),
+    ).toMatchObject({ code: 'config_invalid' })
+  })
+})
+
+describe('a refreshed ID token', () => {
+  const earlier = { ...claims, nonce: 'n', auth_time: 1000 }
+
+  test.each([
+    ['the same', earlier],
+    ['no word of the login', claims],
+  ])('may have %s', (_name, renewed) => {
+    expect(() => {
+      checkRefreshed(renewed, earlier)
+    }).not.toThrow()
+  })
+
+  test('may say what was not known', () => {
+    expect(() => {
+      checkRefreshed(earlier, claims)
+    }).not.toThrow()
+  })
+
+  test.each([
+    ['person', { sub: 'other' }],
+    ['nonce', { nonce: 'other' }],
+    ['time of login', { auth_time: 1001 }],
+  ])('is refused with another %s', (_name, change) => {
+    expect(
+      thrown(() => {
+        checkRefreshed({ ...earlier, ...change }, earlier)
+      }),
+    ).toMatchObject({ code: 'token_invalid', status: 502 })
   })
 })
