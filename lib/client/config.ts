@@ -53,11 +53,11 @@ export interface IDPartnerConfig {
   token_endpoint_auth_method?: TokenEndpointAuthMethod | undefined
   /** For `client_secret_basic` alone. */
   client_secret?: string | undefined
-  /** The client certificate, PEM; for `tls_client_auth`, or beside another method for sender-constrained tokens. */
+  /** The client certificate, PEM or, as a Buffer, DER; for `tls_client_auth`, or beside another method for sender-constrained tokens. */
   tls_client_cert?: string | Buffer | undefined
-  /** The private key of `tls_client_cert`, PEM. */
+  /** The private key of `tls_client_cert`, PEM or DER. */
   tls_client_key?: string | Buffer | undefined
-  /** PEM certificates to trust instead of the usual authorities. */
+  /** PEM certificates, or one in DER, to trust instead of the usual authorities. */
   tls_server_ca?: string | Buffer | undefined
   /** The one algorithm accepted for the bank's answer (JARM); `'PS256'` by default. */
   authorization_signed_response_alg?: SigningAlg | undefined
@@ -200,13 +200,10 @@ export const CONFIG_OPTIONS = Object.keys(schema.entries)
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
-  const {
-    tls_client_cert: cert,
-    tls_client_key: key,
-    tls_server_ca: ca,
-    jwks,
-    ...options
-  } = parseOptions(schema, config)
+  const { tls_client_cert, tls_client_key, tls_server_ca, jwks, ...options } = parseOptions(schema, config)
+  const cert = asPem('tls_client_cert', tls_client_cert)
+  const key = asPem('tls_client_key', tls_client_key)
+  const ca = asPem('tls_server_ca', tls_server_ca)
   const resolved = {
     ...options,
     client_secret: options.client_secret,
@@ -223,7 +220,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   }
   checkKeys(resolved)
   checkAuthentication(resolved)
-  checkCertificate(resolved.tls)
+  checkCertificate(resolved.tls, resolved.clock_tolerance)
   return Object.freeze(resolved)
 }
 
@@ -307,7 +304,22 @@ function checkAuthentication({
   }
 }
 
-function checkCertificate({ cert, key, ca }: ClientTls): void {
+/** DER as PEM, which is all that undici and Node's TLS take. */
+function asPem(name: string, value: string | Buffer | undefined): string | Buffer | undefined {
+  // Every DER certificate and key is a SEQUENCE.
+  if (!(value instanceof Buffer) || value[0] !== 0x30) return value
+  if (name !== 'tls_client_key') return certificate(name, value).toString()
+  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
+    try {
+      return createPrivateKey({ key: value, format: 'der', type }).export({ type: 'pkcs8', format: 'pem' })
+    } catch {
+      // It may be of the next type.
+    }
+  }
+  throw badOption(name, 'must be a private key in PEM or DER, without a passphrase')
+}
+
+function checkCertificate({ cert, key, ca }: ClientTls, clockTolerance: number): void {
   if (cert === undefined && key !== undefined)
     throw badOption('tls_client_cert', 'is missing beside tls_client_key')
   if (ca !== undefined) certificate('tls_server_ca', ca)
@@ -318,16 +330,23 @@ function checkCertificate({ cert, key, ca }: ClientTls): void {
   try {
     matches = x509.checkPrivateKey(createPrivateKey(key))
   } catch {
-    throw badOption('tls_client_key', 'must be a private key in PEM, without a passphrase')
+    throw badOption('tls_client_key', 'must be a private key in PEM or DER, without a passphrase')
   }
   if (!matches) throw badOption('tls_client_key', 'is not the key of tls_client_cert')
+  const [from, to] = [x509.validFrom, x509.validTo].map((date) => Date.parse(date))
+  if (Number(from) > Date.now() + clockTolerance * 1000)
+    throw badOption(
+      'tls_client_cert',
+      `is not valid before ${x509.validFrom}: check it and this server's clock`,
+    )
+  if (Number(to) < Date.now()) throw badOption('tls_client_cert', `expired on ${x509.validTo}`)
 }
 
-function certificate(name: string, pem: string | Buffer): X509Certificate {
+function certificate(name: string, encoded: string | Buffer): X509Certificate {
   try {
-    return new X509Certificate(pem)
+    return new X509Certificate(encoded)
   } catch {
-    throw badOption(name, 'must be a certificate in PEM')
+    throw badOption(name, 'must be a certificate in PEM or DER')
   }
 }
 

@@ -1,4 +1,5 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { generateKeyPairSync } from 'node:crypto'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { badOption, parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
@@ -474,5 +475,56 @@ describe('what is given in place of an option is named', () => {
       code: 'config_invalid',
       message: expect.stringContaining(message),
     })
+  })
+})
+
+describe('a client certificate', () => {
+  const der = (text: string): Buffer => Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  const options = (): Options => ({
+    tls_client_cert: der(pem.client.cert),
+    tls_client_key: der(pem.client.key),
+    tls_server_ca: der(pem.server.cert),
+  })
+
+  test('may be DER, with its key and those to trust', () => {
+    const { tls } = resolveConfig(proxy(options()))
+    for (const one of [tls.cert, tls.ca]) expect(one).toMatch(/^-----BEGIN CERTIFICATE-----\n/)
+    expect(tls.key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
+    expect(tls.cert?.toString().trim().replace(/\s/g, '')).toBe(pem.client.cert.trim().replace(/\s/g, ''))
+  })
+
+  test.each([
+    ['pkcs1', 'rsa'],
+    ['sec1', 'ec'],
+  ] as const)('may have a key in %s', (type, kind) => {
+    const { privateKey } =
+      kind === 'rsa'
+        ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+        : generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const key = privateKey.export({ type: type as 'pkcs1', format: 'der' })
+    // It was read, and is that of another certificate.
+    expectBad(
+      proxy({ ...options(), tls_client_key: key }),
+      'tls_client_key',
+      /is not the key of tls_client_cert/,
+    )
+  })
+
+  test.each(['tls_client_cert', 'tls_client_key', 'tls_server_ca'])('cannot be broken DER: %s', (name) => {
+    const broken = Buffer.from([0x30, 0x82, 1, 2, 3])
+    expectBad(proxy({ ...options(), [name]: broken }), name, /must be a .* in PEM or DER/)
+  })
+
+  test.each([
+    [-365, /is not valid before .*: check it and this server's clock/],
+    [50 * 365, /expired on /],
+  ])('is refused out of its time: %d days from now', (days, message) => {
+    const now = Date.now()
+    jest.useFakeTimers({ now: now + days * 86_400_000 })
+    try {
+      expectBad(proxy(options()), 'tls_client_cert', message)
+    } finally {
+      jest.useRealTimers()
+    }
   })
 })
