@@ -14,6 +14,7 @@ describe('a public address is', () => {
     '64:ff9b::5db8:d70e',
     '64:ff9b:1::8.8.8.8',
     '2a00:1450:4001:81c:0:5efe:8.8.8.8',
+    '::ffff:5db8:d70e',
   ])('%s', (address) => {
     expect(isPublicAddress(address)).toBe(true)
   })
@@ -66,6 +67,13 @@ describe('no public address is', () => {
     ['Teredo', '2001:0:4136:e378:8000:63bf:3fff:fdd2'],
     ['ISATAP private', '2a00:1450:4001:81c:0:5efe:10.0.0.1'],
     ['ISATAP private, universal', '2a00:1450:4001:81c:200:5efe:10.0.0.1'],
+    ['ISATAP private, in short', '2a00::5efe:10.0.0.1'],
+    ['ISATAP this network', '2a00:1450:4001:81c:0:5efe::'],
+    ['link-local with a zone', 'fe80::1%lo'],
+    ['loopback, IPv4-mapped', '::ffff:7f00:1'],
+    ['a sink of names', '192.31.196.1'],
+    ['a sink of names', '2620:4f:8000::1'],
+    ['no address', 'bank.example'],
   ])('%s: %s', (_kind, address) => {
     expect(isPublicAddress(address)).toBe(false)
   })
