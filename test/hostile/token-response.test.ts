@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { IDPartnerError, type IDPartner, type TokenSet } from 'passport-idpartner'
-import { appended, type Change, set, without } from '../support/bends.js'
+import { appended, fromNow, type Change, set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, empty, html, json, send, type Fault } from '../support/faults.js'
 import { withBrokenSignature } from '../support/jws.js'
@@ -216,6 +216,14 @@ describe('a refreshed token set', () => {
   test.each<{ name: string; refreshed: NonNullable<AnswerBends['refreshed']> }>([
     { name: 'its ID token is of another issuer', refreshed: { idToken: { claims: appended('iss') } } },
     { name: 'its ID token is of another person', refreshed: { idToken: { claims: appended('sub') } } },
+    {
+      name: 'its ID token is of another login',
+      refreshed: { idToken: { claims: set({ nonce: 'another' }) } },
+    },
+    {
+      name: 'its ID token has a claim of another type',
+      refreshed: { idToken: { claims: set({ email: 1 }) } },
+    },
     { name: 'its ID token is for another client', refreshed: { idToken: { claims: appended('aud') } } },
     { name: "its ID token's signature is broken", refreshed: { idToken: { signed: withBrokenSignature } } },
     { name: 'its ID token is not encrypted', refreshed: { idToken: { unsealed: true } } },
@@ -227,6 +235,14 @@ describe('a refreshed token set', () => {
       code: 'token_invalid',
       status: 502,
     })
+  })
+
+  test('is refused when its ID token tells another time of the login', async () => {
+    const { client, issuer, tokens } = await loggedIn({
+      idToken: { claims: fromNow({ auth_time: -60 }) },
+      refreshed: { idToken: { claims: fromNow({ auth_time: 0 }) } },
+    })
+    expect(await refusal(client.refreshToken(issuer, tokens))).toMatchObject({ code: 'token_invalid' })
   })
 
   test('is that of another person unnoticed, where the application brings the refresh token alone', async () => {
