@@ -177,7 +177,18 @@ describe('after login, with the tokens of it', () => {
 })
 
 describe('a client certificate that the bank does not accept', () => {
-  test.each(['stranger', 'expired', 'other_app'] as const)('is reported as such: %s', async (kind) => {
+  test('is refused before anyone is asked when it has expired', async () => {
+    await start({ sandbox: { ...direct, token_endpoint_auth_method: 'tls_client_auth' } })
+    const options = { ...app.sandbox.config, ...(await app.sandbox.clientCertificate('expired')) }
+    expect(() => new IDPartner(options)).toThrow(
+      expect.objectContaining({
+        code: 'config_invalid',
+        message: expect.stringMatching(/^option "tls_client_cert" expired on /),
+      }),
+    )
+  })
+
+  test.each(['stranger', 'other_app'] as const)('is reported as such: %s', async (kind) => {
     await start({ sandbox: { ...direct, token_endpoint_auth_method: 'tls_client_auth' } })
     const { config, banks } = app.sandbox
     const client = new IDPartner({ ...config, ...(await app.sandbox.clientCertificate(kind)) })
