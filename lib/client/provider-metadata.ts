@@ -11,11 +11,21 @@ export type Endpoint = (typeof ENDPOINTS)[number]
 
 const OTHERS = ['authorization_endpoint', 'jwks_uri'] as const
 
+/** Lists of what a provider supports, of which what this package may need is kept. */
+const LISTS = [
+  'response_modes_supported',
+  'code_challenge_methods_supported',
+  'authorization_signing_alg_values_supported',
+  'id_token_signing_alg_values_supported',
+] as const
+export type SupportList = (typeof LISTS)[number]
+const NEEDED = ['jwt', 'S256', 'PS256', 'ES256']
+
 /** The part of a discovery document that is read here or by openid-client. */
 export type ProviderMetadata = { issuer: string } & Partial<
   Record<Endpoint | (typeof OTHERS)[number], string> & {
     mtls_endpoint_aliases: Partial<Record<Endpoint, string>>
-  }
+  } & Record<SupportList, string[]>
 >
 
 /**
@@ -29,6 +39,7 @@ export function usedMetadata(document: { issuer: string; [member: string]: unkno
   return {
     issuer,
     ...texts(document, [...ENDPOINTS, ...OTHERS]),
+    ...lists(document),
     ...(typeof aliases === 'object' && aliases && { mtls_endpoint_aliases: texts(aliases, ENDPOINTS) }),
   }
 }
@@ -38,6 +49,15 @@ function texts<Name extends string>(members: object, names: readonly Name[]): Pa
   for (const name of names) {
     const value: unknown = Object.getOwnPropertyDescriptor(members, name)?.value
     if (typeof value === 'string') kept[name] = value
+  }
+  return kept
+}
+
+function lists(members: object): Partial<Record<SupportList, string[]>> {
+  const kept: Partial<Record<SupportList, string[]>> = {}
+  for (const name of LISTS) {
+    const value: unknown = Object.getOwnPropertyDescriptor(members, name)?.value
+    if (Array.isArray(value)) kept[name] = NEEDED.filter((one) => value.includes(one))
   }
   return kept
 }

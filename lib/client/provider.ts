@@ -8,6 +8,7 @@ import { jsonOf } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
+import type { SupportList } from './provider-metadata.js'
 import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
@@ -63,6 +64,7 @@ export class Provider {
   async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { keys } = this.#context
     this.#assertBrowserEndpoint()
+    this.#assertComplete()
     const request =
       keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return this.#ask(
@@ -180,6 +182,26 @@ export class Provider {
       'config_invalid',
       `"tls_client_cert" cannot be used: in the discovery document of ${this.#party} neither mtls_endpoint_aliases.${name} nor ${name} is an https: URL`,
     )
+  }
+
+  /** What a login needs at its end has to be there before the person is sent to the bank. */
+  #assertComplete(): void {
+    const { config, metadata } = this.#context
+    this.#endpoint('pushed_authorization_request_endpoint')
+    if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
+    this.#endpoint('token_endpoint')
+    const needed: [SupportList, string][] = [
+      ['response_modes_supported', 'jwt'],
+      ['code_challenge_methods_supported', 'S256'],
+      ['authorization_signing_alg_values_supported', config.authorization_signed_response_alg],
+      ['id_token_signing_alg_values_supported', config.id_token_signed_response_alg],
+    ]
+    for (const [name, value] of needed) {
+      // A list that is not there says nothing (Discovery, section 3).
+      const listed: unknown = metadata[name]
+      if (Array.isArray(listed) && !listed.includes(value))
+        throw badMetadata(this.#party, `does not have ${value} in ${name}`)
+    }
   }
 
   /** The page the browser is sent to: openid-client would let any scheme pass. */

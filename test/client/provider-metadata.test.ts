@@ -22,6 +22,15 @@ describe('of a discovery document', () => {
     expect(usedMetadata(USED)).toEqual(USED)
   })
 
+  test('of what is supported, what may be needed is kept', () => {
+    const document = {
+      ...USED,
+      response_modes_supported: ['query', 'jwt', 1],
+      code_challenge_methods_supported: 'S256',
+    }
+    expect(usedMetadata(document)).toEqual({ ...USED, response_modes_supported: ['jwt'] })
+  })
+
   test('nothing else is kept, however much there is of it', () => {
     const mebibyte = Array.from({ length: 65_536 }, (_, i) => String(i).padStart(13, '0'))
     const document = {

@@ -56,6 +56,7 @@ async function startBank(party = 'bank', tls?: ServerOptions): Promise<string> {
 
 const endpoints = (origin: string): Record<string, string> => ({
   authorization_endpoint: `${origin}/auth`,
+  jwks_uri: `${origin}/jwks`,
   pushed_authorization_request_endpoint: `${origin}/par`,
   token_endpoint: `${origin}/token`,
   userinfo_endpoint: `${origin}/userinfo`,
@@ -423,6 +424,25 @@ describe('the browser is sent', () => {
     expect(await refusal(keyless.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringMatching(/names no usable authorization_endpoint$/),
+    })
+    expect(wire.requests).toEqual([])
+  })
+
+  test.each<[string, unknown]>([
+    ['jwks_uri', undefined],
+    ['jwks_uri', 'undefined/jwks'],
+    ['token_endpoint', undefined],
+    ['response_modes_supported', ['query', 'fragment']],
+    ['response_modes_supported', []],
+    ['code_challenge_methods_supported', ['plain']],
+    ['authorization_signing_alg_values_supported', ['RS256']],
+    ['id_token_signing_alg_values_supported', ['RS256', 'ES256']],
+  ])('nowhere when the login could not end, by its %s: %j', async (name, value) => {
+    const provider = await startProvider({ metadata: { [name]: value } })
+    expect(await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: expect.stringMatching(new RegExp(`^the discovery document of .* ${name}$`)),
     })
     expect(wire.requests).toEqual([])
   })
