@@ -52,13 +52,14 @@ try {
     readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
-  const built = source('lib').flatMap((file) => {
-    const name = file.replace(/^lib/, 'dist').replace(/\.ts$/, '')
-    return [`${name}.d.ts`, `${name}.js`]
-  })
-  const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...built].sort()
+  const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
+  const code = ['dist/index.js', 'dist/sandbox/index.js']
+  const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
-    files.map((file) => file.path).sort(),
+    files
+      .map((file) => file.path)
+      .filter((file) => !/^dist\/shared\/(sandbox|chunk)-[A-Z0-9]{8}\.js$/.test(file))
+      .sort(),
     expected,
     'the tarball holds exactly what it should',
   )
