@@ -11,7 +11,7 @@ import { usedMetadata, type ProviderMetadata } from './provider-metadata.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
 
 /** Endpoints seldom move, so that no login waits to hear that they have not. */
-const TIMES = { ttl: 10 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 0 }
+const TTL = 10 * 60_000
 
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000
@@ -54,7 +54,7 @@ export class Issuers {
     const known = this.#known.get(issuer)
     if (known) return known
     const party = partyOf(issuer, this.#config)
-    const metadata = new Cached(() => this.#discover(issuer, party), TIMES)
+    const metadata = new Cached(() => this.#discover(issuer, party), { ttl: TTL })
     const jwksUri = async (): Promise<string> => {
       const { jwks_uri } = await metadata.get()
       if (jwks_uri === undefined) throw badMetadata(party, 'names no jwks_uri')

@@ -7,8 +7,10 @@ import { deepJsonOf, unusableAnswer } from '../net/json.js'
 import { KeySet } from './key-set.js'
 import type { SigningAlg } from './keys.js'
 
-/** A key may have been withdrawn because somebody stole it, so a login waits to hear that it was not. */
-const TIMES = { ttl: 5 * 60_000, retryAfter: 30_000, staleFor: 24 * 3600_000, patience: 1000 }
+const TTL = 5 * 60_000
+
+/** A key may have been withdrawn because somebody stole it, so after a silence a login waits a little to hear of it. */
+const PATIENCE = 250
 
 const jwks = v.object({ keys: v.array(v.unknown()) })
 
@@ -30,23 +32,26 @@ export function remoteKeys(
   url: string | (() => Promise<string>),
   namedBy?: string,
 ): FindKeys {
-  const cached = new Cached(async () => {
+  const load = async (): Promise<KeySet> => {
     const response = await http.get(typeof url === 'string' ? url : await url(), {
       what,
       headers: { accept: 'application/json' },
       namedBy,
     })
     return readKeySet(response, what)
-  }, TIMES)
+  }
+  const cached = new Cached(load, { ttl: TTL, patience: Math.min(PATIENCE, http.timeout / 4) })
 
   return async function* (alg, kid) {
+    const { loads } = cached
     const known = await cached.get()
     const { keys } = await known.candidates(alg, kid)
     yield* keys
-    const renewed = await cached.refresh().catch((err: unknown) => {
+    const newest = await cached.refresh(loads).catch((err: unknown) => {
       // A signature that a known key should have made is wrong, whether or not there are newer keys.
       if (keys.length === 0) throw err
     })
+    const renewed = newest === known ? undefined : newest
     const { keys: newer, unusable } = await (renewed ?? known).candidates(alg, kid)
     if (renewed) yield* newer
     if (keys.length + newer.length > 0) return

@@ -1,79 +1,120 @@
 import { within } from './deadline.js'
 
-/** How long a copy is used without asking again, and how long a failed load is not tried again. */
-export interface CacheTimes {
-  ttl: number
-  retryAfter: number
-  /** How long past its ttl the last good copy may stand in while loading fails. */
-  staleFor: number
-  /**
-   * How long who asks for a copy that is due waits for a newer one, at the most: a server that hangs must not cost each
-   * login its time. With 0 nobody waits, and the newer one is there for those who come later.
-   */
-  patience: number
+/** Milliseconds from the beginning of one load to that of the next: anyone can send answers whose `kid` nobody knows. */
+const SPACING = 1000
+
+/** Those who wait for a newer copy at one time; further ones are told that there is none. */
+const MAX_WAITING = 1000
+
+/** How long a renewal that failed is not tried again, as long as nobody needs it. */
+const RETRY_AFTER = 30_000
+
+/** How long past its time the last good copy stands in. */
+const STALE_FOR = 24 * 3600_000
+
+/** After such a silence much may have changed, so that the first to ask may wait a little. */
+const SILENCE = 3600_000
+
+interface Copy<T> {
+  value: T
+  loadedAt: number
+  /** Which load it came from, counted as they begin. */
+  load: number
 }
 
-/** Forced reloads are bounded, since anyone can send an answer whose `kid` nobody knows. */
-const MAX_REFRESHES_PER_MINUTE = 10
-
 /**
- * One document of a provider: loaded when first asked for, shared between all who wait for it, renewed after a
- * while, and served from its last good copy while it cannot be loaded or is slow to. A failure is never kept.
+ * One document of a provider: loaded when first asked for, by one request for all who wait, at most once a second.
+ * A copy past its time serves at once and is renewed behind it; a failure is never kept.
  */
 export class Cached<T> {
   readonly #load: () => Promise<T>
-  readonly #times: CacheTimes
-  #copy: { value: T; loadedAt: number } | undefined
+  readonly #ttl: number
+  readonly #patience: number
+  #copy: Copy<T> | undefined
+  /** The load under way, and the one that begins after it. */
   #loading: Promise<T> | undefined
+  #next: Promise<T> | undefined
+  #loads = 0
+  #waiting = 0
+  #begunAt = -Infinity
   #failedAt = -Infinity
-  #refreshes: number[] = []
+  /** The little that is waited after a silence. */
+  #pause: Promise<T> | undefined
 
-  constructor(load: () => Promise<T>, times: CacheTimes) {
+  /**
+   * @param ttl milliseconds until a copy is renewed
+   * @param patience milliseconds that may be waited for a newer copy after an hour in which nobody asked
+   */
+  constructor(load: () => Promise<T>, { ttl, patience = 0 }: { ttl: number; patience?: number }) {
     this.#load = load
-    this.#times = times
+    this.#ttl = ttl
+    this.#patience = patience
+  }
+
+  /** How many loads have begun: what {@link refresh} takes to know what is newer. */
+  get loads(): number {
+    return this.#loads
   }
 
   async get(): Promise<T> {
-    const { ttl, retryAfter, staleFor, patience } = this.#times
     const copy = this.#copy
-    if (!copy) return this.#reload()
-    const age = Date.now() - copy.loadedAt
-    if (age < ttl) return copy.value
-    if (age >= ttl + staleFor) return this.#reload()
-    if (Date.now() - this.#failedAt < retryAfter) return copy.value
-    const renewed = this.#reload().catch(() => {
-      this.#failedAt = Date.now()
-      return copy.value
-    })
-    if (patience === 0) return copy.value
+    const now = Date.now()
+    const overdue = copy ? now - copy.loadedAt - this.#ttl : Infinity
+    if (!copy || overdue >= STALE_FOR) return this.#loading ?? this.#reload()
+    if (overdue < 0) return copy.value
+    if (!this.#loading && !this.#next && now - this.#failedAt >= RETRY_AFTER) {
+      const renewed = this.#reload().catch(() => copy.value)
+      if (this.#patience > 0 && now - this.#begunAt >= SILENCE) {
+        this.#pause = within(this.#patience, () => renewed)
+          .catch(() => copy.value)
+          .finally(() => {
+            this.#pause = undefined
+          })
+      }
+    }
+    return this.#pause ?? copy.value
+  }
+
+  /**
+   * A copy whose load began after the first `since` ones, loaded for this if need be: it never joins a load that
+   * began before it was asked for. `undefined` when too many wait already.
+   */
+  async refresh(since = this.#loads): Promise<T | undefined> {
+    if (this.#copy && this.#copy.load > since) return this.#copy.value
+    if (this.#loading && this.#loads > since) return this.#loading
+    if (this.#waiting >= MAX_WAITING) return undefined
+    this.#waiting++
     try {
-      return await within(patience, () => renewed)
-    } catch {
-      // It is still loading; no two who ask wait for the same silence.
-      this.#failedAt = Date.now()
-      return copy.value
+      return await this.#reload()
+    } finally {
+      this.#waiting--
     }
   }
 
-  /** Loads anew although the copy is young; `undefined` when this was done too often of late. */
-  async refresh(): Promise<T | undefined> {
-    if (this.#loading) return this.#loading
-    const now = Date.now()
-    this.#refreshes = this.#refreshes.filter((at) => now - at < 60_000)
-    if (this.#refreshes.length >= MAX_REFRESHES_PER_MINUTE) return undefined
-    this.#refreshes.push(now)
-    return this.#reload()
+  /** The next load, which all share who ask before it begins. */
+  #reload(): Promise<T> {
+    this.#next ??= this.#begin()
+    return this.#next
   }
 
-  #reload(): Promise<T> {
-    this.#loading ??= this.#load()
-      .then((value) => {
-        this.#copy = { value, loadedAt: Date.now() }
-        return value
-      })
-      .finally(() => {
-        this.#loading = undefined
-      })
-    return this.#loading
+  async #begin(): Promise<T> {
+    await this.#loading?.catch(() => undefined)
+    const wait = this.#begunAt + SPACING - Date.now()
+    // No longer than that, though the clock may have been set back.
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, SPACING)))
+    this.#next = undefined
+    this.#begunAt = Date.now()
+    const load = ++this.#loads
+    this.#loading = this.#load()
+    try {
+      const value = await this.#loading
+      this.#copy = { value, loadedAt: Date.now(), load }
+      return value
+    } catch (err) {
+      this.#failedAt = Date.now()
+      throw err
+    } finally {
+      this.#loading = undefined
+    }
   }
 }

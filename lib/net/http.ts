@@ -62,7 +62,8 @@ interface Answer {
 
 /** The package's only way out: bounded in time and size, no redirects, and no way into a private network. */
 export class Http {
-  readonly #timeout: number
+  /** Milliseconds that one request may take. */
+  readonly timeout: number
   readonly #plain: PlainAgent
   readonly #tls: TlsAgent
   /** The same with the client certificate. */
@@ -70,7 +71,7 @@ export class Http {
   readonly #idleSince = new WeakMap<object, number>()
 
   constructor({ timeout, tls = {} }: { timeout: number; tls?: ClientTls }) {
-    this.#timeout = timeout
+    this.timeout = timeout
     const options = {
       lookup: new HostLookup().lookup,
       keepAlive: true,
@@ -100,7 +101,7 @@ export class Http {
    */
   async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
     const url = reachable(target, init)
-    const deadline = new Deadline(this.#timeout, init.signal)
+    const deadline = new Deadline(this.timeout, init.signal)
     try {
       const { status, headers, body: coded } = await this.#exchange(url, init, deadline.signal)
       const body = decoded(coded, headers.get('content-encoding') ?? '', MAX_BODY_BYTES)

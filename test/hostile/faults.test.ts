@@ -2,6 +2,7 @@ import dns from 'node:dns'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import type { LoginStore, PendingLogin } from 'passport-idpartner'
 import { fromNow } from '../support/bends.js'
+import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import {
   answer,
@@ -24,6 +25,7 @@ import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
 
 useScenes()
+useClock()
 
 afterEach(() => {
   jest.restoreAllMocks()
@@ -197,6 +199,20 @@ describe('one time budget for a callback', () => {
       scene.platform.fault(endpoint, late(50))
     }
     expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test.each([
+    { name: 'after a quarter of an hour', silence: 15 * MINUTE },
+    { name: 'after a night', silence: 8 * HOUR },
+  ])('is not spent on documents that hang while there are copies: $name', async ({ silence }) => {
+    const scene = await startScene({ strategy: { timeout: 600 } })
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+    for (const endpoint of ['proxy.discovery', ...slow]) scene.platform.fault(endpoint, hang, Infinity)
+    travel(silence)
+    for (let login = 0; login < 3; login++) {
+      expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+      travel(MINUTE)
+    }
   })
 
   test('covers a login as well', async () => {
