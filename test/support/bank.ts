@@ -111,8 +111,8 @@ export class Bank {
       response_types_supported: ['code'],
       response_modes_supported: ['jwt'],
       subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['PS256'],
-      authorization_signing_alg_values_supported: ['PS256'],
+      id_token_signing_alg_values_supported: ['PS256', 'ES256'],
+      authorization_signing_alg_values_supported: ['PS256', 'ES256'],
       authorization_response_iss_parameter_supported: true,
       mtls_endpoint_aliases: this.#aliases(),
     })
