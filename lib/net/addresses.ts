@@ -15,7 +15,8 @@ export function isLoopbackName(host: string): boolean {
 }
 
 export function isLoopbackAddress(address: string): boolean {
-  return isWithin(LOOPBACK, address)
+  // Asked for several times a request, and a BlockList takes ten microseconds.
+  return isIP(address) === 4 ? address.startsWith('127.') : isWithin(LOOPBACK, address)
 }
 
 /** Whether the URL's host is spelled as an address that is not a public one. Loopback counts as private here. */
