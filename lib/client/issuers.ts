@@ -4,6 +4,7 @@ import { Cached } from '../net/cached.js'
 import type { ResolvedConfig } from './config.js'
 import { nearlySpelled } from './issuer-spelling.js'
 import type { Http } from '../net/http.js'
+import { shallow } from '../net/json.js'
 import { partyOf } from './party.js'
 import { badMetadata, issuerInstead, providerFailure } from './provider-failure.js'
 import { leaveTransportToHttp } from './openid-client-settings.js'
@@ -73,7 +74,8 @@ export class Issuers {
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
-        [oidc.customFetch]: (url, { headers }) => this.#http.get(url, { what, headers }),
+        [oidc.customFetch]: async (url, { headers }) =>
+          shallow(await this.#http.get(url, { what, headers }), what),
         execute: [leaveTransportToHttp],
       })
       metadata = usedMetadata(configuration.serverMetadata())

@@ -4,7 +4,7 @@ import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
-import { jsonOf } from '../net/json.js'
+import { jsonOf, shallow } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
@@ -138,7 +138,7 @@ export class Provider {
     // openid-client does not get to see the ID token: it does not insist on encryption, knows a key by its kid alone,
     // fetches rotated keys a minute late, and takes null for a value.
     const read = async (response: Response): Promise<Response> => {
-      const text = await response.text()
+      const text = await (await shallow(response, this.#what('token response'))).text()
       const issued = readTokenResponse(parseJson(text), this.#what('token response'))
       // What else is wrong with it, openid-client finds.
       if (!issued) return new Response(text, response)
@@ -270,7 +270,7 @@ export class Provider {
       })
       const failure = await errorResponse(response, asked)
       if (failure) throw failure
-      return read && response.status === 200 ? read(response) : response
+      return read && response.status === 200 ? read(response) : shallow(response, asked.what)
     }
     try {
       return await call(client)

@@ -32,6 +32,28 @@ export function isTooDeep(json: unknown, levels = MAX_DEPTH): boolean {
   return levels === 0 || Object.values(json).some((member) => isTooDeep(member, levels - 1))
 }
 
+/**
+ * An answer whose JSON somebody else parses, if it is not nested too deeply.
+ *
+ * Counts brackets outside of texts, so does not say whether it is JSON.
+ *
+ * @throws {IDPartnerError} `provider_unavailable`
+ */
+export async function shallow(response: Response, what: string): Promise<Response> {
+  let depth = 0
+  let quoted = false
+  const text = await response.clone().text()
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === '"') quoted = !quoted
+    else if (quoted) at += char === '\\' ? 1 : 0
+    else if (char === '{' || char === '[') depth++
+    else if (char === '}' || char === ']') depth--
+    if (depth > MAX_DEPTH) throw unusableAnswer(what, response.status)
+  }
+  return response
+}
+
 /** An HTTP answer that says nothing we could use. */
 export function unusableAnswer(what: string, status: number | undefined, cause?: unknown): IDPartnerError {
   const how =

@@ -17,6 +17,7 @@ import {
   mislabelled,
   redirect,
   reset,
+  send,
   truncated,
   type Fault,
 } from '../support/faults.js'
@@ -168,6 +169,25 @@ describe('nobody listens', () => {
       ...unavailable(502),
       message: /bank\.example.*ENOTFOUND/,
     })
+  })
+})
+
+describe('JSON that is nested too deeply', () => {
+  const deep: Fault = (res, genuine) => {
+    const body = genuine.body.replace('{', `{"deep":${'['.repeat(5000)}${']'.repeat(5000)},`)
+    send(res, { ...genuine, body })
+  }
+
+  test.each(['proxy.discovery', 'bankA.discovery', 'bankA.token'])('is refused: %s', async (endpoint) => {
+    const scene = await startScene()
+    if (endpoint === 'proxy.discovery') {
+      scene.platform.fault(endpoint, deep)
+      expectRefused(await scene.victim.login({}), unavailable(502))
+      return
+    }
+    const login = await scene.victim.begin()
+    scene.platform.fault(endpoint, deep)
+    expectRefused(await scene.victim.finish(login), unavailable(502))
   })
 })
 

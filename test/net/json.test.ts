@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { isTooDeep, jsonOf, unusableAnswer } from '../../lib/net/json.js'
+import { isTooDeep, jsonOf, unusableAnswer, shallow } from '../../lib/net/json.js'
 import { refusal } from '../support/settle.js'
 
 const KEYS = 'the keys of the bank bank.example'
@@ -64,5 +64,27 @@ describe('JSON of 32 levels is not too deep, and of more it is', () => {
         status: 502,
       })
     }
+  })
+})
+
+describe('JSON that somebody else parses', () => {
+  const WHAT = 'the discovery document'
+  const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
+
+  test.each([
+    { name: '32 levels', body: nested(32) },
+    { name: 'brackets in a text', body: JSON.stringify({ a: `\\"${'['.repeat(100)}` }) },
+    { name: 'many beside each other', body: `[${'[],'.repeat(100)}{}]` },
+    { name: 'a page', body: '<h1>' },
+  ])('passes and can still be read: $name', async ({ body }) => {
+    await expect((await shallow(new Response(body), WHAT)).text()).resolves.toBe(body)
+  })
+
+  test.each([
+    { name: '33 levels', body: nested(33) },
+    { name: '100,000 levels', body: nested(100_000) },
+    { name: 'after a text with a quotation mark', body: `{"\\"":${nested(33)}}` },
+  ])('is refused: $name', async ({ body }) => {
+    await expect(shallow(new Response(body), WHAT)).rejects.toMatchObject({ code: 'provider_unavailable' })
   })
 })
