@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
@@ -304,7 +305,7 @@ function checkAuthentication({
   }
 }
 
-/** DER as PEM, which is all that undici and Node's TLS take. */
+/** DER as PEM, which is all that Node's TLS takes. */
 function asPem(name: string, value: string | Buffer | undefined): string | Buffer | undefined {
   // Every DER certificate and key is a SEQUENCE.
   if (!(value instanceof Buffer) || value[0] !== 0x30) return value
@@ -322,7 +323,10 @@ function asPem(name: string, value: string | Buffer | undefined): string | Buffe
 function checkCertificate({ cert, key, ca }: ClientTls, clockTolerance: number): void {
   if (cert === undefined && key !== undefined)
     throw badOption('tls_client_cert', 'is missing beside tls_client_key')
-  if (ca !== undefined) certificate('tls_server_ca', ca)
+  if (ca !== undefined) {
+    certificate('tls_server_ca', ca)
+    tryTls('tls_server_ca', { ca })
+  }
   if (cert === undefined) return
   if (key === undefined) throw badOption('tls_client_key', 'is missing beside tls_client_cert')
   const x509 = certificate('tls_client_cert', cert)
@@ -340,6 +344,16 @@ function checkCertificate({ cert, key, ca }: ClientTls, clockTolerance: number):
       `is not valid before ${x509.validFrom}: check it and this server's clock`,
     )
   if (Number(to) < Date.now()) throw badOption('tls_client_cert', `expired on ${x509.validTo}`)
+  tryTls('tls_client_cert', { cert, key })
+}
+
+/** OpenSSL refuses some that can be read, such as those with a key that is too short. */
+function tryTls(name: string, tls: ClientTls): void {
+  try {
+    createSecureContext(tls)
+  } catch {
+    throw badOption(name, 'is refused by OpenSSL: make it with a longer key or a newer algorithm')
+  }
 }
 
 function certificate(name: string, encoded: string | Buffer): X509Certificate {

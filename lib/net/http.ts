@@ -71,6 +71,13 @@ export class Http {
   readonly #idleSince = new WeakMap<object, number>()
 
   constructor({ timeout, tls = {} }: { timeout: number; tls?: ClientTls }) {
+    // Its node:http and node:https look up names, keep connections and check certificates in their own way.
+    if (process.versions['bun'] !== undefined) {
+      throw new IDPartnerError(
+        'config_invalid',
+        'Bun is not supported, since its connections are not those of Node: use Node',
+      )
+    }
     this.timeout = timeout
     const options = {
       lookup: new HostLookup().lookup,

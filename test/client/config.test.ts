@@ -4,6 +4,7 @@ import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { badOption, parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
 import type { IDPartnerError } from '../../lib/errors.js'
+import { generate } from 'selfsigned'
 import { tlsCertificates, type Pem } from '../support/certificates.js'
 import { clientJwks } from '../support/key-pairs.js'
 import { thrown } from '../support/thrown.js'
@@ -527,4 +528,14 @@ describe('a client certificate', () => {
       jest.useRealTimers()
     }
   })
+})
+
+test('a certificate with a key that OpenSSL finds too short is refused by its name', async () => {
+  const short = await generate([{ name: 'commonName', value: 'short' }], {
+    keyType: 'rsa',
+    keySize: 512,
+    algorithm: 'sha256',
+  })
+  const options = { tls_client_cert: short.cert, tls_client_key: short.private }
+  expectBad(proxy(options), 'tls_client_cert', /is refused by OpenSSL/)
 })

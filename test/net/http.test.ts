@@ -584,3 +584,12 @@ function slowHeaders(...[res]: Parameters<Fault>): void {
     clearInterval(timer)
   })
 }
+
+test('Bun is refused with its name', () => {
+  Object.defineProperty(process.versions, 'bun', { value: '1.3.0', configurable: true })
+  try {
+    expect(() => new Http({ timeout: AMPLE })).toThrow(/Bun is not supported/)
+  } finally {
+    delete process.versions['bun']
+  }
+})
