@@ -243,7 +243,10 @@ export class Provider {
     // Which of two endpoints it is was decided here.
     const client = configuration({ ...this.#context, metadata: { ...metadata, [endpoint]: url } })
     const auth = endpoint === 'userinfo_endpoint' ? undefined : config.token_endpoint_auth_method
-    return this.#send(this.#asked(nameOf(endpoint), { auth, sent }), client, call, how)
+    // It goes along in an encoding, and a bank would repeat it as it was before that.
+    const secrets = config.client_secret ? [config.client_secret] : []
+    const asked = this.#asked(nameOf(endpoint), { auth, sent: [...sent, ...secrets] })
+    return this.#send(asked, client, call, how)
   }
 
   /** Sends a single request with openid-client, and turns what goes wrong into our own error. */

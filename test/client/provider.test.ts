@@ -680,6 +680,16 @@ describe("the bank's own endpoints", () => {
     expect(seen()).toEqual(['bank.payment'])
   })
 
+  test('do not get the client secret into a cause when the bank repeats it', async () => {
+    const provider = await startProvider({ config: withSecret })
+    const words = `unknown secret ${String(withSecret.client_secret)}`
+    wire.plan('bank.token', answer(401, { error: 'invalid_client', error_description: words }), Infinity)
+    expect(await refusal(provider.refresh('refresh'))).toMatchObject({
+      code: 'provider_error',
+      cause: { status: 401, error_description: 'unknown secret [redacted]' },
+    })
+  })
+
   test.each<[string, Fault]>([
     ['in its body', answer(403, { error: 'insufficient_scope', error_description: 'no payments' })],
     [
