@@ -169,7 +169,7 @@ export class SessionLogins implements LoginStore<SessionRequest> {
         const began = performance.now()
         const stored = await askStore(req)
         if (stored.type === 'gone') return 'no_session'
-        if (stored.type === 'found') refresh(session, stored.session)
+        if (stored.type === 'found') refresh(req, session, stored.session)
         const before = session[this.#sessionKey]
         const { write, missing } = apply(this.#read(session))
         if (!write) return missing
@@ -204,9 +204,20 @@ export class SessionLogins implements LoginStore<SessionRequest> {
   }
 }
 
-/** What this request read of the session is old: other requests of the same browser may have changed it since. */
-function refresh(session: Record<string, unknown>, stored: Record<string, unknown>): void {
+/**
+ * What this request read of the session is old: other requests of the same browser may have changed it since.
+ *
+ * A user whom this very request has taken out of the session, and not yet written so, does not come back.
+ */
+function refresh(
+  { user }: SessionRequest,
+  session: Record<string, unknown>,
+  stored: Record<string, unknown>,
+): void {
+  const { user: present } = (session['passport'] ?? {}) as { user?: unknown }
+  const loggedOut = user !== undefined && present === undefined
   for (const key of shared) {
+    if (loggedOut && key === 'passport') continue
     if (key in stored) session[key] = stored[key]
     // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the names are the application's
     else if (Object.hasOwn(session, key)) delete session[key]

@@ -10,6 +10,8 @@ export interface SessionRequest {
   sessionID?: unknown
   sessionStore?: unknown
   headers?: { cookie?: string | undefined }
+  /** Whom Passport found in the session when the request began; `null` after a logout. */
+  user?: unknown
 }
 
 /** What a session store says of a session: what it is now, that it is gone, or nothing at all. */

@@ -170,6 +170,19 @@ describe.each([
     expect(Object.keys(backing.read(id))).toEqual([KEY])
   })
 
+  test.each<[string, unknown]>([
+    ['took out of the session', { id: 1 }],
+    ['logged out', null],
+  ])('of which one begins a login: the user whom it %s before stays out', async (_name, user) => {
+    const { backing, id, one } = start()
+    backing.sessions.set(id, JSON.stringify({ passport: { user: 1 } }))
+    const req = Object.assign(backing.request(one.store, id), { user })
+    delete req.session['passport']
+    const { state, login } = newLogin()
+    await one.logins.save(req, state, login, TTL)
+    expect(Object.keys(backing.read(id))).toEqual([KEY])
+  })
+
   test('of which one belongs to another strategy: neither loses what the other wrote', async () => {
     const { backing, id, one, other } = start()
     const stepUp = new SessionLogins('step-up', 'b-strategy1')
