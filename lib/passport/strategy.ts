@@ -281,9 +281,12 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { callback, routes, logins } = this.settings
     // With an issuer it comes from the account selector.
     if (!isCallbackRoute(req, callback) || (this.client.flow === 'direct' && params.has('iss'))) return
-    const waiting = await this.fromStore(() => logins.peek?.(req, undefined), signal)
     const { headers } = req as { headers?: IncomingHttpHeaders }
-    const returned = typeof waiting === 'object' && headers?.['sec-fetch-site'] === 'cross-site'
+    const site = headers?.['sec-fetch-site']
+    // No bank sent these. Whatever routes a stranger made us believe in, people can go on to log in.
+    if (site === 'same-origin' || site === 'none') return
+    const waiting = await this.fromStore(() => logins.peek?.(req, undefined), signal)
+    const returned = typeof waiting === 'object' && site === 'cross-site'
     const elsewhere = typeof waiting === 'object' && waiting.sameRoute !== true
     if (!routes.startsElsewhere && !returned && !elsewhere) return
     throw new IDPartnerError(

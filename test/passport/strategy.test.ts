@@ -861,6 +861,27 @@ describe('a callback without an answer', () => {
     },
   )
 
+  test.each(['none', 'same-origin'])(
+    'begins one although a stranger has asked below that route, where the browser says who sent it: %s',
+    async (site) => {
+      const scene = await startScene()
+      const at = (url: string, more = {}): object => ({
+        method: 'GET',
+        url,
+        headers: {},
+        session: {},
+        ...more,
+      })
+      expect((await settle(scene.strategy, at('/callback/elsewhere'))).via).toBe('redirect')
+      const wish = at('/callback', { headers: { 'sec-fetch-site': site } })
+      expect((await settle(scene.strategy, wish)).via).toBe('redirect')
+      expectRefused(
+        await settle(scene.strategy, at('/callback', { headers: { 'sec-fetch-site': 'cross-site' } })),
+        refused,
+      )
+    },
+  )
+
   test('begins none even there when another site sent the browser while a login waits', async () => {
     const scene = await startScene()
     expect((await scene.visitor.bring({})).via).toBe('redirect')
