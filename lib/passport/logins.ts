@@ -57,13 +57,28 @@ export const pendingLogin = v.object({
  * logins have to fit. From `state` and `nonce`, which banks see, nothing can be learnt of the secret (RFC 5869, HMAC).
  */
 export function proofsOf(codeVerifier: string): Proofs & { interactionId: string } {
-  const derive = (name: string): Buffer => createHmac('sha256', codeVerifier).update(name).digest()
   return {
     codeVerifier,
-    state: derive('state').toString('base64url'),
-    nonce: derive('nonce').toString('base64url'),
-    interactionId: uuid(derive('interaction id')),
+    state: stateFrom(codeVerifier),
+    nonce: nonceFrom(codeVerifier),
+    interactionId: interactionIdFrom(codeVerifier),
   }
+}
+
+export function stateFrom(codeVerifier: string): string {
+  return derive(codeVerifier, 'state').toString('base64url')
+}
+
+export function nonceFrom(codeVerifier: string): string {
+  return derive(codeVerifier, 'nonce').toString('base64url')
+}
+
+export function interactionIdFrom(codeVerifier: string): string {
+  return uuid(derive(codeVerifier, 'interaction id'))
+}
+
+function derive(codeVerifier: string, name: string): Buffer {
+  return createHmac('sha256', codeVerifier).update(name).digest()
 }
 
 /** A short name for some values: enough to tell a handful apart, or ten thousands of random ones. */

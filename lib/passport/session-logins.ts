@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import type { MissingReason } from '../errors.js'
-import { loginMissing, proofsOf, shortHash, type LoginStore, type PendingLogin } from './logins.js'
+import {
+  interactionIdFrom,
+  loginMissing,
+  nonceFrom,
+  proofsOf,
+  shortHash,
+  stateFrom,
+  type LoginStore,
+  type PendingLogin,
+} from './logins.js'
 import {
   Turns,
   askStore,
@@ -262,11 +271,10 @@ function shorten(state: string, login: PendingLogin, ttlSeconds: number): Entry 
 }
 
 function lengthen({ v, b, o, n, d, i, m, a, f, r, s }: Entry): PendingLogin {
-  const derived = proofsOf(v)
   return {
     codeVerifier: v,
-    nonce: n ?? derived.nonce,
-    interactionId: d ?? derived.interactionId,
+    nonce: n ?? nonceFrom(v),
+    interactionId: d ?? interactionIdFrom(v),
     strategy: o,
     begun: b,
     ...(i !== undefined && { issuer: i }),
@@ -279,7 +287,7 @@ function lengthen({ v, b, o, n, d, i, m, a, f, r, s }: Entry): PendingLogin {
 }
 
 function stateOf({ k, v }: Entry): string {
-  return k ?? proofsOf(v).state
+  return k ?? stateFrom(v)
 }
 
 function endOf({ b, t }: Entry): number {
