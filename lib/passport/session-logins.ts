@@ -195,6 +195,8 @@ export class SessionLogins implements LoginStore<SessionRequest> {
         // Whoever read before this was written has written after that time.
         await sleep(Math.min(MAX_PAUSE, 5 + 2 * (performance.now() - began)))
         const later = await askStore(req)
+        // Ended meanwhile: by a logout, or renewed by another process that has finished the same login.
+        if (later.type === 'gone') return 'no_session'
         if (later.type !== 'found') return undefined
         const kept = holds(this.#read(later.session) ?? EMPTY)
         if (typeof kept === 'string') return kept

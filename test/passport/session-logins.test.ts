@@ -195,6 +195,31 @@ describe.each([
   })
 })
 
+test('a session that ends while a change is written down finishes no login and begins none', async () => {
+  const backing = new Backing()
+  const { store, logins } = backing.process()
+  const { state, login } = newLogin()
+  const next = newLogin()
+  const { set } = store as { set: (id: string, value: Data, done: () => void) => void }
+  const ending = (id: string, value: Data, done: () => void): void => {
+    set(id, value, () => {
+      backing.sessions.delete(id)
+      done()
+    })
+  }
+  const ended = (): Request => {
+    backing.sessions.set('id', session)
+    return backing.request({ ...store, set: ending }, 'id')
+  }
+  backing.sessions.set('id', '{}')
+  await logins.save(backing.request(store, 'id'), state, login, TTL)
+  const session = backing.sessions.get('id') ?? ''
+  await expect(logins.take(ended(), state)).resolves.toBe('no_session')
+  expect(await refusal(logins.save(ended(), next.state, next.login, TTL))).toMatchObject({
+    reason: 'no_session',
+  })
+})
+
 test('a login counts as used only once that is written down', async () => {
   const backing = new Backing()
   const { store, logins } = backing.process()
