@@ -111,10 +111,11 @@ function sessionHint(req: object): string {
   if (session?.cookie?.secure === true && insecure) {
     return 'The session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
   }
-  if (headers?.cookie === undefined) {
+  if (!headers?.cookie) {
     return "It sent no cookie: check SameSite (lax, not strict), the cookie's path, and that login and callback have the same host"
   }
-  return 'Another login may have renewed it (see keepSessionInfo), or the processes do not share one session store'
+  // Which of the cookies is the session's is not known here: all that came may be another app's on this host.
+  return "Another login may have renewed it (see keepSessionInfo), its cookie may not have come (SameSite, or another host than the callback's), or the processes do not share one session store"
 }
 
 /** RFC 9562, section 5.8: the bits are ours, the form is that of version 8. */

@@ -501,6 +501,12 @@ describe('the failure for a missing login', () => {
       /without the session in which the login began\. It sent no cookie: check SameSite .* same host$/,
     ],
     ['no_session', {}, /It sent no cookie/],
+    ['no_session', { headers: { cookie: '' } }, /It sent no cookie/],
+    [
+      'no_session',
+      { headers: { cookie: 'another-app=1' } },
+      /its cookie may not have come \(SameSite, or another host than the callback's\)/,
+    ],
     [
       'no_session',
       { protocol: 'http', session: { cookie: { secure: true } }, headers: {} },
