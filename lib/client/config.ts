@@ -324,7 +324,7 @@ function checkCertificate({ cert, key, ca }: ClientTls, clockTolerance: number):
   if (cert === undefined && key !== undefined)
     throw badOption('tls_client_cert', 'is missing beside tls_client_key')
   if (ca !== undefined) {
-    certificate('tls_server_ca', ca)
+    checkBundle('tls_server_ca', ca)
     tryTls('tls_server_ca', { ca })
   }
   if (cert === undefined) return
@@ -354,6 +354,14 @@ function tryTls(name: string, tls: ClientTls): void {
   } catch {
     throw badOption(name, 'is refused by OpenSSL: make it with a longer key or a newer algorithm')
   }
+}
+
+/** X509Certificate reads the first certificate of a bundle alone, and TLS ignores what it cannot read. */
+function checkBundle(name: string, pem: string | Buffer): void {
+  const certificates = pem.toString().split(/(?=-----BEGIN )/)
+  // What stands before the first is a comment.
+  const [first = '', ...others] = certificates.filter((one) => one.startsWith('-----BEGIN '))
+  for (const one of [first, ...others]) certificate(name, one)
 }
 
 function certificate(name: string, encoded: string | Buffer): X509Certificate {

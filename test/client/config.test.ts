@@ -396,6 +396,23 @@ describe('options go together:', () => {
     expect(resolveConfig(direct(basic))).toMatchObject({ keys: [], tls: {} })
   })
 
+  test.each([
+    ['two certificates', (): string => `${pem.server.cert}\n${pem.client.cert}`],
+    ['words around them', (): string => `# ours\n${pem.server.cert}\n# theirs\n${pem.client.cert}\n`],
+  ])('a bundle of CAs: %s', (_, bundle) => {
+    expect(resolveConfig(proxy({ tls_server_ca: bundle() })).tls.ca).toBe(bundle())
+  })
+
+  test.each([
+    ['a broken certificate', (): string => '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+    ['a private key', (): string => pem.client.key],
+    ['a certificate that was cut off', (): string => pem.client.cert.slice(0, 200)],
+  ])('a bundle of CAs is refused for %s behind the first', (_, second) => {
+    const bundle = `${pem.server.cert}\n${second()}`
+    expectBad(proxy({ tls_server_ca: bundle }), 'tls_server_ca', /must be a certificate in PEM/)
+    expectBad(proxy({ tls_server_ca: Buffer.from(bundle) }), 'tls_server_ca', /must be a certificate in PEM/)
+  })
+
   test('certificate, key and CA, as text or as Buffers', () => {
     const { tls } = resolveConfig(
       proxy({
