@@ -108,18 +108,13 @@ export function requestParameters(
 /**
  * Notes in the proofs what the ID token has to show of how the person logged in, since only they are there when it comes.
  *
- * An essential `acr` of the `claims` counts like `acr_values` (Core 5.5.1.1); of both, what is in both.
- *
  * @throws {IDPartnerError} `config_invalid` for proofs that cannot be written to
  */
 export function noteChecks(proofs: Proofs, { max_age, acr_values, claims }: AuthorizationParams): void {
-  const essential = essentialAcr(claims)
-  const asked = (acr_values ?? '').split(' ').filter(Boolean)
-  const both = asked.filter((value) => essential.includes(value))
-  const acr = (both.length > 0 ? both : essential.length > 0 ? essential : asked).join(' ')
+  const acr = neededAcr({ acr_values, claims })
   const checks: Partial<Proofs> = {
     ...(max_age !== undefined && { max_age, begun: Math.floor(Date.now() / 1000) }),
-    ...(acr !== '' && { acr_values: acr }),
+    ...(acr !== undefined && { acr_values: acr }),
   }
   if (Object.keys(checks).length === 0) return
   try {
@@ -130,6 +125,22 @@ export function noteChecks(proofs: Proofs, { max_age, acr_values, claims }: Auth
       'the proofs are frozen: "max_age" and "acr_values" are noted in them, to be checked at the end',
     )
   }
+}
+
+/**
+ * The values of `acr` of which an ID token has to show one, space-separated.
+ *
+ * An essential `acr` of the `claims` counts like `acr_values` (Core 5.5.1.1); of both, what is in both.
+ */
+export function neededAcr({
+  acr_values,
+  claims,
+}: Pick<AuthorizationParams, 'acr_values' | 'claims'>): string | undefined {
+  const essential = essentialAcr(claims)
+  const asked = (acr_values ?? '').split(' ').filter(Boolean)
+  const both = asked.filter((value) => essential.includes(value))
+  const needed = both.length > 0 ? both : essential.length > 0 ? essential : asked
+  return needed.length > 0 ? needed.join(' ') : undefined
 }
 
 function essentialAcr(claims: ClaimsRequest | undefined): string[] {

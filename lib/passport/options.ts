@@ -1,5 +1,10 @@
 import * as v from 'valibot'
-import { scopeText, type AuthorizationDetail, type ClaimsRequest } from '../client/authorization-request.js'
+import {
+  neededAcr,
+  scopeText,
+  type AuthorizationDetail,
+  type ClaimsRequest,
+} from '../client/authorization-request.js'
 import {
   CONFIG_OPTIONS,
   badOption,
@@ -183,7 +188,8 @@ export function resolveStrategyOptions<Req extends object>(
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
   scopeText(asked.scope)
-  const { max_age, acr_values } = asked
+  const { max_age } = asked
+  const acr_values = neededAcr(asked)
   const { flow = 'proxy', client_id, callback } = options
   const id = shortHash([name, flow, client_id])
   const config = Object.fromEntries(

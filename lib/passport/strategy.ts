@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
+import { neededAcr } from '../client/authorization-request.js'
 import { callbackParams, optionalParam, type CallbackParams } from '../client/callback-params.js'
 import { IDPartner } from '../client/idpartner.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
@@ -255,7 +256,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   /** What this strategy asks of every login, when the one that began this login asked for something else. */
   private floorOf({ floor }: PendingLogin): Pick<LoginOptions, 'max_age' | 'acr_values'> | undefined {
     const { login, floor: own } = this.settings
-    return floor === own ? undefined : login
+    return floor === own ? undefined : { max_age: login.max_age, acr_values: neededAcr(login) }
   }
 
   /** An error that nobody signed ends nothing: the login it may be meant for stays pending. */

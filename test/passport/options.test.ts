@@ -65,6 +65,14 @@ describe('without options of its own', () => {
   })
 })
 
+test('an essential acr of the claims is a floor as acr_values are', () => {
+  const floorOf = (options: object): string | undefined => resolve(options).settings.floor
+  const claims = { id_token: { acr: { essential: true, values: ['urn:acr:gold', 'urn:acr:silver'] } } }
+  expect(floorOf({ claims })).toEqual(expect.any(String))
+  expect(floorOf({ claims })).toBe(floorOf({ acr_values: 'urn:acr:gold urn:acr:silver' }))
+  expect(floorOf({ claims: { id_token: { acr: { values: ['urn:acr:gold'] } } } })).toBeUndefined()
+})
+
 describe('an option is taken as it is:', () => {
   test.each<[string, unknown]>([
     ['loginTtl', 1],
