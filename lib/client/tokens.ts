@@ -25,7 +25,7 @@ export interface TokenSet {
    * `trusted_issuers`.
    */
   voucher?: string
-  /** The claims of the ID token, verified as the bank's; what they say of the person is as the bank wrote it. */
+  /** The claims of the ID token, verified as the bank's, with the types they are declared with; what they say of the person is the bank's word. */
   claims?: IDPartnerClaims
 }
 
