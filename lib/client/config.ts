@@ -1,12 +1,12 @@
 import { types } from 'node:util'
-import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { createSecureContext } from 'node:tls'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
 import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
+import { asPem, checkCertificate } from './certificates.js'
+import { badOption, unknownOption } from './option-errors.js'
 
 /**
  * Which issuers may log people in: exact strings, or a function that decides.
@@ -225,37 +225,6 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   return Object.freeze(resolved)
 }
 
-export function badOption(name: string, expectation: string): IDPartnerError {
-  return new IDPartnerError('config_invalid', `option "${name}" ${expectation}`)
-}
-
-/** What other libraries call something of ours, and what stands for it here. */
-const ELSEWHERE = new Map([
-  ['callbackurl', 'it is called "callback" here'],
-  ['redirecturi', 'it is called "callback" here'],
-  ['issuer', 'each bank is an issuer of its own; list those you trust in "trusted_issuers"'],
-  ['jwksuri', 'your own private keys go into "jwks", and those of the banks are found by discovery'],
-])
-
-/** What an option is likely to have been meant for, if anything. */
-export function meantOption(name: string, known: readonly string[]): string | undefined {
-  const near = known.find((one) => one !== name && likeness(one) === likeness(name))
-  return ELSEWHERE.get(likeness(name)) ?? (near && `it is called "${near}" here`)
-}
-
-export function unknownOption(name: string, known: readonly string[]): IDPartnerError {
-  const hint = meantOption(name, known)
-  return badOption(name, `is not a known option${hint === undefined ? '' : `: ${hint}`}`)
-}
-
-/** The same for `maxAge`, `max_age` and `max-ages`. */
-function likeness(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/[^a-z]/g, '')
-    .replace(/s$/, '')
-}
-
 /** Parses options with a schema; the first thing wrong becomes an error that names the option. */
 export function parseOptions<T extends v.GenericSchema>(schema: T, options: unknown): v.InferOutput<T> {
   if (typeof options !== 'object' || options === null) {
@@ -302,73 +271,6 @@ function checkAuthentication({
   }
   if (method === 'tls_client_auth' && tls.cert === undefined) {
     throw badOption('tls_client_cert', 'is required for tls_client_auth')
-  }
-}
-
-/** DER as PEM, which is all that Node's TLS takes. */
-function asPem(name: string, value: string | Buffer | undefined): string | Buffer | undefined {
-  // Every DER certificate and key is a SEQUENCE.
-  if (!(value instanceof Buffer) || value[0] !== 0x30) return value
-  if (name !== 'tls_client_key') return certificate(name, value).toString()
-  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
-    try {
-      return createPrivateKey({ key: value, format: 'der', type }).export({ type: 'pkcs8', format: 'pem' })
-    } catch {
-      // It may be of the next type.
-    }
-  }
-  throw badOption(name, 'must be a private key in PEM or DER, without a passphrase')
-}
-
-function checkCertificate({ cert, key, ca }: ClientTls, clockTolerance: number): void {
-  if (cert === undefined && key !== undefined)
-    throw badOption('tls_client_cert', 'is missing beside tls_client_key')
-  if (ca !== undefined) {
-    checkBundle('tls_server_ca', ca)
-    tryTls('tls_server_ca', { ca })
-  }
-  if (cert === undefined) return
-  if (key === undefined) throw badOption('tls_client_key', 'is missing beside tls_client_cert')
-  const x509 = certificate('tls_client_cert', cert)
-  let matches: boolean
-  try {
-    matches = x509.checkPrivateKey(createPrivateKey(key))
-  } catch {
-    throw badOption('tls_client_key', 'must be a private key in PEM or DER, without a passphrase')
-  }
-  if (!matches) throw badOption('tls_client_key', 'is not the key of tls_client_cert')
-  const [from, to] = [x509.validFrom, x509.validTo].map((date) => Date.parse(date))
-  if (Number(from) > Date.now() + clockTolerance * 1000)
-    throw badOption(
-      'tls_client_cert',
-      `is not valid before ${x509.validFrom}: check it and this server's clock`,
-    )
-  if (Number(to) < Date.now()) throw badOption('tls_client_cert', `expired on ${x509.validTo}`)
-  tryTls('tls_client_cert', { cert, key })
-}
-
-/** OpenSSL refuses some that can be read, such as those with a key that is too short. */
-function tryTls(name: string, tls: ClientTls): void {
-  try {
-    createSecureContext(tls)
-  } catch {
-    throw badOption(name, 'is refused by OpenSSL: make it with a longer key or a newer algorithm')
-  }
-}
-
-/** X509Certificate reads the first certificate of a bundle alone, and TLS ignores what it cannot read. */
-function checkBundle(name: string, pem: string | Buffer): void {
-  const certificates = pem.toString().split(/(?=-----BEGIN )/)
-  // What stands before the first is a comment.
-  const [first = '', ...others] = certificates.filter((one) => one.startsWith('-----BEGIN '))
-  for (const one of [first, ...others]) certificate(name, one)
-}
-
-function certificate(name: string, encoded: string | Buffer): X509Certificate {
-  try {
-    return new X509Certificate(encoded)
-  } catch {
-    throw badOption(name, 'must be a certificate in PEM or DER')
   }
 }
 

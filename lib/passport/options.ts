@@ -5,14 +5,8 @@ import {
   type AuthorizationDetail,
   type ClaimsRequest,
 } from '../client/authorization-request.js'
-import {
-  CONFIG_OPTIONS,
-  badOption,
-  meantOption,
-  parseOptions,
-  unknownOption,
-  type IDPartnerConfig,
-} from '../client/config.js'
+import { CONFIG_OPTIONS, parseOptions, type IDPartnerConfig } from '../client/config.js'
+import { badOption, meantOption, unknownOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import type { ExpressRequest } from './host.js'
 import { shortHash, type LoginStore } from './logins.js'
