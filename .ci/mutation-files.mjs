@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+
 /** The files of lib/ that check anything; the others are types, lists of names and the router of public keys. */
 export const FILES = [
   'client/account-selector',
@@ -5,11 +7,13 @@ export const FILES = [
   'client/authorization-error',
   'client/authorization-request',
   'client/callback-params',
+  'client/certificates',
   'client/config',
   'client/idpartner',
   'client/issuer-spelling',
   'client/issuers',
   'client/openid-client-settings',
+  'client/option-errors',
   'client/party',
   'client/provider',
   'client/provider-failure',
@@ -34,30 +38,63 @@ export const FILES = [
   'net/http',
   'net/json',
   'net/lookup',
+  'passport/callback-route',
   'passport/logins',
   'passport/options',
   'passport/request-params',
+  'passport/response-headers',
+  'passport/session',
+  'passport/session-logins',
+  'passport/speculative',
   'passport/strategy',
+  'passport/used-states',
   'passport/verify',
 ]
 
-/** The tables that try what a file checks, beside its own tests. */
-export const TABLES = {
-  'client/allowed-issuers': ['ssrf'],
-  'client/callback-params': ['callback'],
-  'jwt/id-token': ['id-token'],
-  'net/http': ['net/connections', 'ssrf'],
-  'client/idpartner': ['callback', 'jarm', 'ssrf', 'client-alone', 'faults'],
-  'client/issuers': ['discovery-and-keys'],
-  'jwt/jarm': ['jarm'],
-  'passport/logins': ['login-csrf'],
-  'client/provider': ['client-authentication', 'token-response', 'userinfo', 'id-token', 'ssrf'],
-  'client/provider-failure': ['token-response', 'userinfo'],
-  'jwt/proxy-document': ['proxy-document'],
-  'jwt/userinfo': ['userinfo'],
-  'jwt/claims': ['id-token', 'userinfo'],
-  'jwt/key-set': ['discovery-and-keys'],
-  'jwt/remote-keys': ['discovery-and-keys'],
-  'jwt/sealed-jwt': ['downgrade', 'jarm'],
-  'passport/strategy': ['callback', 'login-csrf', 'injection', 'faults'],
+/** Other tests of what a file checks, in test/; for a file that has none of its own they are all. */
+const TABLES = {
+  'client/certificates': ['client/config'],
+  'client/issuer-spelling': ['client/allowed-issuers', 'client/issuers'],
+  'client/option-errors': ['client/config', 'passport/options'],
+  'client/refusal-hint': ['client/provider-failure'],
+  'net/content-coding': ['net/connections'],
+  'passport/response-headers': ['frameworks', 'passport/strategy'],
+  'passport/session': ['passport/session-logins', 'passport/logins'],
+  'passport/session-logins': ['passport/logins', 'hostile/login-csrf'],
+  'client/allowed-issuers': ['hostile/ssrf'],
+  'client/callback-params': ['hostile/callback'],
+  'jwt/id-token': ['hostile/id-token'],
+  'net/http': ['net/connections', 'hostile/ssrf'],
+  'client/idpartner': [
+    'hostile/callback',
+    'hostile/jarm',
+    'hostile/ssrf',
+    'hostile/client-alone',
+    'hostile/faults',
+  ],
+  'client/issuers': ['hostile/discovery-and-keys'],
+  'jwt/jarm': ['hostile/jarm'],
+  'passport/logins': ['hostile/login-csrf'],
+  'client/provider': [
+    'hostile/client-authentication',
+    'hostile/token-response',
+    'hostile/userinfo',
+    'hostile/id-token',
+    'hostile/ssrf',
+  ],
+  'client/provider-failure': ['hostile/token-response', 'hostile/userinfo'],
+  'jwt/proxy-document': ['hostile/proxy-document'],
+  'jwt/userinfo': ['hostile/userinfo'],
+  'jwt/claims': ['hostile/id-token', 'hostile/userinfo'],
+  'jwt/key-set': ['hostile/discovery-and-keys'],
+  'jwt/remote-keys': ['hostile/discovery-and-keys'],
+  'jwt/sealed-jwt': ['hostile/downgrade', 'hostile/jarm'],
+  'passport/strategy': ['hostile/callback', 'hostile/login-csrf', 'hostile/injection', 'hostile/faults'],
+}
+
+/** The tests of one file: those of its own name and the tables, or the tables alone. */
+export function testsOf(name) {
+  const tables = (TABLES[name] ?? []).map((table) => `test/${table}`)
+  const own = existsSync(`test/${name}.test.ts`) ? [`test/${name}`] : tables
+  return { own, all: [...new Set([...own, ...tables])] }
 }

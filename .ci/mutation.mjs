@@ -1,12 +1,12 @@
 // Breaks lib/ in small ways, one file after the other, and counts which breaks no test notices.
 // node .ci/mutation.mjs [file …]: names in lib/ without their ending; all that check anything by default.
 //
-// What a file's own tests do not notice is tried once more with the hostile tables, which take longer.
+// What a file's own tests do not notice is tried once more with others that try it, which take longer.
 import { spawnSync } from 'node:child_process'
 import console from 'node:console'
 import { readFileSync, rmSync } from 'node:fs'
 import process from 'node:process'
-import { FILES, TABLES } from './mutation-files.mjs'
+import { FILES, testsOf } from './mutation-files.mjs'
 
 /** A RuntimeError is a file that cannot even be loaded by its tests. */
 const NOTICED = ['Killed', 'Timeout', 'RuntimeError']
@@ -15,7 +15,7 @@ function mutants(name, environment) {
   const report = 'reports/mutation.json'
   rmSync(report, { force: true })
   spawnSync('npx', ['--no-install', 'stryker', 'run', '.ci/stryker.config.js'], {
-    env: { ...process.env, MUTATE: `lib/${name}.ts`, TESTS: `test/${name}`, ...environment },
+    env: { ...process.env, MUTATE: `lib/${name}.ts`, ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const { files } = JSON.parse(readFileSync(report, 'utf8'))
@@ -32,15 +32,15 @@ const names = process.argv.length > 2 ? process.argv.slice(2) : FILES
 const total = { noticed: 0, all: 0 }
 
 for (const name of names) {
-  const all = mutants(name)
+  const tests = testsOf(name)
+  const all = mutants(name, { TESTS: tests.own.join() })
   let survivors = survivorsOf(all)
-  if (survivors.length > 0 && TABLES[name]) {
-    const tests = TABLES[name].map((table) => `test/hostile/${table}`)
+  if (survivors.length > 0 && tests.all.length > tests.own.length) {
     const places = survivors.map(({ location: { start, end } }) => `lib/${name}.ts:${start.line}-${end.line}`)
     // What was not tried again has not been noticed.
     const noticed = mutants(name, {
       MUTATE: [...new Set(places)].join(),
-      TESTS: [`test/${name}`, ...tests].join(),
+      TESTS: tests.all.join(),
     })
       .filter(({ status }) => NOTICED.includes(status))
       .map(identity)

@@ -8,7 +8,7 @@ import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import ts from 'typescript'
-import { FILES, TABLES } from './mutation-files.mjs'
+import { FILES, testsOf } from './mutation-files.mjs'
 
 /** A test run that takes longer hangs, which is noticed as well. */
 const MAX_RUN = 120_000
@@ -62,9 +62,10 @@ function passes(copy, tests) {
 }
 
 async function isNoticed(copy, { name }) {
-  if (!(await passes(copy, [`test/${name}`]))) return true
-  const tables = TABLES[name]?.map((table) => `test/hostile/${table}`)
-  return tables !== undefined && !(await passes(copy, tables))
+  const { own, all } = testsOf(name)
+  if (!(await passes(copy, own))) return true
+  const others = all.filter((one) => !own.includes(one))
+  return others.length > 0 && !(await passes(copy, others))
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : FILES
