@@ -1,5 +1,5 @@
 // How long a callback takes at the most, whatever the platform does: it must answer within twice the option "timeout"
-// and half a second. npx tsx bench/callback-budget.ts
+// and 250 ms, to which a busy machine may add as much. npx tsx bench/callback-budget.ts
 import { drip, hang, hangInBody, late, type Fault } from '../test/support/faults.js'
 import { Application } from './application.js'
 

@@ -1,7 +1,7 @@
 import { scopeText, type ClaimsRequest } from './authorization-request.js'
 import { optionalParam } from './callback-params.js'
 import type { ResolvedConfig } from './config.js'
-import { below } from '../net/http.js'
+import { joinUrl } from '../net/http.js'
 
 /**
  * The page of IDPartner where a person chooses a bank in the direct flow. It sends the browser back to the login route
@@ -17,7 +17,7 @@ export function accountSelectorUrl(
   claims: ClaimsRequest | undefined,
 ): URL {
   const base = account_selector_service_url
-  const url = new URL(base.endsWith('/select-accounts') ? base : below(base, 'select-accounts'))
+  const url = new URL(base.endsWith('/select-accounts') ? base : joinUrl(base, 'select-accounts'))
   url.searchParams.set('client_id', client_id)
   const visitor = optionalParam(params, 'visitor_id')
   if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)

@@ -16,7 +16,7 @@ import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { inTime } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
-import { Http, below, parseEndpoint } from '../net/http.js'
+import { Http, joinUrl, parseEndpoint } from '../net/http.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
@@ -73,7 +73,7 @@ export class IDPartner {
     this.#trustDirectoryKeys = remoteKeys(
       this.#http,
       `the keys of ${TRUST_DIRECTORY}`,
-      below(this.#config.trust_directory_service_url, 'jwks'),
+      joinUrl(this.#config.trust_directory_service_url, 'jwks'),
     )
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
@@ -232,7 +232,8 @@ export class IDPartner {
   }
 
   /**
-   * Redeems the bank's answer and returns the claims of its ID token, all checked.
+   * Redeems the bank's answer and returns the claims of its ID token, verified as the bank's; what they say of
+   * the person is as the bank wrote it.
    *
    * Does not remember that the answer was used: forget the proofs as soon as you have passed them here. Asks for no
    * userinfo: see {@link IDPartner.userInfo}.
@@ -439,7 +440,7 @@ export class IDPartner {
   ): Promise<unknown> {
     checkTokens(tokens, issuer)
     const bank = await this.#allowedProvider(issuer, options.signal, tokens)
-    const url = new URL(below(issuer, '.well-known/openid-credential-issuer'))
+    const url = new URL(joinUrl(issuer, '.well-known/openid-credential-issuer'))
     const metadata = await bank.document(url, 'credential issuer metadata')
     const known = v.is(credentialMetadata, metadata) ? metadata : undefined
     const endpoint = parseEndpoint(known?.credential_endpoint)

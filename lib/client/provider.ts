@@ -8,30 +8,24 @@ import { jsonOf, shallow } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
-import type { SupportList } from './provider-metadata.js'
+import type { Endpoint, ProviderMetadata, SupportList } from './provider-metadata.js'
 import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { readUserInfo } from '../jwt/userinfo.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
 
-export interface ProviderContext {
+interface ProviderContext {
   config: ResolvedConfig
   http: Http
   keys: ClientKeys
   issuerKeys: FindKeys
-  metadata: oidc.ServerMetadata
+  metadata: ProviderMetadata
   signal: AbortSignal | undefined
 }
 
-/** Members of {@link oidc.ServerMetadata} that IDPartner's banks add. */
-export type ResourceEndpoint = 'payment_details_info_endpoint' | 'payment_processing_endpoint'
-type Endpoint =
-  | ResourceEndpoint
-  | 'token_endpoint'
-  | 'userinfo_endpoint'
-  | 'revocation_endpoint'
-  | 'pushed_authorization_request_endpoint'
+/** Endpoints that IDPartner's banks have beside those of OpenID. */
+type ResourceEndpoint = Extract<Endpoint, `payment_${string}`>
 
 /**
  * One OpenID Provider, a bank or the proxy, during one operation: every request that goes to it, with our
@@ -175,7 +169,7 @@ export class Provider {
       if (!ordinary) throw badMetadata(this.#party, `names no usable ${name}`)
       return ordinary
     }
-    const alias = parseEndpoint((metadata.mtls_endpoint_aliases as Metadata | undefined)?.[name])
+    const alias = parseEndpoint(metadata.mtls_endpoint_aliases?.[name])
     const url = [alias, ordinary].find((one) => one?.protocol === 'https:')
     if (url) return url
     throw new IDPartnerError(
@@ -198,8 +192,7 @@ export class Provider {
     ]
     for (const [name, value] of needed) {
       // A list that is not there says nothing (Discovery, section 3).
-      const listed: unknown = metadata[name]
-      if (Array.isArray(listed) && !listed.includes(value))
+      if (metadata[name]?.includes(value) === false)
         throw badMetadata(this.#party, `does not have ${value} in ${name}`)
     }
   }
@@ -306,7 +299,6 @@ export class Provider {
   }
 }
 
-type Metadata = Record<string, unknown>
 type Read = (response: Response) => Response | Promise<Response>
 
 /** An endpoint as messages call it. */

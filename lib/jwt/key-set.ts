@@ -26,7 +26,7 @@ const entry = v.object({
 type Entry = v.InferOutput<typeof entry>
 
 /** The keys of a set that may have made a signature. */
-export interface Candidates {
+interface Candidates {
   keys: CryptoKey[]
   /** Why one that fits cannot be used, where there is one: its publisher's fault, whoever sent the signature. */
   unusable: unknown

@@ -10,7 +10,7 @@ import { IDPartnerError, isError } from '../errors.js'
 import { HostLookup } from './lookup.js'
 import { RequestFailure } from './request-failure.js'
 
-/** Certificate, key and CA as PEM, for the connections to banks. */
+/** Certificate, key and CA as PEM: the first two for requests with `mutualTls`, the last for all. */
 export interface ClientTls {
   cert?: string | Buffer
   key?: string | Buffer
@@ -228,8 +228,8 @@ export function parseEndpoint(value: unknown): URL | undefined {
   return url.protocol === 'http:' && isLoopback(url) ? url : undefined
 }
 
-/** The URL of something that a service has below its own URL, whether or not that ends with a slash. */
-export function below(base: string, path: string): string {
+/** The URL of a path below that of a service, whether or not the latter ends with a slash. */
+export function joinUrl(base: string, path: string): string {
   return `${base.replace(/\/$/, '')}/${path}`
 }
 

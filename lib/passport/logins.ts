@@ -33,7 +33,7 @@ export interface PendingLogin {
 export interface LoginStore<Req = unknown> {
   save(req: Req, state: string, login: PendingLogin, ttlSeconds: number): Promise<void>
   take(req: Req, state: string): Promise<PendingLogin | MissingReason>
-  /** Looks without taking, at any login when no state is given. Without it, an unsigned error is taken at its word. */
+  /** Looks without taking, at any login when no state is given. Without it, any unsigned error is reported, also where no login waits. */
   peek?(req: Req, state: string | undefined): Promise<PendingLogin | MissingReason>
 }
 

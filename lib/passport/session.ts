@@ -15,7 +15,7 @@ export interface SessionRequest {
 }
 
 /** What a session store says of a session: what it is now, that it is gone, or nothing at all. */
-export type Stored = { type: 'found'; session: Session } | { type: 'gone' } | { type: 'unknown' }
+type Stored = { type: 'found'; session: Session } | { type: 'gone' } | { type: 'unknown' }
 
 /** Milliseconds after which a turn is over for a request that does not come to an end. */
 const MAX_TURN = 5000

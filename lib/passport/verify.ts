@@ -6,7 +6,7 @@ import type { TokenSet } from '../client/tokens.js'
 
 /** A completed login. */
 export interface IDPartnerLogin {
-  /** The claims of the ID token, all checked. */
+  /** The claims of the ID token, verified as the bank's; what they say of the person is as the bank wrote it. */
   claims: IDPartnerClaims
   identityProvider: IdentityProvider
   issuer: string

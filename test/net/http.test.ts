@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import type { ServerOptions } from 'node:https'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { isLoopback, isPrivateAddress } from '../../lib/net/addresses.js'
-import { Http, below, parseEndpoint, type HttpRequest } from '../../lib/net/http.js'
+import { Http, joinUrl, parseEndpoint, type HttpRequest } from '../../lib/net/http.js'
 import { tlsCertificates } from '../support/certificates.js'
 import {
   brokenOff,
@@ -572,7 +572,7 @@ describe('an endpoint', () => {
 test.each(['https://trust.example/directory', 'https://trust.example/directory/'])(
   'what a service has lies below its URL: %s',
   (base) => {
-    expect(below(base, 'jwks')).toBe('https://trust.example/directory/jwks')
+    expect(joinUrl(base, 'jwks')).toBe('https://trust.example/directory/jwks')
   },
 )
 
