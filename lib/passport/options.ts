@@ -12,7 +12,7 @@ import type { ExpressRequest } from './host.js'
 import { shortHash, type LoginStore } from './logins.js'
 import { SessionLogins } from './session-logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
-import type { Verify, VerifyWithRequest } from './verify.js'
+import { verifierOf, type Verifier, type Verify, type VerifyWithRequest } from './verify.js'
 
 /**
  * What may be asked for, for all logins or for a single one; each goes to the bank under its own name.
@@ -88,11 +88,10 @@ export interface Settings<Req> {
   /** What was learnt of the application's routes, from all requests. */
   routes: { startsElsewhere: boolean }
   loginTtl: number
-  passReqToCallback: boolean
   fetchUserInfo: boolean
   acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
   logins: LoginStore<Req>
-  verify: Verify | VerifyWithRequest<Req>
+  verifier: Verifier<Req>
 }
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
@@ -175,7 +174,7 @@ export function resolveStrategyOptions<Req extends object>(
   options: IDPartnerStrategyOptions<Req>,
   verify: Verify | VerifyWithRequest<Req>,
 ): { name: string; settings: Settings<Req>; config: IDPartnerConfig } {
-  const { name, sessionKey, store, ...settings } = parseOptions(own, options)
+  const { name, sessionKey, store, passReqToCallback, ...settings } = parseOptions(own, options)
   const key = sessionKey ?? (FREE.test(name) ? name : `idpartner-${name}`)
   const asked = withDefaults({ scope: DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
@@ -203,7 +202,7 @@ export function resolveStrategyOptions<Req extends object>(
       callback,
       routes: { startsElsewhere: false },
       logins: store ?? new SessionLogins(key, id),
-      verify,
+      verifier: verifierOf(verify, passReqToCallback),
     }),
     config: config as unknown as IDPartnerConfig,
   }

@@ -220,7 +220,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
 
   /** The last rung: the application decides who a person is. */
   private async decide(req: Req, login: IDPartnerLogin): Promise<Outcome> {
-    const { user, info } = await runVerify(this.settings, req, login)
+    const { user, info } = await runVerify(this.settings.verifier, req, login)
     if (!user) return { type: 'fail', info, status: undefined }
     const { identityProvider, interactionId, state } = login
     return { type: 'success', user, info: { ...info, identityProvider, interactionId, state } }

@@ -39,6 +39,34 @@ export interface Verdict {
 /** Upper bound for verify in milliseconds, so that no request hangs. */
 const MAX_WAIT = 15_000
 
+/** `verify` as the strategy calls it, whichever way the application wrote it. */
+export interface Verifier<Req> {
+  verify: VerifyWithRequest<Req>
+  /**
+   * What it is called with, where it asks for another number of parameters.
+   *
+   * Only to explain what has failed already: nothing is decided by it, as frameworks wrap verify in functions of theirs.
+   */
+  hint: string | undefined
+}
+
+/** Decides once, by the option alone, whether `verify` gets the request. */
+export function verifierOf<Req>(
+  verify: Verify | VerifyWithRequest<Req>,
+  passReqToCallback: boolean,
+): Verifier<Req> {
+  const hint = signatureHint(verify.length, passReqToCallback)
+  if (passReqToCallback) return { verify: verify as VerifyWithRequest<Req>, hint }
+  return { verify: (_req, login, done) => (verify as Verify)(login, done), hint }
+}
+
+function signatureHint(parameters: number, passReqToCallback: boolean): string | undefined {
+  const given = passReqToCallback ? ['req', 'login', 'done'] : ['login', 'done']
+  if (parameters === 0 || parameters === given.length || parameters === given.length - 1) return undefined
+  const option = `passReqToCallback: ${String(passReqToCallback)}`
+  return `with ${option} it is called with (${given.join(', ')}), and takes ${String(parameters)} parameters; the person's claims are in login.claims, the tokens in login.tokens`
+}
+
 /**
  * Runs `verify` and waits for its first answer, by whichever way it comes; what it throws or rejects with goes on.
  *
@@ -47,57 +75,30 @@ const MAX_WAIT = 15_000
  * @throws {IDPartnerError} `config_invalid` when it does not answer within 15 s, or was written for another strategy
  */
 export async function runVerify<Req>(
-  settings: { verify: Verify | VerifyWithRequest<Req>; passReqToCallback: boolean },
+  { verify, hint }: Verifier<Req>,
   req: Req,
   login: IDPartnerLogin,
 ): Promise<Verdict> {
   try {
-    return await within(MAX_WAIT, () => verdict(settings, req, login))
+    return await within(MAX_WAIT, () => verdict(verify, req, login))
   } catch (err) {
     if (isTimeout(err)) {
-      const hint = signatureHint(settings) ?? 'call done() or return a promise of a user'
-      throw new IDPartnerError('config_invalid', `verify gave no answer within 15 s: ${hint}`)
+      const missing = hint ?? 'call done() or return a promise of a user'
+      throw new IDPartnerError('config_invalid', `verify gave no answer within 15 s: ${missing}`)
     }
-    const hint = isError(err) && err.name === 'TypeError' ? signatureHint(settings) : undefined
-    if (hint === undefined) throw err
+    if (hint === undefined || !isError(err) || err.name !== 'TypeError') throw err
     throw new IDPartnerError('config_invalid', `verify failed with a TypeError: ${hint}`, { cause: err })
   }
 }
 
-/**
- * What verify is called with, where it asks for another number of parameters.
- *
- * Only to explain what has failed already: nothing is decided by it, as frameworks wrap verify in functions of theirs.
- */
-function signatureHint<Req>({
-  verify,
-  passReqToCallback,
-}: {
-  verify: Verify | VerifyWithRequest<Req>
-  passReqToCallback: boolean
-}): string | undefined {
-  const given = passReqToCallback ? 'req, login, done' : 'login, done'
-  const most = passReqToCallback ? 3 : 2
-  const least = passReqToCallback ? 2 : 1
-  if (verify.length === 0 || (verify.length <= most && verify.length >= least)) return undefined
-  const option = `passReqToCallback: ${String(passReqToCallback)}`
-  return `with ${option} it is called with (${given}), and takes ${String(verify.length)} parameters; the person's claims are in login.claims, the tokens in login.tokens`
-}
-
-function verdict<Req>(
-  { verify, passReqToCallback }: { verify: Verify | VerifyWithRequest<Req>; passReqToCallback: boolean },
-  req: Req,
-  login: IDPartnerLogin,
-): Promise<Verdict> {
+function verdict<Req>(verify: VerifyWithRequest<Req>, req: Req, login: IDPartnerLogin): Promise<Verdict> {
   return new Promise((resolve, reject) => {
     const done: Done = (err, user, info) => {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it is the application's own
       if (err) reject(err)
       else resolve({ user: user || false, info: info ?? {} })
     }
-    const returned: unknown = passReqToCallback
-      ? (verify as VerifyWithRequest<Req>)(req, login, done)
-      : (verify as Verify)(login, done)
+    const returned: unknown = verify(req, login, done)
     if (returned === false) done(null, false)
     if (isThenable(returned)) {
       returned.then((user) => {

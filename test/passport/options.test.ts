@@ -49,10 +49,9 @@ describe('without options of its own', () => {
       callback: base.callback,
       routes: { startsElsewhere: false },
       loginTtl: 600,
-      passReqToCallback: false,
       fetchUserInfo: false,
       logins: expect.any(SessionLogins),
-      verify,
+      verifier: { verify: expect.any(Function), hint: undefined },
     })
     expect(config).toEqual(base)
   })
@@ -61,7 +60,11 @@ describe('without options of its own', () => {
     const names = ['name', 'sessionKey', 'loginTtl', 'passReqToCallback', 'fetchUserInfo', 'acceptProvider']
     const asked = Object.keys(everything)
     const undefineds = Object.fromEntries([...names, 'store', ...asked].map((name) => [name, undefined]))
-    expect(resolve(undefineds)).toEqual(resolve())
+    const { settings, ...others } = resolve()
+    expect(resolve(undefineds)).toEqual({
+      settings: { ...settings, verifier: { verify: expect.any(Function), hint: undefined } },
+      ...others,
+    })
   })
 })
 
@@ -77,7 +80,6 @@ describe('an option is taken as it is:', () => {
   test.each<[string, unknown]>([
     ['loginTtl', 1],
     ['loginTtl', 86_400],
-    ['passReqToCallback', true],
     ['fetchUserInfo', true],
     ['acceptProvider', () => true],
   ])('%s: %j', (name, value) => {

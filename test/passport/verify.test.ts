@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import {
   runVerify,
+  verifierOf,
   type Done,
   type IDPartnerLogin,
   type Verdict,
@@ -18,7 +19,7 @@ const req = { url: '/callback' }
 type Answer = (login: IDPartnerLogin, done: Done) => unknown
 
 const run = (verify: Answer): Promise<Verdict> =>
-  runVerify({ verify: verify as Verify, passReqToCallback: false }, req, login)
+  runVerify(verifierOf<typeof req>(verify as Verify, false), req, login)
 
 const later = (call: () => void): void => {
   setImmediate(call)
@@ -358,7 +359,7 @@ describe('what verify is given', () => {
 
   test('is the request first, where that was asked for', async () => {
     const verify = jest.fn<VerifyWithRequest<typeof req>>(() => Promise.resolve(USER))
-    await runVerify({ verify, passReqToCallback: true }, req, login)
+    await runVerify(verifierOf(verify, true), req, login)
     expect(verify.mock.calls).toEqual([[req, login, expect.any(Function)]])
   })
 
@@ -366,8 +367,8 @@ describe('what verify is given', () => {
     const verify = (...args: unknown[]): Promise<object> => Promise.resolve({ args: args.length })
     Object.defineProperty(verify, 'length', { value: length })
     await expect(run(verify)).resolves.toHaveProperty('user', { args: 2 })
-    const settings = { verify: verify as VerifyWithRequest<object>, passReqToCallback: true }
-    await expect(runVerify(settings, req, login)).resolves.toHaveProperty('user', { args: 3 })
+    const verifier = verifierOf(verify as VerifyWithRequest<object>, true)
+    await expect(runVerify(verifier, req, login)).resolves.toHaveProperty('user', { args: 3 })
   })
 })
 
@@ -442,9 +443,11 @@ describe('verify written for another strategy', () => {
   Object.defineProperty(others.at(-1)?.[2], 'length', { value: 5 })
 
   test.each(others)('is told what it gets: %s', async (_name, passReqToCallback, verify) => {
-    const err: unknown = await runVerify({ verify, passReqToCallback } as never, req, login).catch(
-      (reason: unknown) => reason,
-    )
+    const err: unknown = await runVerify(
+      verifierOf<typeof req>(verify as Verify, passReqToCallback),
+      req,
+      login,
+    ).catch((reason: unknown) => reason)
     expect(err).toMatchObject({
       code: 'config_invalid',
       message: expect.stringMatching(
