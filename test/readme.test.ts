@@ -24,6 +24,14 @@ test('there is a row for each error code', () => {
   expect(firstColumn(readFileSync('docs/errors.md', 'utf8'))).toEqual([...ERROR_CODES])
 })
 
+test('there is a word about each file of the login in the picture of the house', () => {
+  const house = readFileSync('docs/architecture.md', 'utf8')
+  const files = ['passport', 'client', 'jwt', 'net'].flatMap((room) =>
+    readdirSync(`lib/${room}`).map((name) => `lib/${room}/${name}`),
+  )
+  expect(files.filter((file) => !house.includes(`](../${file})`))).toEqual([])
+})
+
 test('there is a row for each option', () => {
   const optionsOf = (file: string, name: string): string[] => {
     const [, body = ''] =
