@@ -1,0 +1,52 @@
+// What an application relies on that runs in several processes on one session store, tried on real ones: two processes
+// and a test in front of them that sends each request to the process it likes.
+// tsx test/deployments/main.ts [redis|postgres] [words of a case]
+import process from 'node:process'
+import { Platform } from '../support/platform.js'
+import { CASES } from './cases.js'
+import { App, type Deployment } from './deployment.js'
+import { startPostgres, startRedis, type StoreServer } from './servers.js'
+
+const STORES = { redis: startRedis, postgres: startPostgres }
+
+const [store = '', words = ''] = process.argv.slice(2)
+let [passed, failed] = [0, 0]
+
+async function runAll(deployment: Deployment): Promise<void> {
+  for (const [name, run] of CASES.filter(([one]) => one.includes(words))) {
+    const began = performance.now()
+    const { good, of, least, tally } = await run(deployment)
+    const isGood = good >= least
+    if (isGood) passed++
+    else failed++
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    const counts = `${String(good)} of ${String(of)} (at least ${String(least)}) in ${seconds} s; ${String(tally)}`
+    console.log(`${isGood ? 'ok  ' : 'FAIL'} ${deployment.server.name}: ${name}: ${counts}`)
+  }
+}
+
+async function tryStore(platform: Platform, server: StoreServer): Promise<void> {
+  const start = { config: await platform.config(), store: server.store }
+  const apps = (await App.startAll(start, 2)) as [App, App]
+  try {
+    await runAll({ platform, server, apps, startApp: () => App.start(start) })
+  } finally {
+    await Promise.all(apps.map((app) => app.kill()))
+  }
+}
+
+const platform = await Platform.start({ encrypted: false })
+try {
+  for (const [, open] of Object.entries(STORES).filter(([name]) => name.startsWith(store))) {
+    const server = await open()
+    try {
+      await tryStore(platform, server)
+    } finally {
+      await server.close()
+    }
+  }
+} finally {
+  await platform.close()
+}
+console.log(`${String(passed)} passed, ${String(failed)} failed`)
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1
