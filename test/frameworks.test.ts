@@ -245,6 +245,15 @@ describe.each(applications)('$framework', ({ start }) => {
     expect((await get(`/callback?response=${first}`)).status).toBe(200)
   })
 
+  test('turns one of two logins away that a first visit begins at once, before it has a cookie', async () => {
+    const { platform, get, answer } = await visit(start)
+    const answers = await Promise.all([answer(), answer()])
+    const statuses: number[] = []
+    for (const one of answers) statuses.push((await get(`/callback?response=${one}`)).status)
+    expect(statuses.sort()).toEqual([200, 401])
+    expect(platform.count('bankA.token')).toBe(1)
+  })
+
   test('answers with our own status when the bank is down', async () => {
     const { platform, get, answer } = await visit(start)
     const genuine = await answer()

@@ -220,6 +220,16 @@ test('a session that ends while a change is written down finishes no login and b
   })
 })
 
+test('of two logins begun at once in a cookie the earlier one is not there, and nothing else is said of it', async () => {
+  const logins = new SessionLogins(KEY, STRATEGY)
+  const [first, second] = [newLogin(), newLogin()]
+  const [earlier, later]: [Data, Data] = [{}, {}]
+  await logins.save({ session: earlier }, first.state, first.login, TTL)
+  await logins.save({ session: later }, second.state, second.login, TTL)
+  await expect(logins.take({ session: later }, first.state)).resolves.toBe('no_login')
+  await expect(logins.take({ session: later }, second.state)).resolves.toEqual(second.login)
+})
+
 test('a login counts as used only once that is written down', async () => {
   const backing = new Backing()
   const { store, logins } = backing.process()
