@@ -77,6 +77,42 @@ describe('a person logs in', () => {
     expect(await logIn()).toHaveProperty('user')
   })
 
+  test.each([
+    ['PS256', 'RSA-OAEP', 'A256GCM', 'A128CBC-HS256'],
+    ['PS256', 'RSA-OAEP-256', 'A128GCM', 'A256GCM'],
+    ['ES256', 'ECDH-ES', 'A256CBC-HS512', 'A128GCM'],
+    ['ES384', 'ECDH-ES+A128KW', 'A256CBC-HS512', 'A256GCM'],
+    ['ES512', 'ECDH-ES+A192KW', 'A128CBC-HS256', 'A256CBC-HS512'],
+    ['EdDSA', 'ECDH-ES+A256KW', 'A256GCM', 'A128CBC-HS256'],
+  ] as const)('with %s everywhere, and encryption with %s, %s and %s', async (alg, wrapping, enc, other) => {
+    await start({
+      keys: { alg, enc: wrapping },
+      strategy: { fetchUserInfo: true },
+      sandbox: {
+        ...direct,
+        authorization_signed_response_alg: alg,
+        id_token_signed_response_alg: alg,
+        userinfo_signed_response_alg: alg,
+        request_object_signing_alg: alg,
+        token_endpoint_auth_signing_alg: alg,
+        authorization_encrypted_response_alg: wrapping,
+        authorization_encrypted_response_enc: enc,
+        id_token_encrypted_response_alg: wrapping,
+        id_token_encrypted_response_enc: enc,
+        userinfo_encrypted_response_alg: wrapping,
+        // Real networks have another one here than for the ID token.
+        userinfo_encrypted_response_enc: other,
+      },
+    })
+    expect(await logIn()).toHaveProperty('user')
+    expect(app.logins[0]?.userInfo?.email).toMatch('@')
+  })
+
+  test('with an ID token alone that is encrypted, as it is registered', async () => {
+    await start({ sandbox: { ...direct, id_token_encrypted_response_alg: 'RSA-OAEP' } })
+    expect(await logIn()).toHaveProperty('user')
+  })
+
   test('and an answer posted as a form is understood', async () => {
     await start({ sandbox: direct })
     const browser = new Browser(`${app.url}/callback`)

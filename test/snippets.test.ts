@@ -241,6 +241,25 @@ const runs: Record<string, () => Promise<void>> = {
     }
   },
 
+  'docs/options.md encryption.ts': async () => {
+    const { encrypted } = (await load('docs/options.md', 'encryption.ts')) as {
+      encrypted: Partial<IDPartnerConfig>
+    }
+    const app = await appWith({
+      strategy: { ...encrypted, fetchUserInfo: true },
+      sandbox: {
+        flow: 'direct',
+        id_token_signed_response_alg: 'ES256',
+        id_token_encrypted_response_alg: 'ECDH-ES+A256KW',
+        userinfo_signed_response_alg: 'ES256',
+        userinfo_encrypted_response_alg: 'ECDH-ES+A256KW',
+        userinfo_encrypted_response_enc: 'A256GCM',
+      },
+    })
+    await ended(app)
+    expect(app.logins[0]?.userInfo?.email).toMatch('@')
+  },
+
   'docs/claims.md claims.ts': async () => {
     const { adultsOnly } = (await load('docs/claims.md', 'claims.ts')) as {
       adultsOnly: Partial<IDPartnerStrategyOptions>

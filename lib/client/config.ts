@@ -4,8 +4,16 @@ import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
-import { SIGNING_ALGS, checkJwks, type SigningAlg } from '../jwt/keys.js'
+import { SIGNING_ALGS, type SigningAlg } from '../jwt/algorithms.js'
+import { checkJwks } from '../jwt/keys.js'
 import { asPem, checkCertificate } from './certificates.js'
+import {
+  encryptionEntries,
+  resolveEncryption,
+  type Encrypted,
+  type Encryption,
+  type EncryptionOptions,
+} from './encryption.js'
 import { badOption, unknownOption } from './option-errors.js'
 
 /**
@@ -25,7 +33,7 @@ export type TokenEndpointAuthMethod = 'private_key_jwt' | 'client_secret_basic' 
  *
  * @see https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
  */
-export interface IDPartnerConfig {
+export interface IDPartnerConfig extends EncryptionOptions {
   /** The application's client id at IDPartner. */
   client_id: string
   /**
@@ -69,6 +77,10 @@ export interface IDPartnerConfig {
    * signed is refused.
    */
   userinfo_signed_response_alg?: SigningAlg | undefined
+  /** What requests are signed with; by default whatever the first signing key of `jwks` is for. */
+  request_object_signing_alg?: SigningAlg | undefined
+  /** What client assertions are signed with (`private_key_jwt`); by default as requests by default. */
+  token_endpoint_auth_signing_alg?: SigningAlg | undefined
   /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
@@ -91,6 +103,9 @@ export interface ResolvedConfig {
   readonly authorization_signed_response_alg: SigningAlg
   readonly id_token_signed_response_alg: SigningAlg
   readonly userinfo_signed_response_alg: SigningAlg | undefined
+  readonly request_object_signing_alg: SigningAlg | undefined
+  readonly token_endpoint_auth_signing_alg: SigningAlg | undefined
+  readonly encryption: Readonly<Record<Encrypted, Encryption>>
   readonly timeout: number
   readonly clock_tolerance: number
   readonly keys: ReturnType<typeof checkJwks>
@@ -131,7 +146,7 @@ const callback = v.pipe(
 )
 const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
 const pem = v.optional(v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'))
-const signingAlg = v.picklist(SIGNING_ALGS, `must be ${SIGNING_ALGS.join(' or ')}`)
+const signingAlg = v.picklist(SIGNING_ALGS, `must be one of ${SIGNING_ALGS.join(', ')}`)
 
 const schema = v.strictObject({
   client_id: nonEmpty,
@@ -173,6 +188,9 @@ const schema = v.strictObject({
   authorization_signed_response_alg: v.optional(signingAlg, 'PS256'),
   id_token_signed_response_alg: v.optional(signingAlg, 'PS256'),
   userinfo_signed_response_alg: v.optional(signingAlg),
+  request_object_signing_alg: v.optional(signingAlg),
+  token_endpoint_auth_signing_alg: v.optional(signingAlg),
+  ...encryptionEntries,
   timeout: v.optional(
     v.pipe(
       v.number('must be a whole number of milliseconds'),
@@ -205,12 +223,16 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const cert = asPem('tls_client_cert', tls_client_cert)
   const key = asPem('tls_client_key', tls_client_key)
   const ca = asPem('tls_server_ca', tls_server_ca)
+  const keys = jwks ?? []
   const resolved = {
-    ...options,
+    ...withoutEncryption(options),
     client_secret: options.client_secret,
     trusted_issuers: options.trusted_issuers,
     userinfo_signed_response_alg: options.userinfo_signed_response_alg,
-    keys: jwks ?? [],
+    request_object_signing_alg: options.request_object_signing_alg,
+    token_endpoint_auth_signing_alg: options.token_endpoint_auth_signing_alg,
+    encryption: resolveEncryption(options, keys),
+    keys,
     tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
   }
   if (resolved.flow === 'direct' && resolved.trusted_issuers === undefined) {
@@ -242,7 +264,18 @@ export function parseOptions<T extends v.GenericSchema>(schema: T, options: unkn
   throw badOption(name, issue.message)
 }
 
-function checkKeys({ keys, flow, token_endpoint_auth_method }: ResolvedConfig): void {
+function withoutEncryption<T extends object>(options: T): Omit<T, keyof EncryptionOptions> {
+  const entries = Object.entries(options).filter(([name]) => !Object.hasOwn(encryptionEntries, name))
+  return Object.fromEntries(entries) as Omit<T, keyof EncryptionOptions>
+}
+
+function checkKeys({ keys, flow, token_endpoint_auth_method, ...algs }: ResolvedConfig): void {
+  for (const name of ['request_object_signing_alg', 'token_endpoint_auth_signing_alg'] as const) {
+    const alg = algs[name]
+    if (alg !== undefined && !keys.some((one) => one.alg === alg)) {
+      throw badOption(name, `is ${alg}, and "jwks" holds no signing key for it`)
+    }
+  }
   if (keys.some((one) => one.use === 'sig')) return
   if (flow === 'proxy') {
     throw badOption(

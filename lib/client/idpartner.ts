@@ -14,6 +14,7 @@ import { authorizationError } from './authorization-error.js'
 import { callbackParams, optionalParam, searchParams } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
+import { decryptionOf } from './encryption.js'
 import { inTime } from '../net/deadline.js'
 import { IDPartnerError } from '../errors.js'
 import { Http, joinUrl, parseEndpoint } from '../net/http.js'
@@ -304,9 +305,9 @@ export class IDPartner {
     keysOf: (issuer: string) => Promise<FindKeys>,
     { signal }: CallOptions = {},
   ): Promise<AuthorizationAnswer> {
-    const { decryption } = await this.#keys
+    const keys = await this.#keys
     const verifying = verifyJarm(response, {
-      decryption,
+      decryption: decryptionOf(this.#config.encryption.authorization, keys),
       alg: this.#config.authorization_signed_response_alg,
       clientId: this.#config.client_id,
       clockTolerance: this.#config.clock_tolerance,

@@ -1,3 +1,5 @@
+import { SIGNING_ALGS } from '../jwt/algorithms.js'
+
 /** Endpoints of which a provider may have a second one for mutual TLS (RFC 8705, section 5). */
 const ENDPOINTS = [
   'pushed_authorization_request_endpoint',
@@ -19,7 +21,7 @@ const LISTS = [
   'id_token_signing_alg_values_supported',
 ] as const
 export type SupportList = (typeof LISTS)[number]
-const NEEDED = ['jwt', 'S256', 'PS256', 'ES256']
+const NEEDED = ['jwt', 'S256', ...SIGNING_ALGS]
 
 /** The part of a discovery document that is read here or by openid-client. */
 export type ProviderMetadata = { issuer: string } & Partial<

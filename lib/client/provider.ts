@@ -1,12 +1,13 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
+import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf, shallow } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
-import type { ClientKeys } from '../jwt/keys.js'
+import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import type { Endpoint, ProviderMetadata, SupportList } from './provider-metadata.js'
 import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
@@ -47,10 +48,11 @@ export class Provider {
   /** Where to send the browser with a signed request in the URL (RFC 9101). */
   async signedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { config, keys } = this.#context
-    if (!keys.signing) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
+    const signer = signingKey(keys, config.request_object_signing_alg)
+    if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
-    return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, keys.signing, {
-      [oidc.modifyAssertion]: timesOf(config.clock_tolerance, LIFETIME.request),
+    return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
+      [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
     })
   }
 
@@ -60,7 +62,7 @@ export class Provider {
     this.#assertBrowserEndpoint()
     this.#assertComplete()
     const request =
-      keys.signing && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
+      keys.signing.length > 0 && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return this.#ask(
       'pushed_authorization_request_endpoint',
       (client) => oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters),
@@ -139,7 +141,7 @@ export class Provider {
       const { id_token, ...others } = issued
       if (id_token !== undefined) {
         verified = await verifyIdToken(id_token, {
-          ...this.#expected,
+          ...this.#expected('id_token'),
           alg: this.#context.config.id_token_signed_response_alg,
           accessToken: issued.access_token,
           login,
@@ -277,9 +279,14 @@ export class Provider {
 
   /** Replaces userinfo by its checked claims; what is no userinfo at all is left to openid-client. */
   async #openUserInfo(response: Response): Promise<Response> {
-    const { id_token_signed_response_alg, userinfo_signed_response_alg: alg } = this.#context.config
+    const {
+      encryption,
+      id_token_signed_response_alg,
+      userinfo_signed_response_alg: alg,
+    } = this.#context.config
     const claims = await readUserInfo(response, {
-      ...this.#expected,
+      ...this.#expected('userinfo'),
+      encrypted: encryption.userinfo.asked,
       alg: alg ?? id_token_signed_response_alg,
       signed: alg !== undefined,
     })
@@ -287,10 +294,12 @@ export class Provider {
   }
 
   /** What ID tokens and userinfo of this provider have in common. */
-  get #expected(): Pick<IdTokenExpected, 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
+  #expected(
+    kind: Encrypted,
+  ): Pick<IdTokenExpected, 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
     const { config, keys, issuerKeys } = this.#context
     return {
-      decryption: keys.decryption,
+      decryption: decryptionOf(config.encryption[kind], keys),
       keys: issuerKeys,
       issuer: this.issuer,
       clientId: config.client_id,
@@ -342,18 +351,27 @@ function configuration({ config, keys, metadata }: ProviderContext): oidc.Config
   return client
 }
 
-function authentication(config: ResolvedConfig, { signing }: ClientKeys): oidc.ClientAuth {
+function authentication(config: ResolvedConfig, keys: ClientKeys): oidc.ClientAuth {
   switch (config.token_endpoint_auth_method) {
     case 'client_secret_basic':
       return oidc.ClientSecretBasic(config.client_secret)
     case 'tls_client_auth':
       return oidc.TlsClientAuth()
-    case 'private_key_jwt':
-      if (!signing)
-        throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
-      return oidc.PrivateKeyJwt(signing, {
-        [oidc.modifyAssertion]: timesOf(config.clock_tolerance, LIFETIME.assertion),
+    case 'private_key_jwt': {
+      const signer = signingKey(keys, config.token_endpoint_auth_signing_alg)
+      if (!signer) throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
+      return oidc.PrivateKeyJwt(signer, {
+        [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.assertion)),
       })
+    }
+  }
+}
+
+/** What openid-client signs for the application; it has another name for EdDSA, which banks do not know yet (RFC 9864). */
+function statement({ alg }: ImportedKey, times: ReturnType<typeof timesOf>): oidc.ModifyAssertionFunction {
+  return (header, claims) => {
+    header['alg'] = alg
+    times(header, claims)
   }
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { IDPartnerError } from '../errors.js'
 import { checkClaims, type IDPartnerClaims } from './claims.js'
-import type { ImportedKey, SigningAlg } from './keys.js'
+import { hashOf, type SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import { decryptJwt, invalidJwt, verifyJwt, type JwtKind } from './sealed-jwt.js'
+import { decryptJwt, invalidJwt, verifyJwt, type Decryption, type JwtKind } from './sealed-jwt.js'
 
 /** How a person has to have logged in at the bank. */
 interface AuthenticationChecks {
@@ -23,7 +23,7 @@ export interface IdTokenChecks extends AuthenticationChecks {
 }
 
 export interface IdTokenExpected {
-  decryption: readonly ImportedKey[]
+  decryption: Decryption
   keys: FindKeys
   alg: SigningAlg
   issuer: string
@@ -69,7 +69,7 @@ export async function verifyIdToken(
   )
   const claims = checkClaims(payload as IDPartnerClaims, ID_TOKEN)
   if ((claims.azp ?? clientId) !== clientId) throw invalidJwt(ID_TOKEN, 'was issued to another client')
-  matchAccessToken(claims, accessToken)
+  matchAccessToken(claims, accessToken, expected.alg)
   if (login) matchLogin(claims, login, expected.clockTolerance)
   return { jws: jwt.jws, claims }
 }
@@ -117,11 +117,10 @@ function unmet(what: string): IDPartnerError {
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowTokenValidation
  */
-export function matchAccessToken(claims: IDPartnerClaims, accessToken: string): void {
+export function matchAccessToken(claims: IDPartnerClaims, accessToken: string, alg: SigningAlg): void {
   if (claims['at_hash'] === undefined) return
-  // SHA-256 belongs to PS256 and to ES256, which are all that can be configured.
-  const hash = createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
-  if (claims['at_hash'] !== hash) {
+  const hash = createHash(hashOf(alg)).update(accessToken).digest()
+  if (claims['at_hash'] !== hash.subarray(0, hash.length / 2).toString('base64url')) {
     throw invalidJwt(ID_TOKEN, 'belongs to another access token: its "at_hash" differs')
   }
 }

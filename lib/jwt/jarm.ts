@@ -1,9 +1,16 @@
 import { decodeJwt } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError, printable } from '../errors.js'
-import type { ImportedKey, SigningAlg } from './keys.js'
+import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import { decryptJwt, invalidJwt, verifyJwt, wrongIssuer, type JwtKind } from './sealed-jwt.js'
+import {
+  decryptJwt,
+  invalidJwt,
+  verifyJwt,
+  wrongIssuer,
+  type Decryption,
+  type JwtKind,
+} from './sealed-jwt.js'
 
 /** A bank's authentic answer to an authorization request: a code, or the name of an error. */
 export interface AuthorizationAnswer {
@@ -13,7 +20,7 @@ export interface AuthorizationAnswer {
 }
 
 export interface JarmExpected {
-  decryption: readonly ImportedKey[]
+  decryption: Decryption
   alg: SigningAlg
   clientId: string
   /** Seconds. */

@@ -1,6 +1,7 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 import * as v from 'valibot'
-import { MAX_RSA_BITS, MIN_RSA_BITS, type SigningAlg } from './keys.js'
+import { canSign, type SigningAlg } from './algorithms.js'
+import { MAX_RSA_BITS, MIN_RSA_BITS } from './keys.js'
 
 /** How many keys are tried on one signature: a rollover has two, and a hostile set could have thousands. */
 const MAX_CANDIDATES = 5
@@ -104,12 +105,15 @@ async function importPublicKey(jwk: JWK, alg: SigningAlg): Promise<CryptoKey> {
 
 /** The members that make the key, and tell it from others. */
 function material({ kty, crv, x, y, n, e }: Entry): string {
-  return JSON.stringify(kty === 'EC' ? { kty, crv, x, y } : { kty, n, e })
+  if (kty === 'RSA') return JSON.stringify({ kty, n, e })
+  return JSON.stringify(kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x })
 }
 
 function fits({ kty, crv, use, alg, key_ops }: Entry, wanted: SigningAlg): boolean {
-  const kind = wanted === 'ES256' ? kty === 'EC' && crv === 'P-256' : kty === 'RSA'
   return (
-    kind && (use ?? 'sig') === 'sig' && (alg ?? wanted) === wanted && (key_ops?.includes('verify') ?? true)
+    canSign({ kty, crv }, wanted) &&
+    (use ?? 'sig') === 'sig' &&
+    (alg ?? wanted) === wanted &&
+    (key_ops?.includes('verify') ?? true)
   )
 }

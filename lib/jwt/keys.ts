@@ -9,64 +9,80 @@ import {
   type JWK,
 } from 'jose'
 import { IDPartnerError } from '../errors.js'
-
-/** The algorithms this package signs with and accepts signatures in. */
-export const SIGNING_ALGS = ['PS256', 'ES256'] as const
-export type SigningAlg = (typeof SIGNING_ALGS)[number]
-
-/** The one key management algorithm accepted for encrypted answers. */
-export const ENCRYPTION_ALG = 'RSA-OAEP'
+import {
+  KEY_ENCRYPTION_ALGS,
+  SIGNING_ALGS,
+  canDecrypt,
+  canSign,
+  isKeyEncryptionAlg,
+  isSigningAlg,
+  signingAlgOf,
+  type KeyEncryptionAlg,
+  type SigningAlg,
+} from './algorithms.js'
 
 /** What RFC 7518, sections 3.5 and 4.3 ask for at least, of our keys and of others'. */
 export const MIN_RSA_BITS = 2048
 export const MAX_RSA_BITS = 16_384
 
-export interface ImportedKey {
+export interface ImportedKey<Alg extends string = string> {
   kid: string
+  alg: Alg
   key: CryptoKey
 }
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {
-  /** The key that signs: the first signing key of the JWKS. */
-  signing: ImportedKey | undefined
+  /** All signing keys; see {@link signingKey}. */
+  signing: ImportedKey<SigningAlg>[]
   /** All encryption keys, so that answers to a key just retired can still be read. */
-  decryption: ImportedKey[]
+  decryption: ImportedKey<KeyEncryptionAlg>[]
   public: JSONWebKeySet
 }
 
+/** The key that signs with an algorithm, or with whichever it is for: the first such key of the JWKS. */
+export function signingKey(
+  { signing }: Pick<ClientKeys, 'signing'>,
+  alg?: SigningAlg,
+): ImportedKey<SigningAlg> | undefined {
+  return signing.find((one) => alg === undefined || one.alg === alg)
+}
+
 /**
- * Makes a new private JWKS: one signing key (PS256) and one encryption key (RSA-OAEP), each with `kid`, `alg`, `use`.
+ * Makes a new private JWKS: one signing key and one encryption key, each with `kid`, `alg`, `use`.
  *
  * Does not store it: keep it where only the application can read it, and never in the repository.
  *
- * @param options.modulusLength size of both RSA keys in bits, 2048 by default
+ * @param options.alg what the first signs with, `'PS256'` by default
+ * @param options.enc how answers are encrypted to the second, `'RSA-OAEP'` by default; with `ECDH-ES` its curve is P-256
+ * @param options.modulusLength size of RSA keys in bits, 2048 by default
  * @throws {IDPartnerError} `config_invalid`
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
 export async function generateJwks({
+  alg = 'PS256',
+  enc = 'RSA-OAEP',
   modulusLength = 2048,
-}: { modulusLength?: number } = {}): Promise<JSONWebKeySet> {
+}: { alg?: SigningAlg; enc?: KeyEncryptionAlg; modulusLength?: number } = {}): Promise<JSONWebKeySet> {
   if (!Number.isInteger(modulusLength) || modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS) {
     throw new IDPartnerError(
       'config_invalid',
       `option "modulusLength" must be a number of bits from ${String(MIN_RSA_BITS)} to ${String(MAX_RSA_BITS)}`,
     )
   }
+  if (!isSigningAlg(alg)) throw badAlg('alg', SIGNING_ALGS)
+  if (!isKeyEncryptionAlg(enc)) throw badAlg('enc', KEY_ENCRYPTION_ALGS)
   const make = async (alg: string, use: string): Promise<JWK> => {
     const { privateKey } = await generateKeyPair(alg, { modulusLength, extractable: true })
     const jwk = await exportJWK(privateKey)
     return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg, use }
   }
-  return { keys: await Promise.all([make('PS256', 'sig'), make(ENCRYPTION_ALG, 'enc')]) }
+  return { keys: await Promise.all([make(alg, 'sig'), make(enc, 'enc')]) }
 }
 
 /** What a JWK of the application is for; its `use` and `alg` decide, and must not contradict each other. */
-interface CheckedKey {
-  jwk: JWK
-  use: 'sig' | 'enc'
-  alg: string
-}
+type CheckedKey = { jwk: JWK } & Purpose
+type Purpose = { use: 'sig'; alg: SigningAlg } | { use: 'enc'; alg: KeyEncryptionAlg }
 
 /**
  * Checks a private JWKS without importing it, so that the constructor can refuse it at once.
@@ -95,30 +111,37 @@ export async function importKeys(checked: CheckedKey[]): Promise<ClientKeys> {
     checked.map(async ({ jwk, use, alg }) => {
       const kid = jwk.kid ?? (await calculateJwkThumbprint(jwk))
       const key = (await importJWK(privateJwk(jwk), alg, { extractable: false })) as CryptoKey
-      return { use, kid, key, public: publicJwk(jwk, { kid, alg, use }) }
+      return { use, kid, alg, key, public: publicJwk(jwk, { kid, alg, use }) }
     }),
   )
-  const keyOf = ({ kid, key }: ImportedKey): ImportedKey => ({ kid, key })
+  const keysFor = <Alg extends string>(isOne: (alg: string) => alg is Alg): ImportedKey<Alg>[] =>
+    imported.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
   return {
-    signing: imported.filter((one) => one.use === 'sig').map(keyOf)[0],
-    decryption: imported.filter((one) => one.use === 'enc').map(keyOf),
+    signing: keysFor(isSigningAlg),
+    decryption: keysFor(isKeyEncryptionAlg),
     public: { keys: imported.map((one) => one.public) },
   }
 }
 
-function purpose(jwk: JWK, name: string): { use: 'sig' | 'enc'; alg: string } {
+function purpose(jwk: JWK, name: string): Purpose {
   const signs = jwk.use === 'sig' || (jwk.use === undefined && isSigningAlg(jwk.alg))
-  const decrypts = jwk.use === 'enc' || (jwk.use === undefined && jwk.alg === ENCRYPTION_ALG)
+  const decrypts = jwk.use === 'enc' || (jwk.use === undefined && isKeyEncryptionAlg(jwk.alg))
   if (!signs && !decrypts) throw badKeys(`needs "use" ("sig" or "enc") in ${name}`)
+  const kind = { kty: String(jwk.kty), crv: jwk.crv }
   if (decrypts) {
-    if (jwk.kty !== 'RSA' || (jwk.alg ?? ENCRYPTION_ALG) !== ENCRYPTION_ALG) {
-      throw badKeys(`may have encryption keys for ${ENCRYPTION_ALG} only; ${name} is another`)
+    // Which of the others an EC key is for does not follow from it, and the bank has to be told.
+    const alg = jwk.alg ?? (kind.kty === 'RSA' ? 'RSA-OAEP' : undefined)
+    if (!isKeyEncryptionAlg(alg) || !canDecrypt(kind, alg)) {
+      throw badKeys(
+        `may have encryption keys with an "alg" of ${KEY_ENCRYPTION_ALGS.join(', ')} that fits the key; ${name} is another`,
+      )
     }
-    return { use: 'enc', alg: ENCRYPTION_ALG }
+    return { use: 'enc', alg }
   }
-  const alg = jwk.alg ?? (jwk.kty === 'EC' ? 'ES256' : 'PS256')
-  const fits = alg === 'ES256' ? jwk.kty === 'EC' && jwk.crv === 'P-256' : jwk.kty === 'RSA'
-  if (!isSigningAlg(alg) || !fits) throw badKeys(`may sign with PS256 or ES256 only; ${name} is another`)
+  const alg = jwk.alg ?? signingAlgOf(kind)
+  if (!isSigningAlg(alg) || !canSign(kind, alg)) {
+    throw badKeys(`may sign with ${SIGNING_ALGS.join(', ')} only; ${name} is another`)
+  }
   return { use: 'sig', alg }
 }
 
@@ -129,7 +152,8 @@ function checkPrivate(jwk: JWK, name: string): void {
     key = createPrivateKey({ key: { ...jwk }, format: 'jwk' })
     // Parts of two keys make a key that signs what nobody can verify.
     const probe = Buffer.from(name)
-    if (!verify('sha256', probe, createPublicKey(key), sign('sha256', probe, key))) throw new Error()
+    const hash = key.asymmetricKeyType === 'ed25519' ? null : 'sha256'
+    if (!verify(hash, probe, createPublicKey(key), sign(hash, probe, key))) throw new Error()
   } catch {
     // The cause is left out: it may quote the key.
     throw badKeys(`holds a damaged key: ${name}`)
@@ -142,18 +166,19 @@ function checkPrivate(jwk: JWK, name: string): void {
 
 /** The members that make the key. What else a JWK says of its use is ours to decide. */
 function privateJwk({ kty, crv, x, y, n, e, d, p, q, dp, dq, qi }: JWK): JWK {
-  return (kty === 'EC' ? { kty, crv, x, y, d } : { kty, n, e, d, p, q, dp, dq, qi }) as JWK
+  if (kty === 'RSA') return { kty, n, e, d, p, q, dp, dq, qi } as JWK
+  return (kty === 'EC' ? { kty, crv, x, y, d } : { kty, crv, x, d }) as JWK
 }
 
 /** Picks the public members by name: whatever else a JWK holds stays here. */
 function publicJwk(jwk: JWK, meta: { kid: string; alg: string; use: string }): JWK {
   const { kty, n, e, crv, x, y } = jwk
-  const members = kty === 'EC' ? { kty, crv, x, y } : { kty, n, e }
+  const members = kty === 'RSA' ? { kty, n, e } : kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }
   return { ...members, ...meta } as JWK
 }
 
-function isSigningAlg(alg: unknown): alg is SigningAlg {
-  return SIGNING_ALGS.some((one) => one === alg)
+function badAlg(name: string, algs: readonly string[]): IDPartnerError {
+  return new IDPartnerError('config_invalid', `option "${name}" must be one of ${algs.join(', ')}`)
 }
 
 function badKeys(what: string): IDPartnerError {

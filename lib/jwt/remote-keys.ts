@@ -5,7 +5,7 @@ import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
 import { deepJsonOf, unusableAnswer } from '../net/json.js'
 import { KeySet } from './key-set.js'
-import type { SigningAlg } from './keys.js'
+import type { SigningAlg } from './algorithms.js'
 
 const TTL = 5 * 60_000
 

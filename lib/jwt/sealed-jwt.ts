@@ -1,11 +1,21 @@
 import { compactDecrypt, compactVerify, decodeProtectedHeader, errors, type JWTPayload } from 'jose'
 import { IDPartnerError, printable, type ErrorCode } from '../errors.js'
 import { isTooDeep } from '../net/json.js'
-import { ENCRYPTION_ALG, SIGNING_ALGS, type ImportedKey, type SigningAlg } from './keys.js'
+import {
+  SIGNING_ALGS,
+  type ContentEncryptionAlg,
+  type KeyEncryptionAlg,
+  type SigningAlg,
+} from './algorithms.js'
+import type { ImportedKey } from './keys.js'
 import type { FindKeys } from './remote-keys.js'
 
-/** The one content encryption accepted, as IDPartner uses it. */
-const CONTENT_ENCRYPTION_ALG = 'A256CBC-HS512'
+/** How one kind of JWT is encrypted to the application: not at all where the lists are empty. */
+export interface Decryption {
+  alg: readonly KeyEncryptionAlg[]
+  enc: readonly ContentEncryptionAlg[]
+  keys: readonly ImportedKey[]
+}
 
 /** Whose JWT this is, in messages, and which code its refusal has. */
 export interface JwtKind {
@@ -43,30 +53,26 @@ export interface Expected {
  */
 export async function decryptJwt(
   jwt: string,
-  keys: readonly ImportedKey[],
+  decryption: Decryption,
   kind: Required<JwtKind>,
 ): Promise<OpenedJwt> {
   const parts = jwt.split('.').length
-  if (keys.length === 0) {
-    if (parts === 5) {
-      throw invalidJwt(
-        kind,
-        'is encrypted, and there is no key to decrypt it: add an encryption key to the option "jwks" (see generateJwks)',
-      )
-    }
+  if (decryption.keys.length === 0) {
+    if (parts === 5) throw invalidJwt(kind, unexpectedlyEncrypted(decryption, kind))
     return { jws: jwt, outer: {} }
   }
-  if (parts !== 5) {
-    throw invalidJwt(
-      kind,
-      `is not encrypted, although the application has an encryption key: ${registerEncryption(kind)}`,
-    )
+  if (parts !== 5) throw invalidJwt(kind, notEncrypted(decryption, kind))
+  const header = parsedHeader(jwt, kind, 'is not a JWE')
+  const { alg, enc, kid } = header
+  const isOne = (allowed: readonly string[], value: unknown): boolean => allowed.some((one) => one === value)
+  if (!isOne(decryption.alg, alg) || !isOne(decryption.enc, enc)) {
+    throw invalidJwt(kind, otherEncryption(header, decryption, kind))
   }
-  // Whatever the kid says: a bank may still use the name of a key that was renamed in a rotation.
+  // That of the name first, and then whatever the kid says: a bank may still use the name of a key that was renamed.
+  const fitting = decryption.keys.filter((one) => one.alg === alg)
+  const keys = [...fitting.filter((one) => one.kid === kid), ...fitting.filter((one) => one.kid !== kid)]
   for (const { key } of keys) {
     const opened = await compactDecrypt(jwt, key, {
-      keyManagementAlgorithms: [ENCRYPTION_ALG],
-      contentEncryptionAlgorithms: [CONTENT_ENCRYPTION_ALG],
       // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
       maxDecompressedLength: 0,
     }).then(
@@ -76,14 +82,13 @@ export async function decryptJwt(
       }),
       (err: unknown) => {
         if (err instanceof errors.JWEDecryptionFailed) return undefined
-        const header = parsedHeader(jwt, kind, 'is not a JWE')
-        throw invalidJwt(kind, notDecrypted(header, kind), safeCause(err))
+        const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
+        throw invalidJwt(kind, why, safeCause(err))
       },
     )
     if (opened) return opened
   }
-  const { kid } = parsedHeader(jwt, kind, 'is not a JWE')
-  const ours = shortened(keys.map((one) => one.kid).join(', '), 100)
+  const ours = shortened(decryption.keys.map((one) => one.kid).join(', '), 100)
   throw invalidJwt(
     kind,
     `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}); is the published JWKS current?`,
@@ -259,17 +264,30 @@ function otherAlgorithm(came: unknown, wanted: SigningAlg, { registered }: JwtKi
   return `${what}: register ${option} ${wanted} at the bank, or set the option of that name to what is registered (${SIGNING_ALGS.join(', ')})`
 }
 
-function notDecrypted(header: Record<string, unknown>, kind: Required<JwtKind>): string {
-  const { alg, enc } = header
-  if (alg === ENCRYPTION_ALG && enc === CONTENT_ENCRYPTION_ALG) {
-    return 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
-  }
-  return `is encrypted with ${printable(alg) ?? 'no known algorithm'} and ${printable(enc) ?? 'no known algorithm'}: ${registerEncryption(kind)}`
+/** Says that a JWT has to be encrypted, and how. */
+export function notEncrypted(decryption: Decryption, kind: Required<JwtKind>): string {
+  return `is not encrypted, although the application has an encryption key: ${registerEncryption(decryption, kind)}`
 }
 
-function registerEncryption({ registered }: Required<JwtKind>): string {
+function unexpectedlyEncrypted({ alg }: Decryption, { registered }: Required<JwtKind>): string {
+  return alg.length > 0
+    ? 'is encrypted, and there is no key to decrypt it: add an encryption key to the option "jwks" (see generateJwks)'
+    : `is encrypted, and the option "${registered}_encrypted_response_alg" is missing beside the others`
+}
+
+function otherEncryption(
+  { alg, enc, kid }: Record<string, unknown>,
+  decryption: Decryption,
+  kind: Required<JwtKind>,
+): string {
+  const [wrapping, content] = [alg, enc].map((one) => printable(one) ?? 'no known algorithm')
+  const to = printable(kid) ?? 'no kid'
+  return `is encrypted with ${String(wrapping)} and ${String(content)} (to ${to}): ${registerEncryption(decryption, kind)}`
+}
+
+function registerEncryption({ alg, enc }: Decryption, { registered }: Required<JwtKind>): string {
   const name = `${registered}_encrypted_response`
-  return `register ${name}_alg ${ENCRYPTION_ALG} and ${name}_enc ${CONTENT_ENCRYPTION_ALG} at the bank`
+  return `register ${name}_alg ${alg.join(' or ')} and ${name}_enc ${enc.join(' or ')} at the bank, or set the options so`
 }
 
 /** jose quotes the name of a header that it does not know, which is the sender's text. */

@@ -1,22 +1,26 @@
 import { checkClaims, type UserInfo } from './claims.js'
-import type { ImportedKey, SigningAlg } from './keys.js'
+import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
 import {
   checkEnvelope,
   checkedObject,
   decryptJwt,
   invalidJwt,
+  notEncrypted,
   parseObject,
   verifyJwt,
   wrongClaim,
   wrongIssuer,
+  type Decryption,
   type JwtKind,
 } from './sealed-jwt.js'
 
 export interface UserInfoExpected {
-  decryption: readonly ImportedKey[]
+  decryption: Decryption
   keys: FindKeys
   alg: SigningAlg
+  /** Whether userinfo is refused that is not encrypted. */
+  encrypted: boolean
   /** Whether unsigned userinfo is refused. */
   signed: boolean
   issuer: string
@@ -60,8 +64,9 @@ async function openUserInfo(
   response: Response,
   expected: UserInfoExpected,
 ): Promise<Record<string, unknown> | undefined> {
-  const { decryption, signed, clientId: audience, ...rest } = expected
+  const { decryption, encrypted, signed, clientId: audience, ...rest } = expected
   if (hasType(response, 'json')) {
+    if (encrypted) throw invalidJwt(USERINFO, notEncrypted(decryption, USERINFO))
     const body: unknown = await response
       .clone()
       .json()
@@ -70,9 +75,11 @@ async function openUserInfo(
   }
   if (!hasType(response, 'jwt')) return undefined
   const jwt = (await response.text()).trim()
-  // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is no downgrade here.
+  // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is a downgrade where it is asked for.
   const opened =
-    jwt.split('.').length === 5 ? await decryptJwt(jwt, decryption, USERINFO) : { jws: jwt, outer: {} }
+    encrypted || jwt.split('.').length === 5
+      ? await decryptJwt(jwt, decryption, USERINFO)
+      : { jws: jwt, outer: {} }
   if (opened.jws !== jwt && opened.jws.startsWith('{')) {
     checkEnvelope(opened, { issuer: expected.issuer, audience }, USERINFO)
     return unsigned(parseObject(opened.jws, USERINFO), signed)

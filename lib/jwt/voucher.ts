@@ -1,5 +1,6 @@
 import { SignJWT, createLocalJWKSet, jwtVerify } from 'jose'
-import { SIGNING_ALGS, type ClientKeys, type SigningAlg } from './keys.js'
+import { SIGNING_ALGS } from './algorithms.js'
+import { signingKey, type ClientKeys } from './keys.js'
 
 /** No other JWT that the application signs has this type, nor itself for its audience (RFC 8725, sections 3.9 and 3.11). */
 const TYPE = 'idpartner-voucher+jwt'
@@ -13,13 +14,14 @@ const TYPE = 'idpartner-voucher+jwt'
 export async function signVoucher(
   issuer: string,
   clientId: string,
-  { signing }: Pick<ClientKeys, 'signing'>,
+  keys: Pick<ClientKeys, 'signing'>,
 ): Promise<string | undefined> {
-  if (!signing) return undefined
-  const alg: SigningAlg = signing.key.algorithm.name === 'ECDSA' ? 'ES256' : 'PS256'
+  const signer = signingKey(keys)
+  if (!signer) return undefined
+  const { alg, kid, key } = signer
   return new SignJWT({ iss: clientId, aud: clientId, sub: issuer })
-    .setProtectedHeader({ alg, typ: TYPE, kid: signing.kid })
-    .sign(signing.key)
+    .setProtectedHeader({ alg, typ: TYPE, kid })
+    .sign(key)
 }
 
 /** The bank that a voucher is for; nothing where none of the application's present keys signed it. */

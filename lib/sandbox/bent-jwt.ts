@@ -1,4 +1,5 @@
-import { CompactEncrypt, SignJWT, importJWK, type JWK, type JWTPayload } from 'jose'
+import { CompactEncrypt, SignJWT, importJWK, type JWTPayload } from 'jose'
+import type { Recipient } from './algorithms.js'
 import { generateSigningKey, type SigningKey } from './keys.js'
 import type { Fault } from './faults.js'
 
@@ -31,23 +32,28 @@ export const BENDS: Partial<Record<Fault, Bend>> = {
 /** Signs a JWT, bent or not, and encrypts it when there is a key for it. */
 export async function signJwt(
   claims: JWTPayload,
-  { key, encryptTo, bend = {} }: { key: SigningKey; encryptTo?: JWK | undefined; bend?: Bend | undefined },
+  {
+    key,
+    encryptTo,
+    bend = {},
+  }: { key: SigningKey; encryptTo?: Recipient | undefined; bend?: Bend | undefined },
 ): Promise<string> {
   const { privateKey } = bend.strangersKey ? await generateSigningKey(key.alg) : key
   const jws = await new SignJWT(bend.claims?.(claims) ?? claims)
     .setProtectedHeader({ alg: key.alg, kid: key.kid })
     .sign(privateKey)
   if (!encryptTo || bend.unencrypted) return jws
+  const { jwk, alg, enc } = encryptTo
   return new CompactEncrypt(new TextEncoder().encode(jws))
     .setProtectedHeader({
-      alg: 'RSA-OAEP',
-      enc: 'A256CBC-HS512',
+      alg,
+      enc,
       cty: 'JWT',
-      ...(encryptTo.kid !== undefined && { kid: encryptTo.kid }),
+      ...(jwk.kid !== undefined && { kid: jwk.kid }),
       ...(typeof claims.iss === 'string' && { iss: claims.iss }),
       ...(typeof claims.aud === 'string' && { aud: claims.aud }),
     })
-    .encrypt(await importJWK(encryptTo, 'RSA-OAEP'))
+    .encrypt(await importJWK(jwk, alg))
 }
 
 /** The same claims, of another time. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
-import type { SigningAlg } from '../jwt/keys.js'
+import type { SigningAlg } from '../jwt/algorithms.js'
 
 /** A signing key made for this run of the sandbox; it is never on disk. */
 export interface SigningKey {

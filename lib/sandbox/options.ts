@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
-import type { SigningAlg } from '../jwt/keys.js'
+import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
+import { CONTENT_ENCRYPTION_ALGS, ENCRYPTED, KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from './algorithms.js'
 
 /** What {@link startSandbox} needs to know about the app. Names are those of OpenID client registration. */
 export interface SandboxOptions {
@@ -43,8 +44,21 @@ export interface SandboxOptions {
   id_token_signed_response_alg?: SigningAlg | undefined
   /** Makes userinfo a signed JWT; plain JSON by default. */
   userinfo_signed_response_alg?: SigningAlg | undefined
-  /** Encrypts that JWT to the app's encryption key. */
-  userinfo_encrypted_response_alg?: 'RSA-OAEP' | undefined
+  /** The one algorithm in which the app may sign requests; any by default. */
+  request_object_signing_alg?: SigningAlg | undefined
+  /** The one algorithm in which it may sign client assertions; any by default. */
+  token_endpoint_auth_signing_alg?: SigningAlg | undefined
+  /**
+   * How answers are encrypted. With none of these options, the answer and the ID token are, with RSA-OAEP, where the app
+   * publishes a key for that; with any of them, what they name.
+   */
+  authorization_encrypted_response_alg?: KeyEncryptionAlg | undefined
+  authorization_encrypted_response_enc?: ContentEncryptionAlg | undefined
+  id_token_encrypted_response_alg?: KeyEncryptionAlg | undefined
+  id_token_encrypted_response_enc?: ContentEncryptionAlg | undefined
+  /** Encrypts signed userinfo. */
+  userinfo_encrypted_response_alg?: KeyEncryptionAlg | undefined
+  userinfo_encrypted_response_enc?: ContentEncryptionAlg | undefined
 }
 
 const url = v.pipe(
@@ -55,7 +69,11 @@ const url = v.pipe(
   ),
 )
 const flag = v.optional(v.boolean('must be true or false'))
-const signingAlg = v.optional(v.picklist(['PS256', 'ES256'], 'must be "PS256" or "ES256"'))
+const oneOf = <const T extends readonly string[]>(choices: T) =>
+  v.optional(v.picklist(choices, `must be one of ${choices.join(', ')}`))
+const signingAlg = oneOf(SIGNING_ALGS)
+const keyAlg = oneOf(KEY_ENCRYPTION_ALGS)
+const contentAlg = oneOf(CONTENT_ENCRYPTION_ALGS)
 
 const schema = v.strictObject({
   client_id: v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty')),
@@ -93,7 +111,14 @@ const schema = v.strictObject({
   authorization_signed_response_alg: signingAlg,
   id_token_signed_response_alg: signingAlg,
   userinfo_signed_response_alg: signingAlg,
-  userinfo_encrypted_response_alg: v.optional(v.literal('RSA-OAEP', 'must be "RSA-OAEP"')),
+  request_object_signing_alg: signingAlg,
+  token_endpoint_auth_signing_alg: signingAlg,
+  authorization_encrypted_response_alg: keyAlg,
+  authorization_encrypted_response_enc: contentAlg,
+  id_token_encrypted_response_alg: keyAlg,
+  id_token_encrypted_response_enc: contentAlg,
+  userinfo_encrypted_response_alg: keyAlg,
+  userinfo_encrypted_response_enc: contentAlg,
 })
 
 export type ResolvedOptions = v.InferOutput<typeof schema>
@@ -117,15 +142,19 @@ function checkTogether(options: ResolvedOptions): void {
       throw badOption('jwks_uri', 'is required in the proxy flow, where every request of the app is signed')
     }
     if (method === 'private_key_jwt') throw badOption('jwks_uri', 'is required for private_key_jwt')
-    if (options.userinfo_encrypted_response_alg) {
-      throw badOption('jwks_uri', 'is required for userinfo_encrypted_response_alg')
-    }
+    const encrypted = ENCRYPTED.find((kind) => options[`${kind}_encrypted_response_alg`])
+    if (encrypted) throw badOption('jwks_uri', `is required for ${encrypted}_encrypted_response_alg`)
   }
   if (flow === 'proxy' && options.login_url !== undefined) {
     throw badOption('login_url', 'is for the direct flow; the proxy sends the browser to the callback')
   }
   if (method === 'tls_client_auth' && options.tls_client_certificate_bound_access_tokens === false) {
     throw badOption('tls_client_certificate_bound_access_tokens', 'cannot be false with tls_client_auth')
+  }
+  for (const kind of ENCRYPTED) {
+    if (options[`${kind}_encrypted_response_enc`] && !options[`${kind}_encrypted_response_alg`]) {
+      throw badOption(`${kind}_encrypted_response_enc`, `needs ${kind}_encrypted_response_alg beside it`)
+    }
   }
   if (options.userinfo_encrypted_response_alg && !options.userinfo_signed_response_alg) {
     throw badOption('userinfo_encrypted_response_alg', 'needs userinfo_signed_response_alg beside it')

@@ -11,7 +11,7 @@ import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
-import type { SigningAlg } from '../jwt/keys.js'
+import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
 import { BANKS, type Persona } from './bank/personas.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
@@ -23,7 +23,7 @@ import { Certificates, type ClientCertificate, type ClientCertificateKind } from
 import { TrustDirectory } from './platform/trust-directory.js'
 
 /** The options of the strategy that make the app talk to the sandbox; the app adds its own `jwks`. */
-export interface SandboxConfig {
+export interface SandboxConfig extends AlgorithmOptions {
   client_id: string
   callback: string
   flow: Flow
@@ -39,8 +39,6 @@ export interface SandboxConfig {
   tls_client_cert?: string
   tls_client_key?: string
   tls_server_ca?: string
-  authorization_signed_response_alg?: SigningAlg
-  id_token_signed_response_alg?: SigningAlg
 }
 
 export interface SandboxBank {
@@ -108,6 +106,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
 
     const faults = new Faults()
     const trustDirectory = await TrustDirectory.create(baseUrl, faults)
+    const algs = bankAlgorithms(resolved)
     const banks: Bank[] = []
     const proxy = new Proxy({ baseUrl, banks, faults, relyingParty, trustDirectory })
     banks.push(
@@ -115,6 +114,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
         BANKS.map((data) =>
           Bank.create({
             data,
+            algs,
             baseUrl,
             mutualTlsBaseUrl,
             flow: resolved.flow,
@@ -152,12 +152,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
           ...(await certificates.client('valid')),
           tls_server_ca: certificates.authority,
         }),
-        ...(resolved.authorization_signed_response_alg && {
-          authorization_signed_response_alg: resolved.authorization_signed_response_alg,
-        }),
-        ...(resolved.id_token_signed_response_alg && {
-          id_token_signed_response_alg: resolved.id_token_signed_response_alg,
-        }),
+        ...algorithmOptions(resolved),
       },
       next(fault) {
         faults.arm(fault)
@@ -231,6 +226,13 @@ function isLoopback(host: string | undefined): boolean {
 function refuseHost(res: ServerResponse): void {
   res.writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
   res.end('The sandbox answers under the names localhost, 127.0.0.1 and [::1] alone.\n')
+}
+
+/** What the app is registered for is what it has to accept, and to sign with. */
+function algorithmOptions(resolved: ResolvedOptions): AlgorithmOptions {
+  return Object.fromEntries(
+    ALGORITHM_OPTIONS.flatMap((name) => (resolved[name] === undefined ? [] : [[name, resolved[name]]])),
+  )
 }
 
 function needsCertificates(options: ResolvedOptions): boolean {

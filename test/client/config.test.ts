@@ -52,7 +52,8 @@ const expectBad = (config: unknown, name: string, message: RegExp): void => {
 
 describe('without options of its own', () => {
   test('the configuration is that of IDPartner', () => {
-    const { keys, ...resolved } = resolveConfig(proxy())
+    const { keys, encryption, ...resolved } = resolveConfig(proxy())
+    expect(Object.keys(encryption)).toEqual(['authorization', 'id_token', 'userinfo'])
     expect(resolved).toEqual({
       client_id: 'app',
       callback: CALLBACK,
@@ -78,7 +79,7 @@ describe('without options of its own', () => {
 
   test('an option that is undefined is one that is not there', () => {
     const optional = Object.keys(resolveConfig(proxy())).filter(
-      (name) => !['client_id', 'callback', 'keys', 'tls'].includes(name),
+      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption'].includes(name),
     )
     const undefineds = Object.fromEntries(optional.map((name) => [name, undefined]))
     expect(resolveConfig(proxy(undefineds))).toEqual(resolveConfig(proxy()))
@@ -95,9 +96,11 @@ describe('an option is taken as it is:', () => {
     ['trust_directory_issuer', ['https://trust.example/']],
     ['trusted_issuers', [['https://a.example', 'https://b.example/'], () => true]],
     ['token_endpoint_auth_method', ['private_key_jwt']],
-    ['authorization_signed_response_alg', ['PS256', 'ES256']],
-    ['id_token_signed_response_alg', ['PS256', 'ES256']],
-    ['userinfo_signed_response_alg', [undefined, 'PS256', 'ES256']],
+    ['authorization_signed_response_alg', ['PS256', 'ES256', 'ES384', 'ES512', 'EdDSA']],
+    ['id_token_signed_response_alg', ['PS256', 'ES256', 'ES384', 'ES512', 'EdDSA']],
+    ['userinfo_signed_response_alg', [undefined, 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA']],
+    ['request_object_signing_alg', [undefined, 'PS256']],
+    ['token_endpoint_auth_signing_alg', [undefined, 'PS256']],
     ['timeout', [1, 120_000]],
     ['clock_tolerance', [0, 0.5, 300]],
   ])('%s', (name, values) => {
@@ -222,12 +225,12 @@ describe('an option is refused:', () => {
     ['tls_client_key', {}, /must be PEM text or a Buffer/],
     ['tls_server_ca', ['pem'], /must be PEM text or a Buffer/],
     ['tls_server_ca', 'not PEM', /must be a certificate in PEM/],
-    ['authorization_signed_response_alg', 'RS256', /must be PS256 or ES256/],
-    ['authorization_signed_response_alg', 'none', /must be PS256 or ES256/],
-    ['id_token_signed_response_alg', 'HS256', /must be PS256 or ES256/],
-    ['userinfo_signed_response_alg', 'RS256', /must be PS256 or ES256/],
-    ['userinfo_signed_response_alg', 'none', /must be PS256 or ES256/],
-    ['id_token_signed_response_alg', ['PS256'], /must be PS256 or ES256/],
+    ['authorization_signed_response_alg', 'RS256', /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
+    ['authorization_signed_response_alg', 'none', /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
+    ['id_token_signed_response_alg', 'HS256', /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
+    ['userinfo_signed_response_alg', 'RS256', /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
+    ['userinfo_signed_response_alg', 'none', /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
+    ['id_token_signed_response_alg', ['PS256'], /must be one of PS256, ES256, ES384, ES512, EdDSA$/],
     ['timeout', 0, /at least 1 ms/],
     ['timeout', -1, /at least 1 ms/],
     ['timeout', 120_001, /at most 120000 ms/],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
 import {
@@ -7,11 +8,13 @@ import {
   type IdTokenChecks,
   type IdTokenExpected,
 } from '../../lib/jwt/id-token.js'
-import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import type { SigningAlg } from '../../lib/jwt/algorithms.js'
+import { checkJwks, importKeys } from '../../lib/jwt/keys.js'
+import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { payloadOf } from '../support/jws.js'
-import { clientJwks, ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { clientJwks, ecKey, publicJwk, rsaKey, usual } from '../support/key-pairs.js'
 import { publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
@@ -19,11 +22,11 @@ import { thrown } from '../support/thrown.js'
 const BANK = 'https://bank.example'
 
 let keys: FindKeys
-let decryption: ImportedKey[]
+let decryption: Decryption
 
 beforeAll(async () => {
   keys = publishedKeys(publicJwk(await rsaKey('bank')), publicJwk(await ecKey('bank'), { kid: 'ec' }))
-  decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
+  decryption = usual((await importKeys(checkJwks(await clientJwks()))).decryption)
 })
 
 const expected = (change: Partial<IdTokenExpected> = {}): IdTokenExpected => ({
@@ -46,7 +49,7 @@ async function open(
   const claims = { iss: BANK, sub: 'person', aud: 'app', iat: now, exp: now + 300, nonce: 'nonce' }
   const seal = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }
   const token = await mint({ claims, key: await rsaKey('bank'), ...(encrypted && { seal }) }, bend)
-  return verifyIdToken(token, expected({ ...(!encrypted && { decryption: [] }), ...change }))
+  return verifyIdToken(token, expected({ ...(!encrypted && { decryption: usual([]) }), ...change }))
 }
 
 describe('an ID token', () => {
@@ -164,7 +167,7 @@ describe('an ID token', () => {
   test('is refused when it is encrypted and there is nothing to open it with', async () => {
     const key = await rsaKey('bank')
     const jwe = await mint({ claims: {}, key, seal: { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' } })
-    const opening = verifyIdToken(jwe, expected({ decryption: [] }))
+    const opening = verifyIdToken(jwe, expected({ decryption: usual([]) }))
     expect(await refusal(opening)).toMatchObject({
       code: 'token_invalid',
       message: expect.stringContaining('no key to decrypt'),
@@ -294,9 +297,32 @@ describe('an ID token belongs to the login', () => {
 describe('an ID token fits the access token that came along', () => {
   // The example of Core, appendix A.3.
   const accessToken = 'jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y'
-  const match = (members: object, token = accessToken): void => {
-    matchAccessToken({ iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members }, token)
+  const match = (members: object, token = accessToken, alg: SigningAlg = 'PS256'): void => {
+    matchAccessToken({ iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members }, token, alg)
   }
+
+  test.each<[SigningAlg, string]>([
+    ['PS256', 'sha256'],
+    ['ES256', 'sha256'],
+    ['ES384', 'sha384'],
+    ['ES512', 'sha512'],
+    ['EdDSA', 'sha512'],
+  ])('by the hash of its algorithm, which for %s is %s', (alg, hash) => {
+    const half = (name: string): string => {
+      const digest = createHash(name).update(accessToken).digest()
+      return digest.subarray(0, digest.length / 2).toString('base64url')
+    }
+    expect(() => {
+      match({ at_hash: half(hash) }, accessToken, alg)
+    }).not.toThrow()
+    for (const other of ['sha256', 'sha384', 'sha512'].filter((one) => one !== hash)) {
+      expect(
+        thrown(() => {
+          match({ at_hash: half(other) }, accessToken, alg)
+        }),
+      ).toMatchObject({ code: 'token_invalid' })
+    }
+  })
 
   test.each([{}, { at_hash: undefined }, { at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }])(
     'when it has %j',

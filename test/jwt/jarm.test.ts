@@ -1,21 +1,22 @@
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { IDPartnerError } from '../../lib/errors.js'
 import { verifyJarm, type AuthorizationAnswer, type JarmExpected } from '../../lib/jwt/jarm.js'
-import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import { checkJwks, importKeys } from '../../lib/jwt/keys.js'
+import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
-import { clientJwks, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { clientJwks, publicJwk, rsaKey, usual } from '../support/key-pairs.js'
 import { publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 
 const BANK = 'https://bank.example'
 
 let keys: FindKeys
-let decryption: ImportedKey[]
+let decryption: Decryption
 
 beforeAll(async () => {
   keys = publishedKeys(publicJwk(await rsaKey('bank')))
-  decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
+  decryption = usual((await importKeys(checkJwks(await clientJwks()))).decryption)
 })
 
 const keysOf = jest.fn<JarmExpected['keysOf']>()
@@ -23,7 +24,7 @@ const keysOf = jest.fn<JarmExpected['keysOf']>()
 /** Verifies an answer of the bank, encrypted or not, that is bent at one place. */
 async function verify(bend: JwtBend = {}, change: Partial<JarmExpected> = {}): Promise<AuthorizationAnswer> {
   const now = Math.floor(Date.now() / 1000)
-  const encrypted = (change.decryption ?? decryption).length > 0
+  const encrypted = (change.decryption ?? decryption).keys.length > 0
   const seal = { alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }
   const response = await mint(
     {
@@ -60,7 +61,7 @@ const payload = (members: object): JwtBend => ({ claims: (all) => ({ ...without(
 
 describe('an answer', () => {
   test.each([true, false])('is a code for a state (encrypted: %j)', async (encrypted) => {
-    const answer = await verify({ claims: set({ extra: 1 }) }, encrypted ? {} : { decryption: [] })
+    const answer = await verify({ claims: set({ extra: 1 }) }, encrypted ? {} : { decryption: usual([]) })
     expect(answer).toEqual({ issuer: BANK, state: 'state', outcome: { code: 'code' } })
   })
 

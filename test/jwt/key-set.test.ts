@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { exportJWK, type JWK } from 'jose'
 import { KeySet } from '../../lib/jwt/key-set.js'
-import type { SigningAlg } from '../../lib/jwt/keys.js'
+import type { SigningAlg } from '../../lib/jwt/algorithms.js'
 import { ecKey, ed25519Key, publicJwk, rsaKey } from '../support/key-pairs.js'
 
 const rsa = async (name: string, members: object = {}): Promise<JWK> => publicJwk(await rsaKey(name), members)

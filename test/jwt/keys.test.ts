@@ -1,7 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { CompactSign, compactDecrypt, compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose'
-import { checkJwks, generateJwks, importKeys } from '../../lib/jwt/keys.js'
+import {
+  CompactEncrypt,
+  CompactSign,
+  compactDecrypt,
+  compactVerify,
+  importJWK,
+  type JSONWebKeySet,
+  type JWK,
+} from 'jose'
+import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../../lib/jwt/algorithms.js'
+import { checkJwks, generateJwks, importKeys, signingKey } from '../../lib/jwt/keys.js'
 import { encryptJwe } from '../support/jwe.js'
 import { clientJwks, ecKey, rsaKey } from '../support/key-pairs.js'
 import { thrown } from '../support/thrown.js'
@@ -20,6 +29,8 @@ beforeAll(async () => {
   rsa = (await rsaKey('own')).privateKey.export({ format: 'jwk' })
   ec = (await ecKey('own')).privateKey.export({ format: 'jwk' })
 })
+
+const ENC = /encryption keys with an "alg" of RSA-OAEP, .* that fits the key; key 2 is another/
 
 const without = (jwk: JWK, ...names: string[]): JWK =>
   Object.fromEntries(Object.entries(jwk).filter(([name]) => !names.includes(name)))
@@ -64,6 +75,41 @@ describe('generateJwks', () => {
   })
 })
 
+describe.each(SIGNING_ALGS)('generateJwks makes for %s', (alg) => {
+  test.each(KEY_ENCRYPTION_ALGS)('and %s keys that can be used', async (enc) => {
+    const jwks = await generateJwks({ alg, enc })
+    expect(jwks.keys.map((key) => [key.alg, key.use])).toEqual([
+      [alg, 'sig'],
+      [enc, 'enc'],
+    ])
+    const keys = await importKeys(checkJwks(jwks))
+    const [verifying, recipient] = keys.public.keys
+    const jws = await new CompactSign(Buffer.from('text'))
+      .setProtectedHeader({ alg })
+      .sign(signingKey(keys, alg)?.key ?? new Uint8Array())
+    await expect(
+      compactVerify(jws, await importJWK({ ...verifying, kty: verifying?.kty ?? '' }, alg)),
+    ).resolves.toBeDefined()
+    const jwe = await new CompactEncrypt(Buffer.from('text'))
+      .setProtectedHeader({ alg: enc, enc: 'A256GCM' })
+      .encrypt(await importJWK({ ...recipient, kty: recipient?.kty ?? '' }, enc))
+    await expect(compactDecrypt(jwe, keys.decryption[0]?.key ?? new Uint8Array())).resolves.toBeDefined()
+    for (const key of keys.public.keys) {
+      for (const member of PRIVATE_MEMBERS) expect(key).not.toHaveProperty(member)
+    }
+  })
+})
+
+test.each([
+  ['alg', { alg: 'RS256' }],
+  ['enc', { enc: 'RSA1_5' }],
+])('generateJwks makes no keys for another "%s"', async (name, options) => {
+  await expect(generateJwks(options as never)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining(`option "${name}" must be one of `),
+  })
+})
+
 test.each([1024, 2048.5, 16_385])('generateJwks makes no keys of %d bits', async (modulusLength) => {
   await expect(generateJwks({ modulusLength })).rejects.toMatchObject({
     code: 'config_invalid',
@@ -83,25 +129,33 @@ describe('a JWKS is refused when', () => {
     ['a part is of another key', () => [{ ...sig, n: enc.n }], /damaged key: key 1/],
     ['an EC key is not on its curve', () => [{ ...ec, use: 'sig', x: ec.y }], /damaged key: key 1/],
     ['a key has 1024 bits', () => [small()], /at least 2048 bits; key 1 has 1024/],
-    ['a key is for RS256', () => [{ ...sig, alg: 'RS256' }], /sign with PS256 or ES256 only; key 1/],
-    ['a key is for PS512', () => [{ ...sig, alg: 'PS512' }], /sign with PS256 or ES256 only; key 1/],
-    ['a signing key is for RSA-OAEP', () => [{ ...sig, alg: 'RSA-OAEP' }], /sign with PS256 or ES256 only/],
-    ['a key for ES256 is RSA', () => [{ ...sig, alg: 'ES256' }], /sign with PS256 or ES256 only/],
+    ['a key is for RS256', () => [{ ...sig, alg: 'RS256' }], /may sign with PS256, .* EdDSA only; key 1/],
+    ['a key is for PS512', () => [{ ...sig, alg: 'PS512' }], /may sign with PS256, .* EdDSA only; key 1/],
     [
-      'a key for ES256 is RSA with a curve',
-      () => [{ ...sig, alg: 'ES256', crv: 'P-256' }],
-      /PS256 or ES256 only/,
+      'a signing key is for RSA-OAEP',
+      () => [{ ...sig, alg: 'RSA-OAEP' }],
+      /may sign with PS256, .* EdDSA only/,
     ],
-    ['a key for PS256 is EC', () => [{ ...ec, use: 'sig', alg: 'PS256' }], /sign with PS256 or ES256 only/],
-    ['an EC key is on another curve', () => [{ ...p384(), use: 'sig' }], /sign with PS256 or ES256 only/],
-    ['a key is for RSA-OAEP-256', () => [sig, { ...enc, alg: 'RSA-OAEP-256' }], /RSA-OAEP only; key 2/],
-    ['an encryption key is for PS256', () => [sig, { ...enc, alg: 'PS256' }], /RSA-OAEP only; key 2/],
-    ['an encryption key is EC', () => [sig, { ...ec, use: 'enc' }], /RSA-OAEP only; key 2/],
+    ['a key for ES256 is RSA', () => [{ ...sig, alg: 'ES256' }], /may sign with PS256, .* EdDSA only/],
+    ['a key for ES256 is RSA with a curve', () => [{ ...sig, alg: 'ES256', crv: 'P-256' }], /EdDSA only/],
+    [
+      'a key for PS256 is EC',
+      () => [{ ...ec, use: 'sig', alg: 'PS256' }],
+      /may sign with PS256, .* EdDSA only/,
+    ],
+    ['a key for ES256 is on another curve', () => [{ ...p384(), use: 'sig', alg: 'ES256' }], /EdDSA only/],
+    ['a key is on a curve of Bitcoin', () => [{ ...secp256k1(), use: 'sig' }], /EdDSA only; key 1/],
+    ['a key is for X25519', () => [{ ...x25519(), use: 'sig' }], /EdDSA only; key 1/],
+    ['a key is for RSA1_5', () => [sig, { ...enc, alg: 'RSA1_5' }], ENC],
+    ['an RSA key is for ECDH-ES', () => [sig, { ...enc, alg: 'ECDH-ES' }], ENC],
+    ['an EC key is for RSA-OAEP', () => [sig, { ...ec, use: 'enc', alg: 'RSA-OAEP' }], ENC],
+    ['an encryption key is for PS256', () => [sig, { ...enc, alg: 'PS256' }], ENC],
+    ['an EC key for encryption has no "alg"', () => [sig, { ...ec, use: 'enc' }], ENC],
     ['a key says nothing of its use', () => [without(sig, 'use', 'alg')], /needs "use".* in key 1/],
     ['a key has another use', () => [{ ...sig, use: 'both' }], /needs "use".* in key 1/],
     ['a key has no use and another alg', () => [without({ ...sig, alg: 'RS256' }, 'use')], /needs "use"/],
-    ['a key is a shared secret', () => [{ kty: 'oct', k: 'AAAA', use: 'sig' }], /PS256 or ES256 only; key 1/],
-    ['a key is for EdDSA', () => [{ ...ed25519(), use: 'sig' }], /PS256 or ES256 only; key 1/],
+    ['a key is a shared secret', () => [{ kty: 'oct', k: 'AAAA', use: 'sig' }], /EdDSA only; key 1/],
+    ['a key for EdDSA is EC', () => [{ ...ec, use: 'sig', alg: 'EdDSA' }], /EdDSA only; key 1/],
     ['the name of a key is no text', () => [{ ...sig, kid: 42 }], /kid.* key 1|key 1.* kid/],
     ['two keys have one name', () => [sig, { ...enc, kid: sig.kid }], /has the kid of key 2 twice/],
   ])('%s', (_name, keys, message) => {
@@ -126,6 +180,19 @@ describe('a JWKS is accepted when', () => {
     ['an encryption key has no "alg"', () => [without(enc, 'alg')], [{ use: 'enc', alg: 'RSA-OAEP' }]],
     ['an encryption key has no "use"', () => [without(enc, 'use')], [{ use: 'enc', alg: 'RSA-OAEP' }]],
     ['a signing key is EC', () => [{ ...ec, use: 'sig' }], [{ use: 'sig', alg: 'ES256' }]],
+    ['a signing key is on P-384', () => [{ ...p384(), use: 'sig' }], [{ use: 'sig', alg: 'ES384' }]],
+    ['a signing key is on P-521', () => [{ ...p521(), use: 'sig' }], [{ use: 'sig', alg: 'ES512' }]],
+    ['a signing key is Ed25519', () => [{ ...ed25519(), use: 'sig' }], [{ use: 'sig', alg: 'EdDSA' }]],
+    [
+      'an encryption key is for RSA-OAEP-256',
+      () => [{ ...enc, alg: 'RSA-OAEP-256' }],
+      [{ use: 'enc', alg: 'RSA-OAEP-256' }],
+    ],
+    [
+      'an EC key has the "alg" of an encryption alone',
+      () => [{ ...p384(), alg: 'ECDH-ES+A192KW' }],
+      [{ use: 'enc', alg: 'ECDH-ES+A192KW' }],
+    ],
     ['an EC key has an "alg" alone', () => [{ ...ec, alg: 'ES256' }], [{ use: 'sig', alg: 'ES256' }]],
     [
       'its keys have no names',
@@ -154,7 +221,7 @@ describe('a JWKS is accepted when', () => {
 describe('imported keys', () => {
   test('sign with the first signing key', async () => {
     const jwks = { keys: [enc, sig, { ...rsa, use: 'sig', kid: 'next' }] }
-    const { signing } = await importKeys(checkJwks(jwks))
+    const signing = signingKey(await importKeys(checkJwks(jwks)))
     expect(signing?.kid).toBe(sig.kid)
     if (!signing) throw new Error('no signing key')
     const jws = await new CompactSign(Buffer.from('text'))
@@ -164,12 +231,21 @@ describe('imported keys', () => {
   })
 
   test('sign with ES256 when the first signing key is EC', async () => {
-    const { signing } = await importKeys(checkJwks({ keys: [{ ...ec, use: 'sig' }] }))
+    const signing = signingKey(await importKeys(checkJwks({ keys: [{ ...ec, use: 'sig' }] })))
     if (!signing) throw new Error('no signing key')
     const jws = await new CompactSign(Buffer.from('text'))
       .setProtectedHeader({ alg: 'ES256' })
       .sign(signing.key)
     await expect(compactVerify(jws, await importJWK(publicPart(ec), 'ES256'))).resolves.toBeDefined()
+  })
+
+  test('sign with the first key of an algorithm that is asked for, whatever stands before it', async () => {
+    const keys = await importKeys(
+      checkJwks({ keys: [sig, { ...ec, use: 'sig', kid: 'first' }, { ...ec, use: 'sig', kid: 'second' }] }),
+    )
+    expect(signingKey(keys, 'ES256')?.kid).toBe('first')
+    expect(signingKey(keys)?.kid).toBe(sig.kid)
+    expect(signingKey(keys, 'ES512')).toBeUndefined()
   })
 
   test('decrypt with every encryption key', async () => {
@@ -185,19 +261,19 @@ describe('imported keys', () => {
 
   test('cannot be exported again', async () => {
     const { signing, decryption } = await importKeys(checkJwks(await clientJwks()))
-    for (const { key } of [signing, ...decryption].filter((one) => one !== undefined)) {
+    for (const { key } of [...signing, ...decryption]) {
       expect(key).toMatchObject({ type: 'private', extractable: false })
       await expect(crypto.subtle.exportKey('jwk', key)).rejects.toThrow(/not extractable/)
     }
   })
 
   test('may be none', async () => {
-    expect(await importKeys([])).toEqual({ signing: undefined, decryption: [], public: { keys: [] } })
+    expect(await importKeys([])).toEqual({ signing: [], decryption: [], public: { keys: [] } })
   })
 
   test('may be encryption keys alone', async () => {
     const { signing, decryption } = await importKeys(checkJwks({ keys: [enc] }))
-    expect(signing).toBeUndefined()
+    expect(signing).toEqual([])
     expect(decryption).toHaveLength(1)
   })
 
@@ -220,7 +296,7 @@ describe('imported keys', () => {
       expect(refused).toMatchObject({ code: 'config_invalid' })
       return
     }
-    const { signing } = await importKeys(checkJwks(jwks))
+    const signing = signingKey(await importKeys(checkJwks(jwks)))
     if (!signing) throw new Error('no signing key')
     const jws = new CompactSign(Buffer.from('text')).setProtectedHeader({ alg: 'PS256' }).sign(signing.key)
     await expect(jws).resolves.toEqual(expect.any(String))
@@ -229,7 +305,7 @@ describe('imported keys', () => {
   test('are named by their thumbprint when they have no name (RFC 7638)', async () => {
     const keys = await importKeys(checkJwks({ keys: [without(sig, 'kid'), without(enc, 'kid')] }))
     // generateJwks names its keys so, too.
-    expect(keys.signing?.kid).toBe(sig.kid)
+    expect(keys.signing[0]?.kid).toBe(sig.kid)
     expect(keys.decryption[0]?.kid).toBe(enc.kid)
     expect(keys.public.keys.map(({ kid }) => kid)).toEqual([sig.kid, enc.kid])
   })
@@ -279,6 +355,18 @@ function small(): JWK {
 
 function p384(): JWK {
   return generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey.export({ format: 'jwk' })
+}
+
+function p521(): JWK {
+  return generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({ format: 'jwk' })
+}
+
+function secp256k1(): JWK {
+  return generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export({ format: 'jwk' })
+}
+
+function x25519(): JWK {
+  return generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' })
 }
 
 function ed25519(): JWK {

@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { CompactEncrypt, importJWK, type JWK } from 'jose'
 import { IDPartnerError } from '../../lib/errors.js'
-import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import {
+  CONTENT_ENCRYPTION_ALGS,
+  KEY_ENCRYPTION_ALGS,
+  SIGNING_ALGS,
+  type SigningAlg,
+} from '../../lib/jwt/algorithms.js'
+import { checkJwks, generateJwks, importKeys } from '../../lib/jwt/keys.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import {
   decryptJwt,
@@ -8,12 +15,22 @@ import {
   verifyJwt,
   type Expected,
   type OpenedJwt,
+  type Decryption,
   type JwtKind,
 } from '../../lib/jwt/sealed-jwt.js'
 import { encryptionKey, fromNow, listed, mint, set, without, type JwtBend } from '../support/bends.js'
 import { encryptJwe } from '../support/jwe.js'
 import { withBrokenSignature } from '../support/jws.js'
-import { clientJwks, ecKey, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
+import {
+  clientJwks,
+  ecKey,
+  ed25519Key,
+  publicJwk,
+  renamed,
+  rsaKey,
+  usual,
+  type KeyPair,
+} from '../support/key-pairs.js'
 import { noKeys, publishedKeys } from '../support/published-keys.js'
 import { refusal as refusalOf } from '../support/settle.js'
 
@@ -22,13 +39,13 @@ const AUDIENCE = 'app'
 
 const kind: Required<JwtKind> = { code: 'token_invalid', what: 'the thing', registered: 'id_token' }
 
-let decryption: ImportedKey[]
+let decryption: Decryption
 let keys: FindKeys
 
 beforeAll(async () => {
   const [one, other] = await Promise.all([clientJwks(), clientJwks('another')])
   const imported = await importKeys(checkJwks({ keys: [...one.keys, ...other.keys] }))
-  decryption = imported.decryption
+  decryption = usual(imported.decryption)
   keys = await keySet()
 })
 
@@ -90,7 +107,7 @@ const expectRefused = async (call: Promise<unknown>, message: RegExp): Promise<v
 
 describe('an envelope is opened', () => {
   test('with the key it is for, whichever of ours that is', async () => {
-    for (const kid of [decryption[0]?.kid, decryption[1]?.kid, 'unknown', undefined]) {
+    for (const kid of [...decryption.keys.map((one) => one.kid), 'unknown', undefined]) {
       for (const client of ['client', 'another']) {
         const jwe = await sealed({ seal: set({ kid }), recipient: () => encryptionKey(client) })
         const { jws } = await decryptJwt(jwe, decryption, kind)
@@ -106,13 +123,13 @@ describe('an envelope is opened', () => {
 
   test('when there is none and none was expected', async () => {
     const jws = await signed()
-    await expect(decryptJwt(jws, [], kind)).resolves.toEqual({ jws, outer: {} })
+    await expect(decryptJwt(jws, usual([]), kind)).resolves.toEqual({ jws, outer: {} })
   })
 })
 
 describe('an envelope is refused when', () => {
   const REGISTER =
-    'register id_token_encrypted_response_alg RSA-OAEP and id_token_encrypted_response_enc A256CBC-HS512 at the bank'
+    'register id_token_encrypted_response_alg RSA-OAEP and id_token_encrypted_response_enc A256CBC-HS512 at the bank, or set the options so'
   const NOT_ENCRYPTED = new RegExp(
     `is not encrypted, although the application has an encryption key: ${REGISTER}$`,
   )
@@ -126,22 +143,22 @@ describe('an envelope is refused when', () => {
     {
       name: 'it is encrypted with RSA1_5',
       jwt: () => sealed({ seal: set({ alg: 'RSA1_5' }) }),
-      message: new RegExp(`is encrypted with RSA1_5 and A256CBC-HS512: ${REGISTER}$`),
+      message: new RegExp(`is encrypted with RSA1_5 and A256CBC-HS512 \\(to no kid\\): ${REGISTER}$`),
     },
     {
       name: 'it is encrypted with RSA-OAEP-256',
       jwt: () => sealed({ seal: set({ alg: 'RSA-OAEP-256' }) }),
-      message: new RegExp(`is encrypted with RSA-OAEP-256 and A256CBC-HS512: ${REGISTER}$`),
+      message: new RegExp(`is encrypted with RSA-OAEP-256 and A256CBC-HS512 \\(to no kid\\): ${REGISTER}$`),
     },
     {
       name: 'its content is encrypted with A256GCM',
       jwt: () => sealed({ seal: set({ enc: 'A256GCM' }) }),
-      message: new RegExp(`is encrypted with RSA-OAEP and A256GCM: ${REGISTER}$`),
+      message: new RegExp(`is encrypted with RSA-OAEP and A256GCM \\(to no kid\\): ${REGISTER}$`),
     },
     {
       name: 'its algorithms would forge a log line',
       jwt: () => sealed({ seal: set({ alg: 'RSA1_5\nERROR' }) }),
-      message: /is encrypted with no known algorithm and A256CBC-HS512: /,
+      message: /is encrypted with no known algorithm and A256CBC-HS512 \(/,
     },
     {
       name: 'it is compressed',
@@ -165,7 +182,7 @@ describe('an envelope is refused when', () => {
     const stranger = (await rsaKey('stranger')).publicKey
     const jwe = await sealed({ seal: set(members), recipient: () => Promise.resolve(stranger) })
     const err = await refusalOf(decryptJwt(jwe, decryption, kind))
-    const ours = decryption.map(({ kid }) => kid).join(', ')
+    const ours = decryption.keys.map(({ kid }) => kid).join(', ')
     expect(err.message).toBe(
       `the thing was encrypted to a key that is not ours (${shown}; ours: ${ours}); is the published JWKS current?`,
     )
@@ -178,7 +195,7 @@ describe('an envelope is refused when', () => {
 
   test('there is one and nothing to open it with', async () => {
     await expectRefused(
-      decryptJwt(await sealed(), [], kind),
+      decryptJwt(await sealed(), usual([]), kind),
       /is encrypted, and there is no key to decrypt it: add an encryption key to the option "jwks"/,
     )
   })
@@ -281,7 +298,7 @@ describe('a signed JWT is refused when', () => {
       name: 'it is signed with another algorithm',
       bend: { header: set({ alg: 'RS256' }) },
       message:
-        /is signed with RS256, but PS256 is wanted: register id_token_signed_response_alg PS256 at the bank, or set the option of that name to what is registered \(PS256, ES256\)$/,
+        /is signed with RS256, but PS256 is wanted: register id_token_signed_response_alg PS256 at the bank, or set the option of that name to what is registered \(PS256, ES256, ES384, ES512, EdDSA\)$/,
     },
     {
       name: 'it is signed with the algorithm of another configuration',
@@ -431,4 +448,124 @@ test('a payload does not reach the error', async () => {
       `${err.message} ${JSON.stringify(err)} ${String((err.cause as Error | undefined)?.stack)}`,
     ).not.toContain(secret)
   }
+})
+
+describe('an algorithm that is configured is the one accepted:', () => {
+  const signers: Record<SigningAlg, () => Promise<KeyPair>> = {
+    PS256: () => rsaKey('issuer'),
+    ES256: () => ecKey('issuer'),
+    ES384: () => ecKey('issuer', 'P-384'),
+    ES512: () => ecKey('issuer', 'P-521'),
+    EdDSA: () => ed25519Key('issuer'),
+  }
+
+  const published = async (): Promise<FindKeys> => {
+    const all = await Promise.all(SIGNING_ALGS.map((alg) => signers[alg]()))
+    return publishedKeys(...all.map((key) => publicJwk(key, { use: 'sig' })))
+  }
+
+  describe.each(SIGNING_ALGS)('%s', (alg) => {
+    test.each(SIGNING_ALGS)('when %s came', async (came) => {
+      const jws = await signed({ header: set({ alg: came }), key: signers[came] })
+      const verifying = verifyJwt({ jws, outer: {} }, expected({ alg, keys: await published() }), kind)
+      if (came === alg) await expect(verifying).resolves.toMatchObject({ iss: ISSUER })
+      else await expectRefused(verifying, new RegExp(`signed with ${came}, but ${alg} is wanted`))
+    })
+
+    test.each([
+      ['its name for another signature', alg === 'PS256' ? 'ES256' : 'PS256'],
+      ['a name that is nearly the same', alg.toLowerCase()],
+    ])('and no key that is published with %s', async (_name, other) => {
+      const key = publicJwk(await signers[alg](), { use: 'sig', alg: other })
+      const jws = await signed({ header: set({ alg }), key: signers[alg] })
+      const verifying = verifyJwt({ jws, outer: {} }, expected({ alg, keys: publishedKeys(key) }), kind)
+      await expect(verifying).rejects.toMatchObject({
+        message: expect.stringMatching(/not publish|none for/),
+      })
+    })
+  })
+})
+
+describe('an encryption that is configured is the one accepted:', () => {
+  const kinds = KEY_ENCRYPTION_ALGS.flatMap((alg) => CONTENT_ENCRYPTION_ALGS.map((enc) => ({ alg, enc })))
+  let held: Decryption['keys']
+  let recipients: Map<string, JWK>
+
+  beforeAll(async () => {
+    const all = await Promise.all(KEY_ENCRYPTION_ALGS.map((enc) => generateJwks({ alg: 'ES256', enc })))
+    const { decryption: own, public: jwks } = await importKeys(
+      checkJwks({ keys: all.flatMap((jwks) => jwks.keys) }),
+    )
+    held = own
+    recipients = new Map(jwks.keys.map((key) => [String(key.alg), key]))
+  })
+
+  const jwe = async (
+    { alg, enc }: { alg: string; enc: string },
+    { kid, to = alg }: { kid?: string; to?: string } = {},
+  ): Promise<string> => {
+    const jwk = recipients.get(to)
+    if (!jwk) throw new Error('no recipient')
+    return new CompactEncrypt(Buffer.from(await signed()))
+      .setProtectedHeader({ alg, enc, kid: kid ?? String(jwk.kid) })
+      .encrypt(await importJWK(jwk, alg))
+  }
+
+  test.each(kinds)('$alg with $enc', async ({ alg, enc }) => {
+    const { jws } = await decryptJwt(await jwe({ alg, enc }), { alg: [alg], enc: [enc], keys: held }, kind)
+    expect(jws.split('.')).toHaveLength(3)
+    for (const other of kinds.filter((one) => one.alg !== alg && one.enc !== enc).slice(0, 3)) {
+      await expectRefused(
+        decryptJwt(await jwe({ alg, enc }), { alg: [other.alg], enc: [enc], keys: held }, kind),
+        /^the thing is encrypted with .*: register id_token_encrypted_response_alg /,
+      )
+      await expectRefused(
+        decryptJwt(await jwe({ alg, enc }), { alg: [alg], enc: [other.enc], keys: held }, kind),
+        /^the thing is encrypted with /,
+      )
+    }
+  })
+
+  test('each of a list', async () => {
+    const both: Decryption = { alg: ['RSA-OAEP', 'ECDH-ES'], enc: ['A256GCM', 'A256CBC-HS512'], keys: held }
+    for (const alg of both.alg) {
+      for (const enc of both.enc) {
+        await expect(decryptJwt(await jwe({ alg, enc }), both, kind)).resolves.toBeDefined()
+      }
+    }
+    await expectRefused(
+      decryptJwt(await jwe({ alg: 'ECDH-ES', enc: 'A128GCM' }, { kid: 'asked-for' }), both, kind),
+      /is encrypted with ECDH-ES and A128GCM \(to asked-for\): register id_token_encrypted_response_alg RSA-OAEP or ECDH-ES and id_token_encrypted_response_enc A256GCM or A256CBC-HS512 at the bank, or set the options so$/,
+    )
+  })
+
+  test('and a key only for what its "alg" says', async () => {
+    const twisted = jwe({ alg: 'ECDH-ES+A128KW', enc: 'A256GCM' }, { to: 'ECDH-ES+A256KW' })
+    const both: Decryption = { alg: ['ECDH-ES+A128KW', 'ECDH-ES+A256KW'], enc: ['A256GCM'], keys: held }
+    await expectRefused(decryptJwt(await twisted, both, kind), /to a key that is not ours/)
+  })
+
+  test('by the key that is named, or by another that fits', async () => {
+    const next = await importKeys(checkJwks(await generateJwks({ enc: 'ECDH-ES', alg: 'ES256' })))
+    const keys = [...next.decryption, ...held]
+    const only: Decryption = { alg: ['ECDH-ES'], enc: ['A256GCM'], keys }
+    for (const kid of [undefined, 'renamed']) {
+      const opening = decryptJwt(
+        await jwe({ alg: 'ECDH-ES', enc: 'A256GCM' }, kid ? { kid } : {}),
+        only,
+        kind,
+      )
+      await expect(opening).resolves.toBeDefined()
+    }
+  })
+
+  test('and where others are encrypted, this kind is not', async () => {
+    const none: Decryption = { alg: [], enc: [], keys: [] }
+    const jws = await signed()
+    await expect(decryptJwt(jws, none, kind)).resolves.toEqual({ jws, outer: {} })
+    await expectRefused(
+      decryptJwt(await jwe({ alg: 'ECDH-ES', enc: 'A256GCM' }), none, kind),
+      /is encrypted, and the option "id_token_encrypted_response_alg" is missing beside the others$/,
+    )
+  })
 })

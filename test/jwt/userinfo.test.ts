@@ -1,21 +1,22 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { checkJwks, importKeys, type ImportedKey } from '../../lib/jwt/keys.js'
+import { checkJwks, importKeys } from '../../lib/jwt/keys.js'
+import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { readUserInfo, type UserInfoExpected } from '../../lib/jwt/userinfo.js'
 import { appended, fromNow, listed, mint, set, without, type JwtBend } from '../support/bends.js'
 import { payloadOf } from '../support/jws.js'
-import { clientJwks, ecKey, publicJwk, rsaKey } from '../support/key-pairs.js'
+import { clientJwks, ecKey, publicJwk, rsaKey, usual } from '../support/key-pairs.js'
 import { publishedKeys } from '../support/published-keys.js'
 import { refusal } from '../support/settle.js'
 
 const BANK = 'https://bank.example'
 
 let keys: FindKeys
-let decryption: ImportedKey[]
+let decryption: Decryption
 
 beforeAll(async () => {
   keys = publishedKeys(publicJwk(await rsaKey('bank')), publicJwk(await ecKey('bank'), { kid: 'ec' }))
-  decryption = (await importKeys(checkJwks(await clientJwks()))).decryption
+  decryption = usual((await importKeys(checkJwks(await clientJwks()))).decryption)
 })
 
 type Change = Partial<UserInfoExpected>
@@ -23,6 +24,7 @@ type Change = Partial<UserInfoExpected>
 function read(body: string, type: string, change: Change = {}): Promise<unknown> {
   return readUserInfo(new Response(body, { headers: { 'content-type': type } }), {
     decryption,
+    encrypted: false,
     keys,
     alg: 'PS256',
     signed: false,
@@ -105,13 +107,13 @@ describe('userinfo that is a JWT', () => {
     {
       name: 'it is encrypted, and there is no key',
       bend: {},
-      change: { decryption: [] },
+      change: { decryption: usual([]) },
       message: /no key to decrypt/,
     },
     {
       name: 'it is encrypted otherwise',
       bend: { seal: set({ enc: 'A256GCM' }) },
-      message: /A256GCM: register userinfo_encrypted_response_alg RSA-OAEP/,
+      message: /A256GCM \(to no kid\): register userinfo_encrypted_response_alg RSA-OAEP/,
     },
     {
       name: 'it is encrypted only, and a signature is wanted',

@@ -14,7 +14,7 @@ const voucherOf = async (keys: ClientKeys, client = 'app'): Promise<string> =>
 
 /** One that is signed with the application's own key, as all else that it signs. */
 const signed = async (
-  { signing }: ClientKeys,
+  { signing: [signing] }: ClientKeys,
   claims: Record<string, unknown>,
   typ = TYPE,
 ): Promise<string> => {
@@ -46,7 +46,7 @@ describe('a voucher', () => {
   })
 
   test('is not made without a key', async () => {
-    expect(await signVoucher(BANK, 'app', { signing: undefined })).toBeUndefined()
+    expect(await signVoucher(BANK, 'app', { signing: [] })).toBeUndefined()
   })
 
   test.each<[string, (keys: ClientKeys) => Promise<string>]>([

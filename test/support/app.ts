@@ -27,8 +27,8 @@ export interface TestAppOptions {
   sandbox?: Partial<SandboxOptions>
   strategy?: Partial<IDPartnerStrategyOptions>
   authenticate?: passport.AuthenticateOptions
-  /** Whether the app has keys of its own; `true` by default. */
-  keys?: boolean
+  /** Whether the app has keys of its own, and which; `true` by default. */
+  keys?: boolean | Parameters<typeof generateJwks>[0]
   /** express-session by default. */
   session?: express.RequestHandler[]
 }
@@ -46,7 +46,8 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const server = createServer(app as RequestListener)
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
   const url = `http://localhost:${String((server.address() as AddressInfo).port)}`
-  const jwks = options.keys === false ? undefined : await generateJwks()
+  const { keys = true } = options
+  const jwks = keys === false ? undefined : await generateJwks(keys === true ? {} : keys)
   const sandbox = await startSandbox({
     client_id: 'test-app',
     callback: `${url}/callback?tenant=a%20b`,

@@ -40,6 +40,10 @@ function signature(alg: unknown, input: Buffer, key: KeyObject): Buffer {
     case 'ES256':
     case 'ES256K':
       return sign('sha256', input, { key, dsaEncoding: 'ieee-p1363' })
+    case 'ES384':
+      return sign('sha384', input, { key, dsaEncoding: 'ieee-p1363' })
+    case 'ES512':
+      return sign('sha512', input, { key, dsaEncoding: 'ieee-p1363' })
     case 'EdDSA':
       return sign(null, input, key)
     case 'PS512':

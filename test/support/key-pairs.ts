@@ -2,6 +2,7 @@ import { createSecretKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { JSONWebKeySet, JWK } from 'jose'
 import { generateJwks } from 'passport-idpartner'
+import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
 
 export interface KeyPair {
   kid: string
@@ -61,4 +62,9 @@ function kept(
   const pair = pairs.get(name) ?? make().then((made) => ({ ...made, kid: name }))
   pairs.set(name, pair)
   return pair
+}
+
+/** How answers are encrypted to an application that says nothing about it. */
+export function usual(keys: Decryption['keys']): Decryption {
+  return { alg: ['RSA-OAEP'], enc: ['A256CBC-HS512'], keys }
 }

@@ -9,6 +9,7 @@ import { bankResources } from './resources.js'
 import { generateSigningKey, type SigningKey } from '../keys.js'
 import { logo } from '../pages/logo.js'
 import { personasOf, type BankData, type Persona } from './personas.js'
+import type { BankAlgorithms } from './configuration.js'
 import type { AuthorizationRequest } from '../platform/request-object.js'
 import type { IdentityProvider } from '../platform/trust-directory.js'
 
@@ -21,13 +22,14 @@ export interface BankOptions extends Pick<
   'flow' | 'faults' | 'relyingParty' | 'returnToProxy'
 > {
   data: BankData
+  algs: BankAlgorithms
   baseUrl: string
   /** The base URL with which a client certificate can be shown, if there is one. */
   mutualTlsBaseUrl: string | undefined
   isSelectorToken: (token: string, issuer: string) => Promise<boolean>
 }
 
-type BankKeys = readonly [SigningKey, SigningKey]
+type BankKeys = readonly [SigningKey, ...SigningKey[]]
 
 /** What changes when a bank changes its keys: everything that holds them. */
 interface Instance {
@@ -77,7 +79,7 @@ export class Bank {
   }
 
   static async create(options: BankOptions): Promise<Bank> {
-    return new Bank(options, await generateKeys())
+    return new Bank(options, await generateKeys(options.algs))
   }
 
   /** What the proxy's document says about this bank. */
@@ -95,7 +97,7 @@ export class Bank {
 
   /** Replaces all keys, and publishes the new ones alone; sessions, codes and tokens stay good. */
   async rotateKeys(): Promise<void> {
-    this.#instance = this.#open(await generateKeys())
+    this.#instance = this.#open(await generateKeys(this.#options.algs))
   }
 
   /**
@@ -152,8 +154,10 @@ export class Bank {
   }
 }
 
-function generateKeys(): Promise<BankKeys> {
-  return Promise.all([generateSigningKey('PS256'), generateSigningKey('ES256')])
+async function generateKeys({ signing }: BankAlgorithms): Promise<BankKeys> {
+  const [first, ...others] = await Promise.all(signing.map((alg) => generateSigningKey(alg)))
+  if (!first) throw new Error('A bank signs with nothing')
+  return [first, ...others]
 }
 
 /** What makes a request object a JWT is not for the bank, which sets its own; the rest is the app's to choose. */

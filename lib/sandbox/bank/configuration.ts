@@ -9,13 +9,16 @@ import {
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, SCOPE_CLAIMS } from './claims.js'
+import type { Encrypted } from '../algorithms.js'
 import type { SigningKey } from '../keys.js'
+import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../../jwt/algorithms.js'
 import type { Persona } from './personas.js'
 import { CLIENT_SUBJECT, clientCertificateOf } from '../http/tls.js'
 
 export interface BankConfigurationInput {
   id: string
   issuer: string
+  algs: BankAlgorithms
   keys: readonly SigningKey[]
   cookieKeys: readonly string[]
   stores: Map<string, BankStore>
@@ -82,7 +85,7 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
       'client_secret_basic',
       ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth' as const]),
     ],
-    enabledJWA: ALGORITHMS,
+    enabledJWA: algorithms(input.algs),
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
@@ -112,22 +115,31 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
   }
 }
 
-const SIGNING = ['PS256', 'ES256'] as const
+/** What a bank signs with and encrypts with. */
+export interface BankAlgorithms {
+  signing: readonly SigningAlg[]
+  encryption: Readonly<
+    Record<Encrypted, { alg: readonly KeyEncryptionAlg[]; enc: readonly ContentEncryptionAlg[] }>
+  >
+}
 
-const ALGORITHMS: NonNullable<Configuration['enabledJWA']> = {
-  clientAuthSigningAlgValues: SIGNING,
-  requestObjectSigningAlgValues: SIGNING,
-  requestObjectEncryptionAlgValues: [],
-  requestObjectEncryptionEncValues: [],
-  authorizationSigningAlgValues: SIGNING,
-  authorizationEncryptionAlgValues: ['RSA-OAEP'],
-  authorizationEncryptionEncValues: ['A256CBC-HS512'],
-  idTokenSigningAlgValues: SIGNING,
-  idTokenEncryptionAlgValues: ['RSA-OAEP'],
-  idTokenEncryptionEncValues: ['A256CBC-HS512'],
-  userinfoSigningAlgValues: SIGNING,
-  userinfoEncryptionAlgValues: ['RSA-OAEP'],
-  userinfoEncryptionEncValues: ['A256CBC-HS512'],
+function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Configuration['enabledJWA']> {
+  const { authorization, id_token, userinfo } = encryption
+  return {
+    clientAuthSigningAlgValues: signing,
+    requestObjectSigningAlgValues: signing,
+    requestObjectEncryptionAlgValues: [],
+    requestObjectEncryptionEncValues: [],
+    authorizationSigningAlgValues: signing,
+    authorizationEncryptionAlgValues: authorization.alg,
+    authorizationEncryptionEncValues: authorization.enc,
+    idTokenSigningAlgValues: signing,
+    idTokenEncryptionAlgValues: id_token.alg,
+    idTokenEncryptionEncValues: id_token.enc,
+    userinfoSigningAlgValues: signing,
+    userinfoEncryptionAlgValues: userinfo.alg,
+    userinfoEncryptionEncValues: userinfo.enc,
+  }
 }
 
 /** What a bank of IDPartner has beside the endpoints of OpenID Connect; see `mtls_endpoint_aliases` in RFC 8705. */

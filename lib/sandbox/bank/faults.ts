@@ -46,7 +46,7 @@ function bendJwts(provider: Provider, { issuer, keys, faults, flow, relyingParty
       const claims = { ...(await this.payload()), iss: issuer, aud: clientId, exp: iat + 120 }
       return signJwt(isAnswer ? claims : { ...claims, iat }, {
         key: keyFor(keys, isAnswer ? authorizationSignedResponseAlg : idTokenSignedResponseAlg),
-        encryptTo: await relyingParty.encryptionKey(),
+        encryptTo: await relyingParty.recipient(isAnswer ? 'authorization' : 'id_token'),
         bend: BENDS[fault],
       })
     }

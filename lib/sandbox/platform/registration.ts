@@ -1,5 +1,6 @@
-import type { JSONWebKeySet, JWK } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
+import { ENCRYPTED, recipientOf } from '../algorithms.js'
 import type { ResolvedOptions } from '../options.js'
 import { CLIENT_SUBJECT } from '../http/tls.js'
 
@@ -13,7 +14,6 @@ export function registration(
   clientSecret: string | undefined,
   keys: JSONWebKeySet | undefined,
 ): ClientMetadata {
-  const encrypted = encryptionKey(keys) !== undefined
   return {
     client_id: options.client_id,
     redirect_uris: [options.callback],
@@ -31,16 +31,13 @@ export function registration(
     ...(options.userinfo_signed_response_alg && {
       userinfo_signed_response_alg: options.userinfo_signed_response_alg,
     }),
-    ...(encrypted && {
-      authorization_encrypted_response_alg: 'RSA-OAEP',
-      authorization_encrypted_response_enc: 'A256CBC-HS512',
-      id_token_encrypted_response_alg: 'RSA-OAEP',
-      id_token_encrypted_response_enc: 'A256CBC-HS512',
+    ...(options.request_object_signing_alg && {
+      request_object_signing_alg: options.request_object_signing_alg,
     }),
-    ...(options.userinfo_encrypted_response_alg && {
-      userinfo_encrypted_response_alg: options.userinfo_encrypted_response_alg,
-      userinfo_encrypted_response_enc: 'A256CBC-HS512',
+    ...(options.token_endpoint_auth_signing_alg && {
+      token_endpoint_auth_signing_alg: options.token_endpoint_auth_signing_alg,
     }),
+    ...encryption(options, keys),
   }
 }
 
@@ -52,9 +49,16 @@ export function bindsTokens(options: ResolvedOptions): boolean {
   )
 }
 
-/** The key to which a bank encrypts, when the app publishes one. */
-export function encryptionKey(keys: JSONWebKeySet | undefined): JWK | undefined {
-  return keys?.keys.find(
-    ({ kty, use, alg }) => kty === 'RSA' && use === 'enc' && (alg === undefined || alg === 'RSA-OAEP'),
+function encryption(options: ResolvedOptions, keys: JSONWebKeySet | undefined): Partial<ClientMetadata> {
+  return Object.fromEntries(
+    ENCRYPTED.flatMap((kind) => {
+      const recipient = recipientOf(options, kind, keys)
+      if (!recipient) return []
+      const name = `${kind}_encrypted_response`
+      return [
+        [`${name}_alg`, recipient.alg],
+        [`${name}_enc`, recipient.enc],
+      ]
+    }),
   )
 }

@@ -1,9 +1,10 @@
-import type { JSONWebKeySet, JWK } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
 import * as v from 'valibot'
 import { errorCode } from '../http/error-code.js'
+import { recipientOf, type Encrypted, type Recipient } from '../algorithms.js'
 import type { ResolvedOptions } from '../options.js'
-import { encryptionKey, registration } from './registration.js'
+import { registration } from './registration.js'
 
 const FETCH_MS = 3000
 
@@ -55,8 +56,8 @@ export class RelyingParty {
   }
 
   /** @throws {KeysUnavailable} */
-  async encryptionKey(): Promise<JWK | undefined> {
-    return encryptionKey(await this.publicKeys())
+  async recipient(kind: Encrypted): Promise<Recipient | undefined> {
+    return recipientOf(this.#options, kind, await this.publicKeys())
   }
 
   /** @throws {KeysUnavailable} */
