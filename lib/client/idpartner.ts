@@ -27,7 +27,7 @@ import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
 import { checkRefreshed, checkToken, checkTokens, type TokenSet } from './tokens.js'
-import { readVoucher, signVoucher } from '../jwt/voucher.js'
+import { Vouchers, readVoucher } from '../jwt/voucher.js'
 
 const text = v.pipe(v.string(), v.minLength(1))
 const proofsShape = v.looseObject({
@@ -64,6 +64,7 @@ export class IDPartner {
   readonly #trustDirectoryKeys: FindKeys
   readonly #keys: Promise<ClientKeys>
   readonly #allowed: AllowedIssuers
+  readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
   constructor(config: IDPartnerConfig) {
@@ -71,6 +72,7 @@ export class IDPartner {
     this.#http = new Http(this.#config)
     this.#issuers = new Issuers(this.#http, this.#config)
     this.#allowed = new AllowedIssuers(this.#config)
+    this.#vouchers = new Vouchers(this.#config.client_id)
     this.#trustDirectoryKeys = remoteKeys(
       this.#http,
       `the keys of ${TRUST_DIRECTORY}`,
@@ -486,7 +488,7 @@ export class IDPartner {
   /** Tokens of a bank that is allowed, with what shows that to other processes. */
   async #vouched<T extends TokenSet>(issuer: string, tokens: T): Promise<T> {
     if (!this.#allowed.needsVoucher) return tokens
-    const voucher = await signVoucher(issuer, this.#config.client_id, await this.#keys)
+    const voucher = await this.#vouchers.of(issuer, await this.#keys)
     return { ...tokens, ...(voucher !== undefined && { voucher }) }
   }
 

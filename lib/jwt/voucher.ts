@@ -24,6 +24,29 @@ export async function signVoucher(
     .sign(key)
 }
 
+/** Far more than IDPartner has banks; a bound all the same. */
+const MAX_VOUCHERS = 1000
+
+/** The vouchers of one application, each signed once: nothing in them is of a single login, and a signature is dear. */
+export class Vouchers {
+  readonly #clientId: string
+  readonly #signed = new Map<string, Promise<string | undefined>>()
+
+  constructor(clientId: string) {
+    this.#clientId = clientId
+  }
+
+  of(issuer: string, keys: Pick<ClientKeys, 'signing'>): Promise<string | undefined> {
+    const known = this.#signed.get(issuer)
+    if (known) return known
+    const [oldest] = this.#signed.keys()
+    if (oldest !== undefined && this.#signed.size >= MAX_VOUCHERS) this.#signed.delete(oldest)
+    const signing = signVoucher(issuer, this.#clientId, keys)
+    this.#signed.set(issuer, signing)
+    return signing
+  }
+}
+
 /** The bank that a voucher is for; nothing where none of the application's present keys signed it. */
 export async function readVoucher(
   voucher: string,

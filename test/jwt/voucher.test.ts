@@ -1,7 +1,7 @@
-import { SignJWT } from 'jose'
+import { SignJWT, type JWK } from 'jose'
 import { describe, expect, test } from '@jest/globals'
 import { checkJwks, generateJwks, importKeys, type ClientKeys } from '../../lib/jwt/keys.js'
-import { readVoucher, signVoucher } from '../../lib/jwt/voucher.js'
+import { Vouchers, readVoucher, signVoucher } from '../../lib/jwt/voucher.js'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
 
 const BANK = 'https://bank.example'
@@ -24,6 +24,11 @@ const signed = async (
     .sign(signing.key)
 }
 
+const signingEc = async (): Promise<JWK> => ({
+  ...(await ecKey('voucher')).privateKey.export({ format: 'jwk' }),
+  use: 'sig',
+})
+
 describe('a voucher', () => {
   test('names its bank to whoever has the same keys', async () => {
     const keys = await keysOf()
@@ -31,8 +36,7 @@ describe('a voucher', () => {
   })
 
   test('may be signed with ES256', async () => {
-    const jwk = (await ecKey('voucher')).privateKey.export({ format: 'jwk' })
-    const keys = await importKeys(checkJwks({ keys: [{ ...jwk, use: 'sig' }] }))
+    const keys = await importKeys(checkJwks({ keys: [await signingEc()] }))
     expect(await readVoucher(await voucherOf(keys), 'app', keys)).toBe(BANK)
   })
 
@@ -43,6 +47,24 @@ describe('a voucher', () => {
     const voucher = await voucherOf(await keysOf())
     expect(await readVoucher(voucher, 'app', rotated)).toBe(BANK)
     expect(await readVoucher(voucher, 'app', await importKeys(checkJwks({ keys })))).toBeUndefined()
+  })
+
+  test('is signed once for each bank', async () => {
+    const keys = await keysOf()
+    const vouchers = new Vouchers('app')
+    const [first, again] = [await vouchers.of(BANK, keys), await vouchers.of(BANK, keys)]
+    const other = await vouchers.of('https://other.example', keys)
+    expect(again).toBe(first)
+    expect(await readVoucher(first ?? '', 'app', keys)).toBe(BANK)
+    expect(await readVoucher(other ?? '', 'app', keys)).toBe('https://other.example')
+  })
+
+  test('of the oldest of a thousand banks is signed anew', async () => {
+    const keys = await importKeys(checkJwks({ keys: [await signingEc()] }))
+    const vouchers = new Vouchers('app')
+    const first = await vouchers.of(BANK, keys)
+    for (let i = 0; i < 1000; i++) await vouchers.of(`https://bank${String(i)}.example`, keys)
+    expect(await vouchers.of(BANK, keys)).not.toBe(first)
   })
 
   test('is not made without a key', async () => {
