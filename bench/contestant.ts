@@ -1,5 +1,6 @@
 // An application in a process of its own, on the package or on the wiring by hand, and what logins cost it.
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { Session } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
@@ -157,6 +158,42 @@ function memory(): { heap: number; rss: number; handles: number } {
   return { heap, rss, handles: process.getActiveResourcesInfo().length }
 }
 
+let profiler: Session | undefined
+
+async function startProfile(): Promise<void> {
+  profiler = new Session()
+  profiler.connect()
+  await profiler.post('Profiler.enable')
+  await profiler.post('Profiler.setSamplingInterval', { interval: 250 })
+  await profiler.post('Profiler.start')
+}
+
+/** Microseconds that were spent in each function itself, and in each package, the most first. */
+async function stopProfile(): Promise<{ functions: [string, number][]; packages: [string, number][] }> {
+  const { profile } = (await profiler?.post('Profiler.stop')) ?? {}
+  const self = new Map<number, number>()
+  profile?.samples?.forEach((id, i) => {
+    self.set(id, (self.get(id) ?? 0) + (profile.timeDeltas?.[i] ?? 0))
+  })
+  const [functions, packages] = [new Map<string, number>(), new Map<string, number>()]
+  const add = (to: Map<string, number>, name: string, time: number): void => {
+    to.set(name, (to.get(name) ?? 0) + time)
+  }
+  for (const { id, callFrame } of profile?.nodes ?? []) {
+    const { functionName, url, lineNumber } = callFrame
+    const name = packageOf(url)
+    add(packages, name || functionName, self.get(id) ?? 0)
+    add(functions, `${functionName || '(anonymous)'} ${name}:${String(lineNumber + 1)}`, self.get(id) ?? 0)
+  }
+  const sorted = (map: Map<string, number>): [string, number][] => [...map].toSorted((a, b) => b[1] - a[1])
+  return { functions: sorted(functions), packages: sorted(packages) }
+}
+
+function packageOf(url: string): string {
+  const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? []
+  return name ?? (url.startsWith('node:') ? url : path.basename(url))
+}
+
 function getSessions(): object[] {
   return sessions
 }
@@ -176,6 +213,8 @@ const methods = {
   memory,
   getSessions,
   setSessions,
+  startProfile,
+  stopProfile,
 }
 export type ContestantMethods = typeof methods
 serve(methods)
