@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import type { MissingReason } from '../errors.js'
+import { intrusionOf } from './fetch-site.js'
 import {
   interactionIdFrom,
   loginMissing,
@@ -54,6 +55,8 @@ const entry = v.object({
   a: optional,
   f: optional,
   r: v.optional(v.literal(1)),
+  /** How little the person is known to have wanted it: {@link intrusionOf}. */
+  e: v.optional(v.picklist([1, 2])),
   s: v.optional(v.unknown()),
 })
 type Entry = v.InferOutput<typeof entry>
@@ -106,7 +109,8 @@ export class SessionLogins implements LoginStore<SessionRequest> {
   }
 
   async save(req: SessionRequest, state: string, login: PendingLogin, ttlSeconds: number): Promise<void> {
-    const added = shorten(state, login, ttlSeconds)
+    const intrusion = intrusionOf(req)
+    const added = { ...shorten(state, login, ttlSeconds), ...(intrusion !== 0 && { e: intrusion }) }
     const missing = await this.#change(req, {
       apply: (now = EMPTY) => ({
         write: { ...now, p: [...now.p.filter((one) => stateOf(one) !== state), added] },
@@ -235,16 +239,34 @@ function refresh(
   }
 }
 
-/** Without what has expired, and within the bounds; the newest login always stays. */
+/**
+ * Without what has expired, and within the bounds, for which the oldest go, those first that another site began.
+ *
+ * The newest login always stays, and one that another site began puts none out that this site began: any page could
+ * end the logins that wait otherwise, by opening the login route a few times.
+ */
 function bounded({ p, u, x }: Slot): Slot {
   const expired = p.filter((one) => !isLive(one)).map((one) => hashOf(stateOf(one)))
   const kept = {
-    p: p.filter(isLive).slice(-MAX_PENDING),
+    p: p.filter(isLive),
     u: u.slice(-MAX_PENDING),
     x: [...x, ...expired].slice(-MAX_PENDING),
   }
-  while (kept.p.length > 1 && Buffer.byteLength(JSON.stringify(compact(kept))) > MAX_BYTES) kept.p.shift()
+  const isTooMuch = (): boolean =>
+    kept.p.length > MAX_PENDING || Buffer.byteLength(JSON.stringify(compact(kept))) > MAX_BYTES
+  for (let out = firstOut(kept.p); out && isTooMuch(); out = firstOut(kept.p)) {
+    kept.p = kept.p.filter((one) => one !== out)
+  }
   return kept
+}
+
+function firstOut(pending: Entry[]): Entry | undefined {
+  const least = pending.at(-1)?.e ?? 0
+  const [first] = pending
+    .slice(0, -1)
+    .filter(({ e = 0 }) => e >= least)
+    .sort((one, another) => (another.e ?? 0) - (one.e ?? 0))
+  return first
 }
 
 function compact({ p, u, x }: Slot): Partial<Slot> {

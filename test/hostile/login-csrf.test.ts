@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
+import type { AuthenticateOptions } from 'passport-idpartner'
 import { set, type JwtBend } from '../support/bends.js'
 import { MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import { newPerson, type BankName } from '../support/platform.js'
-import { startScene, type Scene, useScenes } from '../support/scene.js'
+import { startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
+import { settle } from '../support/settle.js'
 
 useScenes()
 useClock()
@@ -152,6 +154,56 @@ describe('several tabs', () => {
     for (let more = 0; more < 9; more++) await scene.victim.begin()
     expectRefused(await scene.victim.finish(first), { code: 'login_missing', reason: 'no_login' })
     expectLoggedIn(await scene.victim.finish(second), scene)
+  })
+})
+
+describe.each(flows)('a page that opens the login route again and again ($flow flow)', ({ flow }) => {
+  const click = { 'sec-fetch-site': 'cross-site', 'sec-fetch-user': '?1' }
+  const script = { 'sec-fetch-site': 'cross-site' }
+
+  const open = async (scene: Scene, headers: object, options: AuthenticateOptions = {}): Promise<Begun> => {
+    const { platform, victim, strategy } = scene
+    const query = flow === 'direct' ? { iss: platform.bankA.issuer } : {}
+    const req = victim.get('/login', new URLSearchParams(query))
+    const { via, value } = await settle(strategy, { ...req, headers }, options)
+    expect(via).toBe('redirect')
+    return { url: value as string, request: await platform.request(value as string), bank: 'bankA' }
+  }
+
+  test.each<[string, object, object]>([
+    ['was begun here, whoever has touched it', {}, click],
+    ['was begun by a link elsewhere, without having been touched', click, script],
+  ])('ends no login that %s', async (_name, own, others) => {
+    const scene = await startScene({ flow })
+    const login = await open(scene, own)
+    for (let more = 0; more < 12; more++) await open(scene, others)
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test('ends no login here with a long value that the application carries through each', async () => {
+    const scene = await startScene({ flow })
+    const logins = [await open(scene, {}), await open(scene, {})]
+    for (let more = 0; more < 2; more++) await open(scene, script, { state: 'x'.repeat(4000) })
+    for (const login of logins) expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+
+  test('leaves its own last one to be finished, since it may be a link of another site of ours', async () => {
+    const scene = await startScene({ flow })
+    for (let tab = 0; tab < 10; tab++) await open(scene, {})
+    await open(scene, script)
+    expectLoggedIn(await scene.victim.finish(await open(scene, script)), scene)
+  })
+
+  test('goes first when the person begins more than ten', async () => {
+    const scene = await startScene({ flow })
+    const own = await open(scene, {})
+    const theirs = [await open(scene, click), await open(scene, script)]
+    for (let tab = 0; tab < 8; tab++) await open(scene, {})
+    const missing = { code: 'login_missing', reason: 'no_login' } as const
+    expectRefused(await scene.victim.finish(theirs[1] ?? own), missing)
+    await open(scene, {})
+    expectRefused(await scene.victim.finish(theirs[0] ?? own), missing)
+    expectLoggedIn(await scene.victim.finish(own), scene)
   })
 })
 
