@@ -85,7 +85,7 @@ export interface Settings<Req> {
   /** A hash of what every login's ID token has to show, if anything. */
   floor: string | undefined
   callback: string
-  /** What was learnt of the application's routes, from all requests. */
+  /** What finished logins have told of the application's routes. */
   routes: { startsElsewhere: boolean }
   loginTtl: number
   fetchUserInfo: boolean

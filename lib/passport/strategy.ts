@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
@@ -11,6 +10,7 @@ import { PassportStrategy, type Ending, type ExpressRequest } from './host.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import { isTimeout, tooLate, within } from '../net/deadline.js'
 import { isCallbackRoute } from './callback-route.js'
+import { fetchSite } from './fetch-site.js'
 import { loginMissing, pendingLogin, proofsOf, type PendingLogin } from './logins.js'
 import {
   loginOptions,
@@ -143,7 +143,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       strategy: settings.id,
       begun: now(),
       issuer: ACCOUNT_SELECTOR,
-      sameRoute: this.noteRoute(req),
+      sameRoute: this.isSameRoute(req),
       state: options.state,
     }
     await this.fromStore(() => settings.logins.save(req, key, visit, settings.loginTtl), signal)
@@ -176,7 +176,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       max_age: proofs.max_age,
       acr_values: proofs.acr_values,
       floor: settings.floor,
-      sameRoute: this.noteRoute(req),
+      sameRoute: this.isSameRoute(req),
       state: options.state ?? (await this.selectorState(req, params, signal)),
     }
     await this.fromStore(() => settings.logins.save(req, state, login, settings.loginTtl), signal)
@@ -211,6 +211,8 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
         const userInfo = this.settings.fetchUserInfo
           ? { userInfo: await client.readUserInfo(issuer, tokens, { signal }) }
           : {}
+        // From then on nothing but answers is expected at the callback. A login that is only begun may be a stranger's.
+        if (pending.sameRoute !== true) this.settings.routes.startsElsewhere = true
         const { claims } = tokens
         const { interactionId, state } = pending
         return { claims, identityProvider, issuer, tokens, ...userInfo, interactionId, state }
@@ -282,8 +284,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { callback, routes, logins } = this.settings
     // With an issuer it comes from the account selector.
     if (!isCallbackRoute(req, callback) || (this.client.flow === 'direct' && params.has('iss'))) return
-    const { headers } = req as { headers?: IncomingHttpHeaders }
-    const site = headers?.['sec-fetch-site']
+    const site = fetchSite(req)
     // No bank sent these. Whatever routes a stranger made us believe in, people can go on to log in.
     if (site === 'same-origin' || site === 'none') return
     const waiting = await this.fromStore(() => logins.peek?.(req, undefined), signal)
@@ -296,12 +297,8 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     )
   }
 
-  /** Whether a login begins on the callback's own route; if not, nothing but answers is expected there from now on. */
-  private noteRoute(req: Req): true | undefined {
-    const { callback, routes } = this.settings
-    if (isCallbackRoute(req, callback)) return true
-    routes.startsElsewhere = true
-    return undefined
+  private isSameRoute(req: Req): true | undefined {
+    return isCallbackRoute(req, this.settings.callback) ? true : undefined
   }
 
   /** Waits for the login store, which is the application's, and may fail or hang; it has as long as a bank has. */

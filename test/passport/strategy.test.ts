@@ -835,8 +835,8 @@ describe('a callback without an answer', () => {
     const login = await scene.visitor.begin()
     const req = { method: 'GET', url, headers: {}, session: scene.visitor.session }
     expectRefused(await settle(scene.strategy, req), refused)
-    expectRefused(await settle(scene.strategy, { ...req, session: {} }), refused)
     expectLoggedIn(await scene.visitor.finish(login), scene)
+    expectRefused(await settle(scene.strategy, { ...req, session: {} }), refused)
   })
 
   test('begins no login in a process that has seen none begin', async () => {
@@ -861,24 +861,29 @@ describe('a callback without an answer', () => {
     },
   )
 
-  test.each(['none', 'same-origin'])(
-    'begins one although a stranger has asked below that route, where the browser says who sent it: %s',
+  test.each([undefined, 'none', 'same-origin', 'same-site', 'cross-site'])(
+    'begins one although a stranger has begun another below that route: Sec-Fetch-Site %s',
     async (site) => {
       const scene = await startScene()
-      const at = (url: string, more = {}): object => ({
-        method: 'GET',
-        url,
-        headers: {},
-        session: {},
-        ...more,
-      })
-      expect((await settle(scene.strategy, at('/callback/elsewhere'))).via).toBe('redirect')
-      const wish = at('/callback', { headers: { 'sec-fetch-site': site } })
+      const below = scene.newVisitor().get('/callback/elsewhere', new URLSearchParams())
+      expect((await settle(scene.strategy, below)).via).toBe('redirect')
+      const headers = site === undefined ? {} : { 'sec-fetch-site': site }
+      const wish = { ...scene.visitor.get('/callback', new URLSearchParams()), headers }
       expect((await settle(scene.strategy, wish)).via).toBe('redirect')
-      expectRefused(
-        await settle(scene.strategy, at('/callback', { headers: { 'sec-fetch-site': 'cross-site' } })),
-        refused,
-      )
+    },
+  )
+
+  test.each(['none', 'same-origin'])(
+    'begins one although others are finished that began elsewhere, where no other site can have sent it: %s',
+    async (site) => {
+      const scene = await startScene()
+      expectLoggedIn(await scene.visitor.finish(await scene.visitor.begin()), scene)
+      const from = (where: string): object => ({
+        ...scene.newVisitor().get('/callback', new URLSearchParams()),
+        headers: { 'sec-fetch-site': where },
+      })
+      expect((await settle(scene.strategy, from(site))).via).toBe('redirect')
+      expectRefused(await settle(scene.strategy, from('cross-site')), refused)
     },
   )
 
