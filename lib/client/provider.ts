@@ -5,7 +5,7 @@ import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
-import { jsonOf, shallow } from '../net/json.js'
+import { jsonOf, shallow, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
 import { partyOf } from './party.js'
@@ -134,7 +134,7 @@ export class Provider {
     // openid-client does not get to see the ID token: it does not insist on encryption, knows a key by its kid alone,
     // fetches rotated keys a minute late, and takes null for a value.
     const read = async (response: Response): Promise<Response> => {
-      const text = await (await shallow(response, this.#what('token response'))).text()
+      const text = await shallowText(response, this.#what('token response'))
       const issued = readTokenResponse(parseJson(text), this.#what('token response'))
       // What else is wrong with it, openid-client finds.
       if (!issued) return new Response(text, response)
@@ -252,10 +252,14 @@ export class Provider {
     { otherwise = 'provider_unavailable', read }: { otherwise?: ErrorCode; read?: Read } = {},
   ): Promise<T> {
     const { http, signal, metadata } = this.#context
+    // Looked for only when something went wrong.
+    let secrets = (): string[] => []
     client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
       const body = init.body as string | URLSearchParams | null | undefined
-      asked.sent.push(...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])))
-      asked.sent.push(...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }))
+      secrets = () => [
+        ...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])),
+        ...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }),
+      ]
       const namedBy = metadata.issuer
       const response = await http.fetch(url, {
         what: asked.what,
@@ -266,14 +270,16 @@ export class Provider {
         namedBy,
         mutualTls: true,
       })
-      const failure = await errorResponse(response, asked)
-      if (failure) throw failure
+      if (response.status >= 400) {
+        const failure = await errorResponse(response, withSent(asked, secrets()))
+        if (failure) throw failure
+      }
       return read && response.status === 200 ? read(response) : shallow(response, asked.what)
     }
     try {
       return await call(client)
     } catch (err) {
-      throw providerFailure(err, asked, otherwise)
+      throw providerFailure(err, withSent(asked, secrets()), otherwise)
     }
   }
 
@@ -337,6 +343,10 @@ function secretsOf(parameters: Record<string, string>): string[] {
   )
 }
 
+function withSent(asked: Asked, secrets: string[]): Asked {
+  return { ...asked, sent: [...asked.sent, ...secrets] }
+}
+
 function configuration({ config, keys, metadata }: ProviderContext): oidc.Configuration {
   const client = new oidc.Configuration(
     metadata,
@@ -348,6 +358,8 @@ function configuration({ config, keys, metadata }: ProviderContext): oidc.Config
     authentication(config, keys),
   )
   leaveTransportToHttp(client)
+  // A timer of its own would tell Http nothing.
+  client.timeout = undefined
   return client
 }
 

@@ -33,16 +33,28 @@ export function isTooDeep(json: unknown, levels = MAX_DEPTH): boolean {
 }
 
 /**
- * An answer whose JSON somebody else parses, if it is not nested too deeply.
+ * An answer whose JSON somebody else parses, if it is not nested too deeply: see {@link shallowText}.
+ *
+ * @throws {IDPartnerError} `provider_unavailable`
+ */
+export async function shallow(response: Response, what: string): Promise<Response> {
+  // Response refuses a text where there is no body.
+  if (response.body === null) return response
+  // Read and made anew: clone() would have each chunk copied by two streams, which costs a login more than its parsing.
+  return new Response(await shallowText(response, what), response)
+}
+
+/**
+ * The text of an answer, if no JSON in it is nested too deeply.
  *
  * Counts brackets outside of texts, so does not say whether it is JSON.
  *
  * @throws {IDPartnerError} `provider_unavailable`
  */
-export async function shallow(response: Response, what: string): Promise<Response> {
+export async function shallowText(response: Response, what: string): Promise<string> {
   let depth = 0
   let quoted = false
-  const text = await response.clone().text()
+  const text = await response.text()
   for (let at = 0; at < text.length; at++) {
     const char = text[at]
     if (char === '"') quoted = !quoted
@@ -51,7 +63,7 @@ export async function shallow(response: Response, what: string): Promise<Respons
     else if (char === '}' || char === ']') depth--
     if (depth > MAX_DEPTH) throw unusableAnswer(what, response.status)
   }
-  return response
+  return text
 }
 
 /** An HTTP answer that says nothing we could use. */

@@ -80,6 +80,17 @@ describe('JSON that somebody else parses', () => {
     await expect((await shallow(new Response(body), WHAT)).text()).resolves.toBe(body)
   })
 
+  test('passes with its status and its headers', async () => {
+    const headers = { 'content-type': 'application/json', 'dpop-nonce': 'n' }
+    const passed = await shallow(new Response('{}', { status: 201, headers }), WHAT)
+    expect(passed.status).toBe(201)
+    expect(Object.fromEntries(passed.headers)).toEqual(headers)
+  })
+
+  test('passes where there is no body at all', async () => {
+    expect((await shallow(new Response(null, { status: 204 }), WHAT)).status).toBe(204)
+  })
+
   test.each([
     { name: '33 levels', body: nested(33) },
     { name: '100,000 levels', body: nested(100_000) },
