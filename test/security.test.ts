@@ -1,3 +1,3 @@
 import { checkTablesOfTests } from './support/tables-of-tests.js'
 
-checkTablesOfTests('SECURITY.md', 26)
+checkTablesOfTests('SECURITY.md', 28)

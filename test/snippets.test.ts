@@ -352,6 +352,31 @@ const runs: Record<string, () => Promise<void>> = {
     expect((await browser.open(answerOf(browser))).status).toBe(401)
   },
 
+  'docs/guards.md guards.ts': async () => {
+    const { shop } = (await load('docs/guards.md', 'guards.ts')) as {
+      shop: (strategy: IDPartnerStrategy) => RequestHandler
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
+      Promise.resolve({ claims }),
+    )
+    passport.use(strategy)
+    passport.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passport.deserializeUser((user: Express.User, done) => {
+      done(null, user)
+    })
+    app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, shop(strategy))
+    const browser = visitor()
+    expect(await logIn(browser, `${url}/orders`)).toMatchObject({ url: `${url}/orders`, html: 'Your orders' })
+    expect(await logIn(browser, `${url}/wine`)).toMatchObject({ url: `${url}/wine`, html: 'Wine' })
+    expect(await cancel(visitor(), `${url}/wine`)).toMatchObject({ status: 401 })
+    expect(await browser.open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
+  },
+
   'docs/sandbox.md sandbox.ts': async () => {
     const child = run(folder.write('sandbox.ts', codeOf('docs/sandbox.md', 'sandbox.ts')))
     const lines: string[] = []

@@ -80,6 +80,14 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     this.settings = settings
   }
 
+  /**
+   * What every login asks for.
+   * @internal
+   */
+  get asked(): LoginOptions {
+    return this.settings.login
+  }
+
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
   authenticate(req: object, options: AuthenticateOptions = {}): void {
     forbidCaching(req)

@@ -35,6 +35,7 @@ export class SnippetFolder {
           types: ['node', 'express-session', 'passport'],
           paths: {
             'passport-idpartner': [`${lib}/index.ts`],
+            'passport-idpartner/guards': [`${lib}/guards/index.ts`],
             'passport-idpartner/sandbox': [`${lib}/sandbox/index.ts`],
           },
         },

@@ -1,0 +1,13 @@
+import { generateJwks } from 'passport-idpartner'
+import { startSandbox } from 'passport-idpartner/sandbox'
+import { createApp } from './app.js'
+
+const url = 'http://localhost:3000'
+const sandbox = await startSandbox({
+  client_id: 'wine-shop',
+  callback: `${url}/login/callback`,
+  jwks_uri: `${url}/jwks`,
+})
+createApp({ ...sandbox.config, jwks: await generateJwks() }).listen(3000, 'localhost', () => {
+  console.log(`Taste at ${url}/tasting, as mikomo_10 (38 years old) or mikomo_20 (20)`)
+})

@@ -1,0 +1,20 @@
+/** In characters; a longer path is nobody's page, and would not fit into a session that is a cookie. */
+const MAX_LENGTH = 1000
+
+/**
+ * A path of this site, or nothing: anything else would let strangers send our visitors elsewhere.
+ *
+ * Two slashes at the beginning name a host, and so do a slash and a backslash; browsers drop tabs and line ends before
+ * they look.
+ *
+ * @see https://url.spec.whatwg.org/#relative-slash-state
+ */
+export function localPath(path: unknown): string | undefined {
+  if (typeof path !== 'string' || path.length > MAX_LENGTH) return undefined
+  return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(path) ? path : undefined
+}
+
+/** The path of an address without its query, as routers compare it. */
+export function pathnameOf(path: string): string {
+  return (path.split(/[?#]/)[0] ?? '').toLowerCase().replace(/\/+$/, '')
+}

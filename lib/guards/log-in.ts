@@ -1,0 +1,150 @@
+import type { IncomingMessage } from 'node:http'
+import * as v from 'valibot'
+import { parseOptions } from '../client/config.js'
+import { IDPartnerError } from '../errors.js'
+import type { FailureInfo, IDPartnerStrategy } from '../passport/strategy.js'
+import { addressOf, redirect, type Middleware } from './http.js'
+import { localPath } from './local-path.js'
+import { asking, forgetTries, notedAsked } from './needs.js'
+import { claimsOfUser, isSame, personOf, userOf, type FindClaims, type Person } from './person.js'
+
+/** What is used of Passport. */
+export interface PassportLike {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Passport's own types have it
+  authenticate(strategy: string, options: any, callback: any): any
+}
+
+/** Options of {@link logIn}. */
+export interface LogInOptions {
+  /** Where a person goes after a login that no guard asked for; `'/'` by default. */
+  home?: string | undefined
+  /** Where the claims of a user are, as for the guards. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the application's own type
+  claims?: ((user: any) => unknown) | undefined
+}
+
+const options = v.strictObject({
+  home: v.optional(
+    v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site'),
+    '/',
+  ),
+  claims: v.optional(
+    v.custom<FindClaims>((value) => typeof value === 'function', 'must be a function'),
+    () => claimsOfUser,
+  ),
+})
+
+/** What goes along with a login: in the session, and so nobody else's to write. */
+const carried = v.object({
+  return_to: v.optional(v.string()),
+  /** Who it has to be, when somebody who is logged in logs in once more for a guard. */
+  person: v.optional(v.object({ iss: v.string(), sub: v.string() })),
+})
+type Carried = v.InferOutput<typeof carried>
+
+/**
+ * Handles the login route and the callback route of an application with guards: asks for what they need, and brings the
+ * person back to the page that they opened.
+ *
+ * A login that a guard asked for keeps the session's user: another person's is refused, after `verify` has seen it. What
+ * ends in a failure goes to `next` as an {@link IDPartnerError}, 401 or 403, like what is broken.
+ *
+ * @param passport which has the strategy, and whose `session()` comes before
+ * @throws {IDPartnerError} `config_invalid`, with a message that names the option
+ */
+export function logIn(
+  passport: PassportLike,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- of whatever request
+  strategy: IDPartnerStrategy<any>,
+  given: LogInOptions = {},
+): Middleware {
+  const { home, claims: find } = parseOptions(options, given)
+  return (req, res, next) => {
+    const end = async (user: object | false | null, info: unknown, status: unknown): Promise<void> => {
+      if (user) {
+        const state = (info as { state?: unknown }).state
+        const { person, return_to } = v.is(carried, state) ? state : {}
+        await changeUser(req, { user, person, find })
+        notedAsked(req)
+        redirect(req, res, localPath(return_to) ?? home)
+        return
+      }
+      const failure = (info ?? {}) as Partial<FailureInfo>
+      // The Back button brings an answer again; whoever is logged in by it wants their page, not an error.
+      if (failure.reason === 'already_used' && userOf(req)) redirect(req, res, home)
+      else {
+        forgetTries(req)
+        next(failed(failure, status))
+      }
+    }
+    const ended = (err: unknown, user: object | false | null, info: unknown, status: unknown): void => {
+      if (err) next(err)
+      else end(user, info, status).catch(next)
+    }
+    const begin = async (): Promise<void> => {
+      const login = { ...asking(req, strategy.asked), ...(await carriedBy(req, find)) }
+      const authenticate = passport.authenticate(strategy.name, login, ended) as Middleware
+      authenticate(req, res, next)
+    }
+    begin().catch(next)
+  }
+}
+
+/**
+ * What is to go along with a login that begins here. In the direct flow the account selector comes back to this route
+ * without it, and the strategy has kept that of the first visit.
+ */
+async function carriedBy(req: IncomingMessage, find: FindClaims): Promise<{ state?: Carried }> {
+  const address = addressOf(req)
+  const query = new URLSearchParams(address.includes('?') ? address.slice(address.indexOf('?')) : '')
+  const return_to = localPath(query.get('return_to'))
+  const user = query.has('again') ? userOf(req) : undefined
+  const person = user && (await personOf(user, find))
+  const state = { ...(return_to !== undefined && { return_to }), ...(person && { person }) }
+  return Object.keys(state).length > 0 ? { state } : {}
+}
+
+/**
+ * Puts the user of a login into the session, in which what else was there is kept for the same person alone.
+ *
+ * @throws {IDPartnerError} `access_denied` for another person than the one who had to be
+ */
+async function changeUser(
+  req: IncomingMessage,
+  { user, person, find }: { user: object; person: Person | undefined; find: FindClaims },
+): Promise<void> {
+  const before = userOf(req)
+  // Applications without such guards need not keep who somebody is at the bank.
+  const known = async (one: object): Promise<Person | undefined> =>
+    personOf(one, find).catch((err: unknown) => {
+      if (person) throw err
+      return undefined
+    })
+  const present = before && (await known(before))
+  const coming = await known(user)
+  const same = present && coming && isSame(present, coming)
+  if (person && (!coming || !isSame(person, coming) || same === false)) {
+    throw new IDPartnerError(
+      'access_denied',
+      'another person logged in than the one who was asked to log in again',
+      { status: 403 },
+    )
+  }
+  const { logIn: put } = req as unknown as {
+    logIn: (user: object, options: object, done: (err?: unknown) => void) => void
+  }
+  await new Promise<void>((resolve, reject) => {
+    put.call(req, user, { keepSessionInfo: !before || same === true }, (err) => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it is the session store's own
+      if (err) reject(err)
+      else resolve()
+    })
+  })
+}
+
+/** A failure as an error, for the one place where an application shows what went wrong. */
+function failed(info: Partial<FailureInfo>, status: unknown): IDPartnerError {
+  const { code = 'access_denied', message = 'you may not come in', ...details } = info
+  const known = typeof status === 'number' ? { status } : {}
+  return new IDPartnerError(code, message, { ...details, ...known })
+}

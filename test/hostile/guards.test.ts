@@ -1,0 +1,189 @@
+import type { RequestListener } from 'node:http'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import session from 'express-session'
+import { Passport } from 'passport'
+import { IDPartnerError, IDPartnerStrategy } from 'passport-idpartner'
+import { logIn, requireFresh } from 'passport-idpartner/guards'
+import { listen, type Listening } from '../support/listen.js'
+import { newPerson, Platform } from '../support/platform.js'
+import type { Person } from '../support/bank.js'
+
+const closing: { close: () => Promise<unknown> }[] = []
+afterEach(async () => {
+  for (const one of closing.splice(0).reverse()) await one.close()
+})
+
+interface Scene {
+  visitor: Visitor
+  platform: Platform
+}
+
+async function scene(): Promise<Scene> {
+  const server = await listen()
+  const platform = await Platform.start()
+  closing.push(server, platform)
+  const strategy = new IDPartnerStrategy(
+    { ...(await platform.config()), passReqToCallback: false },
+    ({ claims }) => Promise.resolve({ claims }),
+  )
+  const passport = new Passport()
+  passport.use(strategy)
+  passport.serializeUser((user, done) => {
+    done(null, user)
+  })
+  passport.deserializeUser((user: Express.User, done) => {
+    done(null, user)
+  })
+  const app = express()
+  app.use(
+    session({ secret: 'test', resave: false, saveUninitialized: false }),
+    passport.session() as RequestHandler,
+  )
+  app.get(['/login', '/callback'], logIn(passport, strategy, { home: '/home' }))
+  app.get('/fresh', requireFresh({ max_age: 300 }))
+  app.get('/me', (req, res) => {
+    res.json((req.user as { claims?: { sub?: string } } | undefined)?.claims?.sub ?? null)
+  })
+  const onError: ErrorRequestHandler = (err, _req, res, next) => {
+    if (err instanceof IDPartnerError) res.status(err.status).json({ code: err.code })
+    else next(err)
+  }
+  app.use(onError)
+  server.serve(app as RequestListener)
+  return { visitor: new Visitor(server, platform), platform }
+}
+
+interface Answer {
+  status: number
+  location: string | null
+  body: string
+}
+
+/** A browser that goes to the bank by itself. */
+class Visitor {
+  #cookie = ''
+  readonly #server: Listening
+  readonly #platform: Platform
+
+  constructor(server: Listening, platform: Platform) {
+    this.#server = server
+    this.#platform = platform
+  }
+
+  async open(path: string): Promise<Answer> {
+    const response = await fetch(this.#server.url + path, {
+      redirect: 'manual',
+      headers: { cookie: this.#cookie, accept: 'text/html' },
+    })
+    this.#cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? this.#cookie
+    return {
+      status: response.status,
+      location: response.headers.get('location'),
+      body: await response.text(),
+    }
+  }
+
+  async logIn(person?: Person, secondsAgo?: number): Promise<Answer> {
+    const finish = await this.begin('/login')
+    return finish(person, secondsAgo)
+  }
+
+  /** Begins a login and returns what brings its answer back. */
+  async begin(path: string): Promise<(person?: Person, secondsAgo?: number) => Promise<Answer>> {
+    const { location } = await this.open(path)
+    const request = await this.#platform.request(location ?? '')
+    return async (person = this.#platform.person, secondsAgo = 0) => {
+      const idToken = {
+        claims: (claims: object) => ({ ...claims, auth_time: this.#platform.now() - secondsAgo }),
+      }
+      const response = await this.#platform.answer(request, { idToken }, { person })
+      return this.open(`/callback?${new URLSearchParams({ response }).toString()}`)
+    }
+  }
+}
+
+describe('nobody is sent to another site after a login', () => {
+  test.each([
+    ['two slashes', '//evil.example'],
+    ['a slash and a backslash', '/\\evil.example'],
+    ['a backslash and a slash', '\\/evil.example'],
+    ['a tab, which browsers drop', '/\t/evil.example'],
+    ['a line feed, which browsers drop', '/\n/evil.example'],
+    ['a carriage return', '/\r/evil.example'],
+    ['a new header', '/x\r\nSet-Cookie: a=b'],
+    ['a null', '/\0/evil.example'],
+    ['a space before it', ' //evil.example'],
+    ['a space within', '/ /evil.example'],
+    ['an absolute URL', 'https://evil.example/'],
+    ['a URL without slashes', 'https:evil.example'],
+    ['a script', 'javascript:alert(1)'],
+    ['a host alone', 'evil.example'],
+    ['characters beyond ASCII', '/\u2215\u2215evil.example'],
+    ['nothing', ''],
+    ['more than a session may hold', `/${'x'.repeat(1000)}`],
+  ])('by %s', async (_what, path) => {
+    const { visitor } = await scene()
+    const finish = await visitor.begin(`/login?${new URLSearchParams({ return_to: path }).toString()}`)
+    expect(await finish()).toMatchObject({ status: 302, location: '/home' })
+  })
+
+  test('by a second value', async () => {
+    const { visitor } = await scene()
+    const finish = await visitor.begin('/login?return_to=//evil.example&return_to=/orders')
+    expect(await finish()).toMatchObject({ location: '/home' })
+  })
+
+  test.each([
+    '/.//evil.example',
+    '/%2F/evil.example',
+    '/a//evil.example',
+    '/@evil.example',
+    '/orders?to=//x',
+  ])('and %s is a path of this one', async (path) => {
+    const { visitor } = await scene()
+    const finish = await visitor.begin(`/login?${new URLSearchParams({ return_to: path }).toString()}`)
+    const { location } = await finish()
+    expect(location).toBe(path)
+    expect(new URL(location ?? '', 'https://app.example/callback').origin).toBe('https://app.example')
+  })
+
+  test('by what stands beside the answer', async () => {
+    const { visitor } = await scene()
+    const finish = await visitor.begin('/login?return_to=/orders')
+    const open = visitor.open.bind(visitor)
+    visitor.open = (path) => open(`${path}&return_to=/other&again=1&state=x`)
+    expect(await finish()).toMatchObject({ location: '/orders' })
+  })
+})
+
+describe('a login that has to be by the same person', () => {
+  test('is refused from another one, and the session keeps its user', async () => {
+    const { visitor } = await scene()
+    await visitor.logIn()
+    const me = await visitor.open('/me')
+    const finish = await visitor.begin('/login?again=1')
+    expect(await finish(newPerson())).toMatchObject({ status: 403, body: '{"code":"access_denied"}' })
+    expect(await visitor.open('/me')).toEqual(me)
+  })
+
+  test('is refused from another one also when nobody is logged in any more', async () => {
+    const { visitor } = await scene()
+    await visitor.logIn()
+    const finish = await visitor.begin('/login?again=1')
+    // Somebody else logs in in between: the session is a new one, in which the first login no longer waits.
+    await visitor.logIn(newPerson())
+    expect(await finish(newPerson())).toMatchObject({ status: 401, body: '{"code":"login_missing"}' })
+  })
+
+  test('is that of the person who was logged in, however a link words it', async () => {
+    const { visitor } = await scene()
+    await visitor.logIn(undefined, 1000)
+    const { location } = await visitor.open('/fresh?person=other')
+    expect(location).toBe('/login?return_to=%2Ffresh%3Fperson%3Dother&again=1')
+    const finish = await visitor.begin(`${location ?? ''}&person=other`)
+    expect(await finish(newPerson())).toMatchObject({ status: 403 })
+    const again = await visitor.begin(location ?? '')
+    expect(await again()).toMatchObject({ location: '/fresh?person=other' })
+  })
+})
