@@ -98,14 +98,24 @@ export class IDPartnerError extends Error {
  */
 export class ErrorResponse extends Error {
   override readonly name = 'ErrorResponse'
-  /** The HTTP status; the application's own answer never has it. */
-  readonly status: number
+  /** The HTTP status, where there is one; the application's own answer never has it. */
+  declare readonly status?: number
   declare readonly error_description?: string
 
-  constructor(status: number, error?: string, description?: unknown) {
-    const words = typeof description === 'string' ? plain(description) : undefined
-    super([`HTTP ${String(status)}`, [error, words].filter(Boolean).join(': ')].filter(Boolean).join(' '))
-    this.status = status
+  /**
+   * @param status none where the words came through the browser, in an answer that the server signed
+   * @param sent secrets that the server was told; where it repeats one, that is taken out
+   */
+  constructor(
+    status: number | undefined,
+    error: string | undefined,
+    description?: unknown,
+    sent: readonly string[] = [],
+  ) {
+    const words = typeof description === 'string' ? plain(redacted(description, sent)) : undefined
+    const said = [error, words].filter(Boolean).join(': ') || (status === undefined ? 'no words' : '')
+    super([status === undefined ? '' : `HTTP ${String(status)}`, said].filter(Boolean).join(' '))
+    if (status !== undefined) this.status = status
     if (words !== undefined) this.error_description = words
   }
 }
@@ -120,6 +130,10 @@ function bounded(text: string): string {
 /** The characters that RFC 6749, section 5.2 allows in an `error_description`. */
 function plain(text: string): string {
   return text.slice(0, MAX_TEXT).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
+}
+
+function redacted(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }
 
 /** Whether a value is an error, also one of another realm, as Node's own errors are inside jest. */

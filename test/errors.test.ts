@@ -113,10 +113,21 @@ describe('what a server said', () => {
   })
 
   test.each([
-    [new ErrorResponse(503), 'HTTP 503'],
+    [new ErrorResponse(503, undefined), 'HTTP 503'],
     [new ErrorResponse(400, undefined, 'no'), 'HTTP 400 no'],
-  ])('may be no more than a status', (said, message) => {
+    [new ErrorResponse(undefined, 'login_required', 'no'), 'login_required: no'],
+    [new ErrorResponse(undefined, undefined), 'no words'],
+  ])('may be no more than a part of it', (said, message) => {
     expect(said.message).toBe(message)
+  })
+
+  test('has no status where it came in no HTTP answer of the server', () => {
+    expect('status' in new ErrorResponse(undefined, 'x')).toBe(false)
+  })
+
+  test('does not repeat the secrets it was told', () => {
+    const said = new ErrorResponse(undefined, undefined, `${'x'.repeat(295)} s3cret-state`, ['s3cret-state'])
+    expect(said.error_description).toBe(`${'x'.repeat(295)} [red`)
   })
 })
 

@@ -3,6 +3,7 @@ import { IDPartnerError } from '../errors.js'
 import { nearlySpelled } from './issuer-spelling.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint } from '../net/http.js'
+import { printableUrl } from '../jwt/sealed-jwt.js'
 
 /** A bound for the memory of vouched issuers; far more than IDPartner has banks. */
 const MAX_VOUCHED = 1000
@@ -49,7 +50,7 @@ export class AllowedIssuers {
       near === undefined
         ? this.#trusted === undefined
           ? 'no verified answer of IDPartner named it to this process; for tokens of an earlier login, pass the whole token set'
-          : '"trusted_issuers" does not name it'
+          : `"trusted_issuers" does not name ${this.#vouched.has(issuer) ? printableUrl(issuer) : 'it'}`
         : `it is ${issuer}, but "trusted_issuers" has ${near}: spell it as the bank does`
     return new IDPartnerError('provider_refused', `this bank is not allowed here: ${why}`)
   }

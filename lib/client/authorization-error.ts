@@ -1,4 +1,4 @@
-import { IDPartnerError } from '../errors.js'
+import { IDPartnerError, type ErrorResponse } from '../errors.js'
 
 /** The bank's own state, which it tells us in place of a login; anything else is between the person and the bank. */
 const SIGNED_STATUS = new Map([
@@ -36,22 +36,24 @@ const UNKNOWN = 'no known reason'
  * login (401), and of nothing behind us.
  *
  * @param error the OAuth error, if it is printable
- * @param signed whether it came inside a verified answer
+ * @param signed whose verified answer it came in, and with which words; nothing for an error that nobody signed
  */
 export function authorizationError(
   error: string | undefined,
-  { signed }: { signed: boolean },
+  signed?: { party: string; cause: ErrorResponse },
 ): IDPartnerError {
   if (error === 'access_denied') {
     // Unsigned it comes from the account selector as well, where no bank has been asked yet.
-    const where = signed ? ' at the bank' : ''
+    const where = signed ? ` at ${signed.party}` : ''
     return new IDPartnerError('access_denied', `the login was cancelled or refused${where}`, {
+      cause: signed?.cause,
       providerError: error,
     })
   }
   const name = error !== undefined && (signed || REGISTERED.includes(error)) ? error : UNKNOWN
-  const what = signed ? 'the bank did not log the person in' : 'the login ended with an error'
+  const what = signed ? `${signed.party} did not log the person in` : 'the login ended with an error'
   return new IDPartnerError('provider_error', `${what}: ${name}`, {
+    cause: signed?.cause,
     providerError: error,
     status: (signed ? SIGNED_STATUS.get(name) : undefined) ?? 401,
   })

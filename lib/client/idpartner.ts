@@ -16,7 +16,7 @@ import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { decryptionOf } from './encryption.js'
 import { inTime } from '../net/deadline.js'
-import { IDPartnerError } from '../errors.js'
+import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { Http, joinUrl, parseEndpoint } from '../net/http.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
@@ -213,7 +213,7 @@ export class IDPartner {
     }
     const params = callbackParams(searchParams(query))
     if (!params) throw new IDPartnerError('response_invalid', 'the query holds no "response"')
-    if ('error' in params) throw authorizationError(params.error, { signed: false })
+    if ('error' in params) throw authorizationError(params.error)
     const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
     return { identity_provider, idp_response_code }
   }
@@ -298,14 +298,15 @@ export class IDPartner {
     const { idp_response_code, identity_provider } = sealed
     // readProxyDocument has asked whether this bank is allowed.
     const keysOf = (from: string): Promise<FindKeys> => Promise.resolve(this.#issuers.keys(from))
-    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options)
+    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options, true)
   }
 
   async #verifyAnswer(
     response: string,
     issuer: string | undefined,
     keysOf: (issuer: string) => Promise<FindKeys>,
-    { signal }: CallOptions = {},
+    { signal }: CallOptions,
+    vouched = false,
   ): Promise<AuthorizationAnswer> {
     const keys = await this.#keys
     const verifying = verifyJarm(response, {
@@ -314,6 +315,8 @@ export class IDPartner {
       clientId: this.#config.client_id,
       clockTolerance: this.#config.clock_tolerance,
       issuer,
+      vouched,
+      partyOf: (bank) => partyOf(bank, this.#config),
       keysOf,
     })
     return inTime(signal, verifying)
@@ -330,11 +333,16 @@ export class IDPartner {
    * @internal
    */
   async redeem(
-    { issuer, outcome }: AuthorizationAnswer,
+    { issuer, state, outcome }: AuthorizationAnswer,
     login: Omit<IdTokenChecks & Proofs, 'state'>,
     { signal }: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    if ('error' in outcome) throw authorizationError(outcome.error, { signed: true })
+    if ('error' in outcome) {
+      // A bank may repeat what it was asked with.
+      const sent = [state, login.nonce, login.codeVerifier]
+      const cause = new ErrorResponse(undefined, outcome.error, outcome.description, sent)
+      throw authorizationError(outcome.error, { party: partyOf(issuer, this.#config), cause })
+    }
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
     const bank = await this.#providerOf(issuer, signal)
     return this.#vouched(issuer, await bank.exchange(outcome.code, login))
@@ -395,7 +403,7 @@ export class IDPartner {
     const bank = await this.#allowedProvider(issuer, options.signal, tokens)
     const renewed = await bank.refresh(refreshToken)
     const earlier = typeof tokens === 'string' ? undefined : tokens.claims
-    if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier)
+    if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
     const claims = renewed.claims ?? earlier
     return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
   }

@@ -99,14 +99,5 @@ function refusal(asked: Asked, status: number, said: Said | undefined): IDPartne
 }
 
 function answered({ sent }: Asked, status: number, said: Said | undefined): ErrorResponse {
-  const { error, error_description: words } = said ?? {}
-  return new ErrorResponse(
-    status,
-    printable(error),
-    typeof words === 'string' ? redacted(words, sent) : undefined,
-  )
-}
-
-function redacted(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
+  return new ErrorResponse(status, printable(said?.error), said?.error_description, sent)
 }

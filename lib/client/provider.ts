@@ -141,7 +141,7 @@ export class Provider {
       const { id_token, ...others } = issued
       if (id_token !== undefined) {
         verified = await verifyIdToken(id_token, {
-          ...this.#expected('id_token'),
+          ...this.#expected('id_token', 'ID token'),
           alg: this.#context.config.id_token_signed_response_alg,
           accessToken: issued.access_token,
           login,
@@ -291,7 +291,7 @@ export class Provider {
       userinfo_signed_response_alg: alg,
     } = this.#context.config
     const claims = await readUserInfo(response, {
-      ...this.#expected('userinfo'),
+      ...this.#expected('userinfo', 'userinfo'),
       encrypted: encryption.userinfo.asked,
       alg: alg ?? id_token_signed_response_alg,
       signed: alg !== undefined,
@@ -302,9 +302,11 @@ export class Provider {
   /** What ID tokens and userinfo of this provider have in common. */
   #expected(
     kind: Encrypted,
-  ): Pick<IdTokenExpected, 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
+    name: string,
+  ): Pick<IdTokenExpected, 'what' | 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
     const { config, keys, issuerKeys } = this.#context
     return {
+      what: this.#what(name),
       decryption: decryptionOf(config.encryption[kind], keys),
       keys: issuerKeys,
       issuer: this.issuer,

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { IDPartnerClaims } from '../jwt/claims.js'
 import { IDPartnerError } from '../errors.js'
+import { printableUrl } from '../jwt/sealed-jwt.js'
 
 /**
  * What the bank issued for a login, as plain JSON that can be stored and used later.
@@ -102,7 +103,7 @@ export function checkTokens(tokens: unknown, issuer: string): asserts tokens is 
   if (tokens.claims && tokens.claims.iss !== issuer) {
     throw new IDPartnerError(
       'config_invalid',
-      'these tokens are of another bank than the issuer that was named: pass the "iss" of their claims',
+      `these tokens are of another bank than the issuer that was named, ${printableUrl(tokens.claims.iss)} and not ${printableUrl(issuer)}: pass the "iss" of their claims`,
     )
   }
 }
@@ -115,21 +116,20 @@ export function checkToken(value: unknown): asserts value is string {
 /**
  * Compares the claims of a refreshed ID token with the earlier ones; issuer and audience were verified.
  *
+ * @param party whose it is, for messages
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
  */
-export function checkRefreshed(renewed: IDPartnerClaims, earlier: IDPartnerClaims): void {
+export function checkRefreshed(renewed: IDPartnerClaims, earlier: IDPartnerClaims, party: string): void {
+  const what = `the refreshed ID token of ${party}`
   if (renewed.sub !== earlier.sub) {
-    throw new IDPartnerError('token_invalid', 'the refreshed ID token is of another person')
+    throw new IDPartnerError('token_invalid', `${what} is of another person`)
   }
   for (const name of ['nonce', 'auth_time'] as const) {
     // Neither has to be there again.
     const [one, other] = [renewed[name], earlier[name]]
     if (one !== undefined && other !== undefined && one !== other) {
-      throw new IDPartnerError(
-        'token_invalid',
-        `the refreshed ID token is of another login: its "${name}" differs`,
-      )
+      throw new IDPartnerError('token_invalid', `${what} is of another login: its "${name}" differs`)
     }
   }
 }

@@ -23,6 +23,8 @@ export interface IdTokenChecks extends AuthenticationChecks {
 }
 
 export interface IdTokenExpected {
+  /** Whose ID token it is, for messages. */
+  what: string
   decryption: Decryption
   keys: FindKeys
   alg: SigningAlg
@@ -42,10 +44,9 @@ export interface IdTokenExpected {
 /** An ID token is fetched in the moment it is issued, so an old one is a replay even before its `exp`. */
 const MAX_AGE_SECONDS = 600
 
-const ID_TOKEN: Required<JwtKind> = {
-  code: 'token_invalid',
-  what: "the bank's ID token",
-  registered: 'id_token',
+/** @param what whose ID token it is, for messages: `the ID token of the bank login.bank.example` */
+export function idTokenKind(what: string): Required<JwtKind> {
+  return { code: 'token_invalid', what, registered: 'id_token' }
 }
 
 /**
@@ -59,18 +60,19 @@ const ID_TOKEN: Required<JwtKind> = {
  */
 export async function verifyIdToken(
   sealed: string,
-  { decryption, clientId, accessToken, login, ...expected }: IdTokenExpected,
+  { what, decryption, clientId, accessToken, login, ...expected }: IdTokenExpected,
 ): Promise<{ jws: string; claims: IDPartnerClaims }> {
-  const jwt = await decryptJwt(sealed, decryption, ID_TOKEN)
+  const kind = idTokenKind(what)
+  const jwt = await decryptJwt(sealed, decryption, kind)
   const payload = await verifyJwt(
     jwt,
     { ...expected, audience: clientId, requiredClaims: ['exp', 'sub'], maxAge: MAX_AGE_SECONDS },
-    ID_TOKEN,
+    kind,
   )
-  const claims = checkClaims(payload as IDPartnerClaims, ID_TOKEN)
-  if ((claims.azp ?? clientId) !== clientId) throw invalidJwt(ID_TOKEN, 'was issued to another client')
-  matchAccessToken(claims, accessToken, expected.alg)
-  if (login) matchLogin(claims, login, expected.clockTolerance)
+  const claims = checkClaims(payload as IDPartnerClaims, kind)
+  if ((claims.azp ?? clientId) !== clientId) throw invalidJwt(kind, 'was issued to another client')
+  matchAccessToken(claims, accessToken, expected.alg, kind)
+  if (login) matchLogin(claims, login, expected.clockTolerance, kind)
   return { jws: jwt.jws, claims }
 }
 
@@ -80,17 +82,21 @@ export async function verifyIdToken(
  * @throws {IDPartnerError} `token_invalid`; 401 where it is the person who has to log in again
  * @see https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
-export function matchLogin(claims: IDPartnerClaims, checks: IdTokenChecks, clockTolerance: number): void {
-  if (claims.nonce !== checks.nonce)
-    throw invalidJwt(ID_TOKEN, 'belongs to another login: its "nonce" differs')
+export function matchLogin(
+  claims: IDPartnerClaims,
+  checks: IdTokenChecks,
+  clockTolerance: number,
+  kind: JwtKind,
+): void {
+  if (claims.nonce !== checks.nonce) throw invalidJwt(kind, 'belongs to another login: its "nonce" differs')
   const now = Date.now() / 1000
   if (typeof claims.auth_time === 'number' && claims.auth_time > now + clockTolerance)
-    throw invalidJwt(ID_TOKEN, 'has an "auth_time" that is still to come')
+    throw invalidJwt(kind, 'has an "auth_time" that is still to come')
   // A person takes their time at the bank, and that is no part of "max_age".
   const begun = Math.min(checks.begun ?? now, now) - clockTolerance
   for (const asked of [checks, checks.floor]) {
-    if (!isRecent(claims, begun, asked)) throw unmet('that the person logged in within "max_age"')
-    if (!isStrong(claims, asked)) throw unmet('any of the "acr_values" asked for')
+    if (!isRecent(claims, begun, asked)) throw unmet(kind, 'that the person logged in within "max_age"')
+    if (!isStrong(claims, asked)) throw unmet(kind, 'any of the "acr_values" asked for')
   }
 }
 
@@ -105,8 +111,7 @@ function isStrong(claims: IDPartnerClaims, { acr_values }: AuthenticationChecks 
 }
 
 /** Nothing is broken: the person logged in, but too long ago or not strongly enough. */
-function unmet(what: string): IDPartnerError {
-  const { code, what: token } = ID_TOKEN
+function unmet({ code, what: token }: JwtKind, what: string): IDPartnerError {
   return new IDPartnerError(code, `${token} does not show ${what}; please log in again`, { status: 401 })
 }
 
@@ -117,10 +122,15 @@ function unmet(what: string): IDPartnerError {
  * @throws {IDPartnerError} `token_invalid`
  * @see https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowTokenValidation
  */
-export function matchAccessToken(claims: IDPartnerClaims, accessToken: string, alg: SigningAlg): void {
+export function matchAccessToken(
+  claims: IDPartnerClaims,
+  accessToken: string,
+  alg: SigningAlg,
+  kind: JwtKind,
+): void {
   if (claims['at_hash'] === undefined) return
   const hash = createHash(hashOf(alg)).update(accessToken).digest()
   if (claims['at_hash'] !== hash.subarray(0, hash.length / 2).toString('base64url')) {
-    throw invalidJwt(ID_TOKEN, 'belongs to another access token: its "at_hash" differs')
+    throw invalidJwt(kind, 'belongs to another access token: its "at_hash" differs')
   }
 }

@@ -6,6 +6,7 @@ import type { FindKeys } from './remote-keys.js'
 import {
   decryptJwt,
   invalidJwt,
+  printableUrl,
   verifyJwt,
   wrongIssuer,
   type Decryption,
@@ -16,7 +17,7 @@ import {
 export interface AuthorizationAnswer {
   issuer: string
   state: string
-  outcome: { code: string } | { error: string | undefined }
+  outcome: { code: string } | { error: string | undefined; description?: string }
 }
 
 export interface JarmExpected {
@@ -27,6 +28,10 @@ export interface JarmExpected {
   clockTolerance: number
   /** The bank it has to be from, where that is known. */
   issuer: string | undefined
+  /** Whether that bank is allowed, so that messages may name it from the beginning. */
+  vouched: boolean
+  /** How messages call a bank that is allowed. */
+  partyOf: (issuer: string) => string
   /** The keys of an issuer; refuses one that may not be asked with `provider_refused`. */
   keysOf: (issuer: string) => Promise<FindKeys>
 }
@@ -34,10 +39,11 @@ export interface JarmExpected {
 /** In characters; what is longer is no answer of a bank. */
 export const MAX_ANSWER_LENGTH = 64 * 1024
 
-const JARM: Required<JwtKind> = {
-  code: 'response_invalid',
-  what: "the bank's answer",
-  registered: 'authorization',
+/** What an answer is called while nobody but itself says whose it is. */
+const UNNAMED = "the bank's answer"
+
+function kindOf(what: string): Required<JwtKind> {
+  return { code: 'response_invalid', what, registered: 'authorization' }
 }
 
 const text = v.pipe(v.string(), v.minLength(1))
@@ -59,40 +65,51 @@ const answer = v.union([
  */
 export async function verifyJarm(response: unknown, expected: JarmExpected): Promise<AuthorizationAnswer> {
   const { decryption, alg, clientId, clockTolerance } = expected
+  const answerOf = (bank: string): Required<JwtKind> => kindOf(`the answer of ${expected.partyOf(bank)}`)
+  const kind = expected.vouched && expected.issuer !== undefined ? answerOf(expected.issuer) : kindOf(UNNAMED)
   if (typeof response !== 'string' || response.length > MAX_ANSWER_LENGTH) {
-    throw invalidJwt(JARM, 'is missing or longer than 64 KiB')
+    throw invalidJwt(kind, 'is missing or longer than 64 KiB')
   }
-  const jwt = await decryptJwt(response, decryption, JARM)
-  const issuer = claimedIssuer(jwt.jws)
+  const jwt = await decryptJwt(response, decryption, kind)
+  const issuer = claimedIssuer(jwt.jws, kind)
   if (expected.issuer !== undefined && issuer !== expected.issuer) {
-    throw wrongIssuer(JARM, issuer, expected.issuer)
+    throw wrongIssuer(kind, issuer, expected.issuer)
   }
   const keys = await expected.keysOf(issuer).catch((err: unknown) => {
     // Nobody has signed this name yet, so it is a wrong answer and not a bank that was refused.
     throw err instanceof IDPartnerError && err.code === 'provider_refused'
-      ? wrongIssuer(JARM, issuer, undefined, err)
+      ? notAllowed(kind, issuer, err)
       : err
   })
+  const allowed = answerOf(issuer)
   const payload: unknown = await verifyJwt(
     jwt,
     { alg, keys, issuer, audience: clientId, clockTolerance, requiredClaims: ['exp'] },
-    JARM,
+    allowed,
   )
   if (!v.is(answer, payload)) {
-    throw invalidJwt(JARM, 'has no "state", or neither or both of "code" and "error"')
+    throw invalidJwt(allowed, 'has no "state", or neither or both of "code" and "error"')
   }
-  const { state, code, error } = payload
-  return { issuer, state, outcome: typeof code !== 'string' ? { error: printable(error) } : { code } }
+  const { state, code, error, error_description: description } = payload
+  if (typeof code === 'string') return { issuer, state, outcome: { code } }
+  const words = typeof description === 'string' ? { description } : {}
+  return { issuer, state, outcome: { error: printable(error), ...words } }
 }
 
 /** Who a decrypted answer says it is from: where to look for the keys, if that issuer is allowed. */
-function claimedIssuer(jws: string): string {
+function claimedIssuer(jws: string, kind: JwtKind): string {
   let iss: unknown
   try {
     iss = decodeJwt(jws).iss
   } catch (err) {
-    throw invalidJwt(JARM, 'is malformed', err)
+    throw invalidJwt(kind, 'is malformed', err)
   }
-  if (typeof iss !== 'string') throw wrongIssuer(JARM, iss, undefined)
+  if (typeof iss !== 'string') throw wrongIssuer(kind, iss, undefined)
   return iss
+}
+
+function notAllowed(kind: JwtKind, issuer: string, refused: IDPartnerError): IDPartnerError {
+  const came = printableUrl(issuer)
+  const which = refused.message.includes(came) ? '' : `${came} came; `
+  return invalidJwt(kind, `has a wrong or missing "iss": ${which}${refused.message}`, refused)
 }

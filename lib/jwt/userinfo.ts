@@ -16,6 +16,8 @@ import {
 } from './sealed-jwt.js'
 
 export interface UserInfoExpected {
+  /** Whose userinfo it is, for messages: `the userinfo of the bank login.bank.example`. */
+  what: string
   decryption: Decryption
   keys: FindKeys
   alg: SigningAlg
@@ -27,12 +29,6 @@ export interface UserInfoExpected {
   clientId: string
   /** Seconds. */
   clockTolerance: number
-}
-
-const USERINFO: Required<JwtKind> = {
-  code: 'token_invalid',
-  what: "the bank's userinfo",
-  registered: 'userinfo',
 }
 
 /**
@@ -49,50 +45,51 @@ export async function readUserInfo(
   response: Response,
   expected: UserInfoExpected,
 ): Promise<UserInfo | undefined> {
-  const claims = await openUserInfo(response, expected)
+  const kind = { code: 'token_invalid', what: expected.what, registered: 'userinfo' } as const
+  const claims = await openUserInfo(response, expected, kind)
   if (!claims) return undefined
-  const checked = checkClaims(claims, USERINFO)
+  const checked = checkClaims(claims, kind)
   // Whoever copies userinfo over the claims of the ID token would log in a person of another bank.
   if ((checked['iss'] ?? expected.issuer) !== expected.issuer) {
-    throw wrongIssuer(USERINFO, checked['iss'], expected.issuer)
+    throw wrongIssuer(kind, checked['iss'], expected.issuer)
   }
-  if (checked['sub'] === undefined) throw wrongClaim(USERINFO, 'sub')
+  if (checked['sub'] === undefined) throw wrongClaim(kind, 'sub')
   return checked as UserInfo
 }
 
 async function openUserInfo(
   response: Response,
-  expected: UserInfoExpected,
+  { decryption, encrypted, signed, clientId: audience, ...expected }: UserInfoExpected,
+  kind: Required<JwtKind>,
 ): Promise<Record<string, unknown> | undefined> {
-  const { decryption, encrypted, signed, clientId: audience, ...rest } = expected
   if (hasType(response, 'json')) {
-    if (encrypted) throw invalidJwt(USERINFO, notEncrypted(decryption, USERINFO))
+    if (encrypted) throw invalidJwt(kind, notEncrypted(decryption, kind))
     const body: unknown = await response
       .clone()
       .json()
       .catch(() => undefined)
-    return body === undefined ? undefined : unsigned(checkedObject(body, USERINFO), signed)
+    return body === undefined ? undefined : unsigned(checkedObject(body, kind), signed, kind)
   }
   if (!hasType(response, 'jwt')) return undefined
   const jwt = (await response.text()).trim()
   // Whether userinfo is encrypted is registered apart from ID tokens, so signed only is a downgrade where it is asked for.
   const opened =
     encrypted || jwt.split('.').length === 5
-      ? await decryptJwt(jwt, decryption, USERINFO)
+      ? await decryptJwt(jwt, decryption, kind)
       : { jws: jwt, outer: {} }
   if (opened.jws !== jwt && opened.jws.startsWith('{')) {
-    checkEnvelope(opened, { issuer: expected.issuer, audience }, USERINFO)
-    return unsigned(parseObject(opened.jws, USERINFO), signed)
+    checkEnvelope(opened, { issuer: expected.issuer, audience }, kind)
+    return unsigned(parseObject(opened.jws, kind), signed, kind)
   }
   // It need not expire.
-  return verifyJwt(opened, { ...rest, audience, requiredClaims: [] }, USERINFO)
+  return verifyJwt(opened, { ...expected, audience, requiredClaims: [] }, kind)
 }
 
 /** A bank that was registered to sign userinfo signs it. */
-function unsigned(claims: Record<string, unknown>, signed: boolean): Record<string, unknown> {
+function unsigned(claims: Record<string, unknown>, signed: boolean, kind: JwtKind): Record<string, unknown> {
   if (!signed) return claims
   throw invalidJwt(
-    USERINFO,
+    kind,
     'is not signed: register userinfo_signed_response_alg at the bank, or leave the option of that name out',
   )
 }

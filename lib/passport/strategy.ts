@@ -8,6 +8,7 @@ import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
 import { PassportStrategy, type Ending, type ExpressRequest } from './host.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
+import { printableUrl } from '../jwt/sealed-jwt.js'
 import { isTimeout, tooLate, within } from '../net/deadline.js'
 import { isCallbackRoute } from './callback-route.js'
 import { fetchSite } from './fetch-site.js'
@@ -257,7 +258,10 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       )
     }
     if (pending.issuer !== undefined && pending.issuer !== issuer) {
-      throw new IDPartnerError('response_invalid', 'the answer is from another bank than the login went to')
+      throw new IDPartnerError(
+        'response_invalid',
+        `the answer is from another bank than the login went to: ${printableUrl(issuer)} and ${printableUrl(pending.issuer)}`,
+      )
     }
     if (pending.strategy !== this.settings.id) throw loginMissing('no_login', req)
     return pending
@@ -280,7 +284,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     if (typeof waiting === 'string') return loginMissing(waiting, req)
     const visited = waiting?.issuer === ACCOUNT_SELECTOR
     const id = visited ? undefined : waiting?.interactionId
-    return authorizationError(error, { signed: false }).withInteractionId(id)
+    return authorizationError(error).withInteractionId(id)
   }
 
   /**

@@ -84,6 +84,16 @@ describe('an issuer that is nearly in the list is refused with both spellings:',
     expect(message).toBe('this bank is not allowed here: "trusted_issuers" does not name it')
   })
 
+  test('named where IDPartner vouched for it', async () => {
+    for (const trusted of [['https://other.example'], () => false]) {
+      const issuers = allowed(trusted)
+      issuers.vouch(BANK)
+      expect((await refusal(issuers.check(BANK))).message).toBe(
+        `this bank is not allowed here: "trusted_issuers" does not name ${BANK}`,
+      )
+    }
+  })
+
   test('not where a function decides', async () => {
     expect((await refusal(allowed(() => false).check(`${BANK}/`))).message).not.toContain(BANK)
   })

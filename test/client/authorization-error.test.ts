@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import { authorizationError } from '../../lib/client/authorization-error.js'
+import { ErrorResponse } from '../../lib/errors.js'
+
+const signed = {
+  party: 'the bank login.bank.example',
+  cause: new ErrorResponse(undefined, 'x', "the bank's words"),
+}
 
 const REGISTERED = [
   'invalid_request',
@@ -19,10 +25,10 @@ const REGISTERED = [
 ]
 
 test.each([
-  { signed: true, where: ' at the bank' },
-  { signed: false, where: '' },
-])('a person who said no, at the account selector or $where, is named twice', ({ signed, where }) => {
-  expect(authorizationError('access_denied', { signed })).toMatchObject({
+  { by: signed, where: ' at the bank login.bank.example' },
+  { by: undefined, where: '' },
+])('a person who said no, at the account selector or $where, is named twice', ({ by, where }) => {
+  expect(authorizationError('access_denied', by)).toMatchObject({
     code: 'access_denied',
     status: 401,
     providerError: 'access_denied',
@@ -39,29 +45,39 @@ describe('an authentic error', () => {
     ['server_error', { status: 502, isFailure: false }],
     ['temporarily_unavailable', { status: 503, isFailure: false }],
   ])('%s is named, and counts against the bank where it says so', (error, expected) => {
-    expect(authorizationError(error, { signed: true })).toMatchObject({
+    expect(authorizationError(error, signed)).toMatchObject({
       ...expected,
       code: 'provider_error',
       statusCode: expected.status,
       providerError: error,
-      message: `the bank did not log the person in: ${error}`,
+      message: `the bank login.bank.example did not log the person in: ${error}`,
     })
   })
 
   test('may have no name', () => {
-    const err = authorizationError(undefined, { signed: true })
+    const err = authorizationError(undefined, signed)
     expect(err).toMatchObject({
       code: 'provider_error',
       status: 401,
-      message: 'the bank did not log the person in: no known reason',
+      message: 'the bank login.bank.example did not log the person in: no known reason',
     })
     expect(err.providerError).toBeUndefined()
   })
 })
 
+test.each(['access_denied', 'login_required'])(
+  'what a bank said of %s is underneath, and not in the text',
+  (error) => {
+    const err = authorizationError(error, signed)
+    expect(err.cause).toBe(signed.cause)
+    expect(err.message).not.toContain('words')
+    expect(authorizationError(error).cause).toBeUndefined()
+  },
+)
+
 describe('an error that nobody signed', () => {
   test.each(REGISTERED)('is a failure of this login, whatever it says: %s', (error) => {
-    expect(authorizationError(error, { signed: false })).toMatchObject({
+    expect(authorizationError(error)).toMatchObject({
       code: 'provider_error',
       status: 401,
       isFailure: true,
@@ -71,7 +87,7 @@ describe('an error that nobody signed', () => {
   })
 
   test('is not put in the words of whoever wrote it', () => {
-    expect(authorizationError('call-1-555-0100', { signed: false })).toMatchObject({
+    expect(authorizationError('call-1-555-0100')).toMatchObject({
       code: 'provider_error',
       status: 401,
       providerError: 'call-1-555-0100',
@@ -80,7 +96,7 @@ describe('an error that nobody signed', () => {
   })
 
   test('may have no name', () => {
-    const err = authorizationError(undefined, { signed: false })
+    const err = authorizationError(undefined)
     expect(err).toMatchObject({
       code: 'provider_error',
       status: 401,

@@ -7,10 +7,11 @@ import {
   type Proofs,
   type TokenSet,
 } from 'passport-idpartner'
+import type { ErrorResponse } from '../../lib/errors.js'
 import { appended, set, without, type Change } from '../support/bends.js'
 import { tlsCertificates } from '../support/certificates.js'
 import { answer, hang, json, send } from '../support/faults.js'
-import { clientJwks } from '../support/key-pairs.js'
+import { clientJwks, rsaKey } from '../support/key-pairs.js'
 import { Platform, type AnswerBends, type BankName, type PlatformOptions } from '../support/platform.js'
 import { refusal } from '../support/settle.js'
 
@@ -440,7 +441,38 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
     expect(await refusal(app.client.claims(response, app.begun))).toMatchObject({
       code: 'access_denied',
       status: 401,
+      message: `the login was cancelled or refused at the bank ${new URL(app.platform.bankA.issuer).host}`,
     })
+  })
+
+  test("not when the bank says no, whose words are underneath without this login's secrets", async () => {
+    const app = await start(options)
+    const denied: Change = (claims) => {
+      const { state, nonce } = app.begun
+      const error_description = `\u001b[31mmax_age of ${nonce} not met,\nstate ${state}${'x'.repeat(400)}`
+      return { ...without('code')(claims), error: 'login_required', error_description }
+    }
+    const response = await app.answered({ answer: { claims: denied } })
+    const err = await refusal(app.client.claims(response, app.begun))
+    expect(err).toMatchObject({
+      code: 'provider_error',
+      status: 401,
+      message: `the bank ${new URL(app.platform.bankA.issuer).host} did not log the person in: login_required`,
+    })
+    const { error_description: said = '', status } = err.cause as ErrorResponse
+    expect(said).toMatch(/^\?\[31mmax_age of \[redacted\] not met,\?state \[redacted\]x+$/)
+    expect(said).toHaveLength(300)
+    expect(status).toBeUndefined()
+  })
+
+  test.each<[string, AnswerBends, RegExp]>([
+    ['its answer', { answer: { key: () => rsaKey('stranger') } }, /^the answer of /],
+    ['its ID token', { idToken: { key: () => rsaKey('stranger') } }, /^the ID token of /],
+  ])('and the refusal names the bank when the fault is in %s', async (_name, bends, what) => {
+    const app = await start(options)
+    const { message } = await refusal(app.client.claims(await app.answered(bends), app.begun))
+    expect(message).toMatch(what)
+    expect(message).toContain(`of the bank ${new URL(app.platform.bankA.issuer).host} is signed with a key`)
   })
 
   test('not after the caller gave up', async () => {
@@ -452,6 +484,25 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
       status: 504,
     })
     expect(app.platform.requests).not.toContain('bankA.token')
+  })
+})
+
+describe('an answer of a bank that is nearly spelled as in "trusted_issuers"', () => {
+  test.each<[string, (issuer: string) => string]>([
+    ['with a slash at its end', (issuer) => `${issuer}/`],
+    ['with another name of this machine', (issuer) => issuer.replace('127.0.0.1', 'localhost')],
+    ['with https for http', (issuer) => issuer.replace('http:', 'https:')],
+  ])('says both, %s', async (_name, spelled) => {
+    const app = await start({ flow: 'direct' })
+    const { client, platform, issuer } = app
+    const iss = spelled(issuer)
+    expect(iss).not.toBe(issuer)
+    const response = await app.response({ answer: { claims: set({ iss }) } })
+    expect(await refusal(client.claims(response, app.begun))).toMatchObject({
+      code: 'response_invalid',
+      message: `the bank's answer has a wrong or missing "iss": this bank is not allowed here: it is ${iss}, but "trusted_issuers" has ${issuer}: spell it as the bank does`,
+    })
+    expect(platform.requests).not.toContain('bankA.token')
   })
 })
 

@@ -8,6 +8,8 @@ test.each([
   ['https://idpartner.example', 'the bank idpartner.example'],
   ['https://login.bank.example/tenants/1', 'the bank login.bank.example'],
   ['https://login.bank.example:8443/', 'the bank login.bank.example:8443'],
+  ['no issuer', 'the bank'],
+  ['javascript:alert(1)', 'the bank'],
   [`https://${'x'.repeat(200)}.example`, `the bank ${'x'.repeat(100)}…`],
 ])('%s is named %s', (issuer, name) => {
   expect(partyOf(issuer, config)).toBe(name)

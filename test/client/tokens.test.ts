@@ -169,8 +169,7 @@ describe('what the application hands back', () => {
         }),
       ).toMatchObject({
         code: 'config_invalid',
-        message:
-          'these tokens are of another bank than the issuer that was named: pass the "iss" of their claims',
+        message: `these tokens are of another bank than the issuer that was named, https://bank.example and not ${issuer || 'one that is no plain URL'}: pass the "iss" of their claims`,
       })
     },
   )
@@ -192,13 +191,13 @@ describe('a refreshed ID token', () => {
     ['no word of the login', claims],
   ])('may have %s', (_name, renewed) => {
     expect(() => {
-      checkRefreshed(renewed, earlier)
+      checkRefreshed(renewed, earlier, 'the bank bank.example')
     }).not.toThrow()
   })
 
   test('may say what was not known', () => {
     expect(() => {
-      checkRefreshed(earlier, claims)
+      checkRefreshed(earlier, claims, 'the bank bank.example')
     }).not.toThrow()
   })
 
@@ -209,8 +208,12 @@ describe('a refreshed ID token', () => {
   ])('is refused with another %s', (_name, change) => {
     expect(
       thrown(() => {
-        checkRefreshed({ ...earlier, ...change }, earlier)
+        checkRefreshed({ ...earlier, ...change }, earlier, 'the bank bank.example')
       }),
-    ).toMatchObject({ code: 'token_invalid', status: 502 })
+    ).toMatchObject({
+      code: 'token_invalid',
+      status: 502,
+      message: expect.stringMatching(/^the refreshed ID token of the bank bank\.example is of another /),
+    })
   })
 })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { IDPartnerClaims } from '../../lib/jwt/claims.js'
 import {
+  idTokenKind,
   matchAccessToken,
   matchLogin,
   verifyIdToken,
@@ -20,6 +21,7 @@ import { refusal } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
 
 const BANK = 'https://bank.example'
+const WHAT = 'the ID token of the bank bank.example'
 
 let keys: FindKeys
 let decryption: Decryption
@@ -30,6 +32,7 @@ beforeAll(async () => {
 })
 
 const expected = (change: Partial<IdTokenExpected> = {}): IdTokenExpected => ({
+  what: WHAT,
   decryption,
   keys,
   alg: 'PS256',
@@ -151,7 +154,7 @@ describe('an ID token', () => {
   ])('is refused when $name', async ({ bend, change = {}, message }) => {
     const err = await refusal(open(bend, { change }))
     expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
-    expect(err.message).toMatch(/^the bank's ID token /)
+    expect(err.message).toMatch(/^the ID token of the bank bank\.example /)
     expect(err.message).toMatch(message)
   })
 
@@ -187,7 +190,12 @@ describe('an ID token belongs to the login', () => {
   })
 
   const match = (claims: Partial<IDPartnerClaims>, checks: Partial<IdTokenChecks> = {}): void => {
-    matchLogin({ nonce: 'nonce', ...claims } as IDPartnerClaims, { nonce: 'nonce', ...checks }, 30)
+    matchLogin(
+      { nonce: 'nonce', ...claims } as IDPartnerClaims,
+      { nonce: 'nonce', ...checks },
+      30,
+      idTokenKind(WHAT),
+    )
   }
 
   test.each<[string, Partial<IDPartnerClaims>, Partial<IdTokenChecks>]>([
@@ -289,7 +297,9 @@ describe('an ID token belongs to the login', () => {
       match(claims, checks)
     })
     expect(err).toMatchObject({ code: 'token_invalid', status: 401 })
-    expect(err.message).toMatch(/please log in again$/)
+    expect(err.message).toMatch(
+      /^the ID token of the bank bank\.example does not show .*please log in again$/,
+    )
     expect(err.message).toMatch(message)
   })
 })
@@ -298,7 +308,12 @@ describe('an ID token fits the access token that came along', () => {
   // The example of Core, appendix A.3.
   const accessToken = 'jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y'
   const match = (members: object, token = accessToken, alg: SigningAlg = 'PS256'): void => {
-    matchAccessToken({ iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members }, token, alg)
+    matchAccessToken(
+      { iss: BANK, sub: 's', aud: 'a', exp: 1, iat: 1, ...members },
+      token,
+      alg,
+      idTokenKind(WHAT),
+    )
   }
 
   test.each<[SigningAlg, string]>([

@@ -45,6 +45,8 @@ function verifyText(response: unknown, change: Partial<JarmExpected> = {}): Prom
     clientId: 'app',
     clockTolerance: 30,
     issuer: undefined,
+    vouched: false,
+    partyOf: (issuer) => `the bank ${new URL(issuer).host}`,
     keysOf,
     ...change,
   })
@@ -53,7 +55,7 @@ function verifyText(response: unknown, change: Partial<JarmExpected> = {}): Prom
 async function expectRefused(call: Promise<unknown>, message: RegExp): Promise<void> {
   const err = await refusal(call)
   expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
-  expect(err.message).toMatch(/^the bank's answer /)
+  expect(err.message).toMatch(/^(the bank's answer|the answer of the bank bank\.example) /)
   expect(err.message).toMatch(message)
 }
 
@@ -74,7 +76,8 @@ describe('an answer', () => {
     ['x'.repeat(65), undefined],
   ])('or an error for a state: %j is passed on as %j', async (error, passed) => {
     const answer = await verify(payload({ error, error_description: 'the bank says so' }))
-    expect(answer).toEqual({ issuer: BANK, state: 'state', outcome: { error: passed } })
+    const outcome = { error: passed, description: 'the bank says so' }
+    expect(answer).toEqual({ issuer: BANK, state: 'state', outcome })
   })
 
   test.each<[string, object, AuthorizationAnswer['outcome']]>([
@@ -184,11 +187,56 @@ describe('the keys of an answer', () => {
     const refused = new IDPartnerError('provider_refused', 'not here')
     const err = await refusal(verify({}, rejecting(refused)))
     expect(err).toMatchObject({ code: 'response_invalid', cause: refused })
-    expect(err.message).toMatch(/wrong or missing "iss"/)
+    expect(err.message).toBe(
+      'the bank\'s answer has a wrong or missing "iss": https://bank.example came; not here',
+    )
+  })
+
+  test('say why a bank is not allowed, and name it once', async () => {
+    const refused = new IDPartnerError('provider_refused', `it is ${BANK}, and not ${BANK}/`)
+    const { message } = await refusal(verify({}, rejecting(refused)))
+    expect(message).toBe(
+      'the bank\'s answer has a wrong or missing "iss": it is https://bank.example, and not https://bank.example/',
+    )
   })
 
   test('that cannot be had are the failure', async () => {
     const down = new IDPartnerError('provider_unavailable', 'down')
     expect(await refusal(verify({}, rejecting(down)))).toBe(down)
+  })
+})
+
+describe('a refusal names the bank by its issuer', () => {
+  const stranger = { key: () => rsaKey('stranger') }
+
+  test('once it is one whose keys may be asked for', async () => {
+    const { message } = await refusal(verify(stranger))
+    expect(message).toMatch(/^the answer of the bank bank\.example is signed with a key/)
+  })
+
+  test('from the beginning where IDPartner vouched for it', async () => {
+    const { message } = await refusal(verifyText('x', { issuer: BANK, vouched: true }))
+    expect(message).toMatch(/^the answer of the bank bank\.example is not encrypted/)
+  })
+
+  test.each<[string, JwtBend, Partial<JarmExpected>]>([
+    ['nothing but the answer itself names it', { unsealed: true }, {}],
+    ['the application alone named it', { unsealed: true }, { issuer: BANK }],
+    ['it names another', { claims: set({ iss: 'https://evil.example' }) }, { issuer: BANK }],
+  ])('and not where %s', async (_name, bend, change) => {
+    expect((await refusal(verify(bend, change))).message).toMatch(/^the bank's answer /)
+  })
+
+  test('and what another answer calls itself as what came, in harmless characters', async () => {
+    const messageOf = async (iss: string): Promise<string> =>
+      (await refusal(verify({ claims: set({ iss }) }, { issuer: BANK, vouched: true }))).message
+    expect(await messageOf('https://evil.example')).toBe(
+      'the answer of the bank bank.example has a wrong or missing "iss": https://evil.example came, and https://bank.example is wanted',
+    )
+    expect(await messageOf('https://evil.example/\nforged <b>')).toContain('one that is no plain URL came')
+    expect(await messageOf(`https://evil.example/${'x'.repeat(500)}`)).toHaveLength(
+      'the answer of the bank bank.example has a wrong or missing "iss":  came, and https://bank.example is wanted'
+        .length + 81,
+    )
   })
 })

@@ -23,6 +23,7 @@ type Change = Partial<UserInfoExpected>
 
 function read(body: string, type: string, change: Change = {}): Promise<unknown> {
   return readUserInfo(new Response(body, { headers: { 'content-type': type } }), {
+    what: 'the userinfo of the bank bank.example',
     decryption,
     encrypted: false,
     keys,
@@ -47,7 +48,7 @@ const readJson = (members: object, change?: Change): Promise<unknown> =>
 async function expectRefused(call: Promise<unknown>, message: RegExp): Promise<void> {
   const err = await refusal(call)
   expect(err).toMatchObject({ code: 'token_invalid', status: 502 })
-  expect(err.message).toMatch(/^the bank's userinfo /)
+  expect(err.message).toMatch(/^the userinfo of the bank bank\.example /)
   expect(err.message).toMatch(message)
 }
 

@@ -574,7 +574,10 @@ describe('a store of the application', () => {
     [
       'the login at another bank',
       (login) => ({ ...login, issuer: 'https://other.example' }),
-      { code: 'response_invalid', message: /from another bank than the login went to/ },
+      {
+        code: 'response_invalid',
+        message: /from another bank than the login went to: http\S+ and https:\/\/other\.example$/,
+      },
     ],
   ])('may take %s, and no code is sent', async (_name, change, refused) => {
     const store = new MapStore()
@@ -1130,7 +1133,7 @@ describe('with Passport, Express and express-session', () => {
     }
     expect(await app.bring(await app.answered(denied))).toMatchObject({ status: 302, location: '/failed' })
     expect(JSON.parse((await app.visit('/failed')).body)).toEqual({
-      messages: ['the login was cancelled or refused at the bank'],
+      messages: [`the login was cancelled or refused at the bank ${new URL(app.platform.bankA.issuer).host}`],
     })
     expect(await app.me()).toBeNull()
     expect(await app.bring(await app.answered())).toMatchObject({ status: 302, location: '/home' })
