@@ -17,6 +17,7 @@ const OTHERS = ['authorization_endpoint', 'jwks_uri'] as const
 const LISTS = [
   'response_modes_supported',
   'code_challenge_methods_supported',
+  'request_object_signing_alg_values_supported',
   'authorization_signing_alg_values_supported',
   'id_token_signing_alg_values_supported',
 ] as const

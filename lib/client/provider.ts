@@ -51,6 +51,7 @@ export class Provider {
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
+    this.#assertSupports(...ASKED_FOR, ['request_object_signing_alg_values_supported', signer.alg])
     return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
       [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
     })
@@ -186,15 +187,17 @@ export class Provider {
     this.#endpoint('pushed_authorization_request_endpoint')
     if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
     this.#endpoint('token_endpoint')
-    const needed: [SupportList, string][] = [
-      ['response_modes_supported', 'jwt'],
-      ['code_challenge_methods_supported', 'S256'],
+    this.#assertSupports(
+      ...ASKED_FOR,
       ['authorization_signing_alg_values_supported', config.authorization_signed_response_alg],
       ['id_token_signing_alg_values_supported', config.id_token_signed_response_alg],
-    ]
+    )
+  }
+
+  #assertSupports(...needed: [SupportList, string][]): void {
     for (const [name, value] of needed) {
       // A list that is not there says nothing (Discovery, section 3).
-      if (metadata[name]?.includes(value) === false)
+      if (this.#context.metadata[name]?.includes(value) === false)
         throw badMetadata(this.#party, `does not have ${value} in ${name}`)
     }
   }
@@ -317,6 +320,12 @@ export class Provider {
 }
 
 type Read = (response: Response) => Response | Promise<Response>
+
+/** What every authorization request asks for. */
+const ASKED_FOR: [SupportList, string][] = [
+  ['response_modes_supported', 'jwt'],
+  ['code_challenge_methods_supported', 'S256'],
+]
 
 /** An endpoint as messages call it. */
 function nameOf(endpoint: Endpoint): string {

@@ -447,6 +447,25 @@ describe('the browser is sent', () => {
     expect(wire.requests).toEqual([])
   })
 
+  test.each<[string, unknown]>([
+    ['response_modes_supported', ['query', 'fragment']],
+    ['response_modes_supported', []],
+    ['code_challenge_methods_supported', ['plain']],
+    ['request_object_signing_alg_values_supported', ['RS256', 'none']],
+  ])('nowhere with a signed request that would not be taken, by the %s: %j', async (name, value) => {
+    for (const send of [
+      (provider: Provider) => provider.signedAuthorizationUrl({ scope: 'openid' }),
+      (provider: Provider) => provider.pushedAuthorizationUrl({ scope: 'openid' }),
+    ]) {
+      expect(await refusal(send(await startProvider({ metadata: { [name]: value } })))).toMatchObject({
+        code: 'provider_unavailable',
+        status: 502,
+        message: expect.stringMatching(new RegExp(`^the discovery document of .* ${name}$`)),
+      })
+    }
+    expect(wire.requests).toEqual([])
+  })
+
   test('nowhere when a bank elsewhere names a page on this machine', async () => {
     const provider = await startProvider({
       metadata: { issuer: 'https://bank.example', authorization_endpoint: 'http://localhost:1/auth' },
