@@ -55,7 +55,7 @@ export class Issuers {
     const known = this.#known.get(issuer)
     if (known) return known
     const party = partyOf(issuer, this.#config)
-    const metadata = new Cached(() => this.#discover(issuer, party), { ttl: TTL })
+    const metadata = new Cached((slot) => this.#discover(issuer, party, slot), { ttl: TTL })
     const jwksUri = async (): Promise<string> => {
       const { jwks_uri } = await metadata.get()
       if (jwks_uri === undefined) throw badMetadata(party, 'names no jwks_uri')
@@ -68,14 +68,14 @@ export class Issuers {
     return { metadata, keys }
   }
 
-  async #discover(issuer: string, party: string): Promise<ProviderMetadata> {
+  async #discover(issuer: string, party: string, slot: () => Promise<void>): Promise<ProviderMetadata> {
     const what = `the discovery document of ${party}`
     let metadata: ProviderMetadata
     try {
       // The client id is not used: of the Configuration only the metadata is kept.
       const configuration = await oidc.discovery(new URL(issuer), 'unused', undefined, oidc.None(), {
         [oidc.customFetch]: async (url, { headers }) =>
-          shallow(await this.#http.get(url, { what, headers }), what),
+          shallow(await this.#http.get(url, { what, headers, slot }), what),
         execute: [leaveTransportToHttp],
       })
       metadata = usedMetadata(configuration.serverMetadata())

@@ -32,11 +32,12 @@ export function remoteKeys(
   url: string | (() => Promise<string>),
   namedBy?: string,
 ): FindKeys {
-  const load = async (): Promise<KeySet> => {
+  const load = async (slot: () => Promise<void>): Promise<KeySet> => {
     const response = await http.get(typeof url === 'string' ? url : await url(), {
       what,
       headers: { accept: 'application/json' },
       namedBy,
+      slot,
     })
     return readKeySet(response, what)
   }

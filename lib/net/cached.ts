@@ -1,6 +1,6 @@
 import { within } from './deadline.js'
 
-/** Milliseconds from the beginning of one load to that of the next: anyone can send answers whose `kid` nobody knows. */
+/** Milliseconds from the beginning of one request to that of the next: anyone can send answers whose `kid` nobody knows. */
 const SPACING = 1000
 
 /** Those who wait for a newer copy at one time; further ones are told that there is none. */
@@ -15,6 +15,12 @@ const STALE_FOR = 24 * 3600_000
 /** After such a silence much may have changed, so that the first to ask may wait a little. */
 const SILENCE = 3600_000
 
+/**
+ * Loads a document. Before it asks for it a second time it awaits `slot`, so that whoever publishes it is asked no more
+ * often for being slow or broken.
+ */
+type Load<T> = (slot: () => Promise<void>) => Promise<T>
+
 interface Copy<T> {
   value: T
   loadedAt: number
@@ -27,7 +33,7 @@ interface Copy<T> {
  * A copy past its time serves at once and is renewed behind it; a failure is never kept.
  */
 export class Cached<T> {
-  readonly #load: () => Promise<T>
+  readonly #load: Load<T>
   readonly #ttl: number
   readonly #patience: number
   #copy: Copy<T> | undefined
@@ -45,7 +51,7 @@ export class Cached<T> {
    * @param ttl milliseconds until a copy is renewed
    * @param patience milliseconds that may be waited for a newer copy after an hour in which nobody asked
    */
-  constructor(load: () => Promise<T>, { ttl, patience = 0 }: { ttl: number; patience?: number }) {
+  constructor(load: Load<T>, { ttl, patience = 0 }: { ttl: number; patience?: number }) {
     this.#load = load
     this.#ttl = ttl
     this.#patience = patience
@@ -99,13 +105,10 @@ export class Cached<T> {
 
   async #begin(): Promise<T> {
     await this.#loading?.catch(() => undefined)
-    const wait = this.#begunAt + SPACING - Date.now()
-    // No longer than that, though the clock may have been set back.
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, SPACING)))
+    await this.#slot()
     this.#next = undefined
-    this.#begunAt = Date.now()
     const load = ++this.#loads
-    this.#loading = this.#load()
+    this.#loading = this.#load(() => this.#slot())
     try {
       const value = await this.#loading
       this.#copy = { value, loadedAt: Date.now(), load }
@@ -116,5 +119,13 @@ export class Cached<T> {
     } finally {
       this.#loading = undefined
     }
+  }
+
+  /** Waits until a second after the last request. */
+  async #slot(): Promise<void> {
+    const wait = this.#begunAt + SPACING - Date.now()
+    // No longer than that, though the clock may have been set back.
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, SPACING)))
+    this.#begunAt = Date.now()
   }
 }

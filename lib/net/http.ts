@@ -128,10 +128,17 @@ export class Http {
   /**
    * The same for documents that may be asked for twice: one more try when the server failed, the connection broke, or
    * no answer came in time, which is how a kept connection looks whose other end is gone.
+   *
+   * @param init.slot waited for before that, at once by default
    */
-  async get(target: string | URL, init: HttpRequest): Promise<Response> {
+  async get(
+    target: string | URL,
+    { slot, ...init }: HttpRequest & { slot?: () => Promise<void> },
+  ): Promise<Response> {
     const first = await this.fetch(target, init).catch(() => undefined)
-    return first && first.status < 500 ? first : this.fetch(target, init)
+    if (first && first.status < 500) return first
+    await slot?.()
+    return this.fetch(target, init)
   }
 
   async #exchange(url: URL, init: HttpRequest, signal: AbortSignal): Promise<Answer> {

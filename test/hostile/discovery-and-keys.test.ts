@@ -2,12 +2,14 @@ import { describe, expect, jest, test } from '@jest/globals'
 import type { JWK } from 'jose'
 import { Http } from '../../lib/net/http.js'
 import { Issuers } from '../../lib/client/issuers.js'
+import { remoteKeys } from '../../lib/jwt/remote-keys.js'
 import { appended, fromNow, set, without, type Change, type JwtBend } from '../support/bends.js'
 import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, hang, reset, type Fault } from '../support/faults.js'
 import { ecKey, ed25519Key, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
 import { newPerson } from '../support/platform.js'
+import { firstOf } from '../support/published-keys.js'
 import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 import { es256 } from './jwt-rows.js'
@@ -30,6 +32,20 @@ describe('a discovery document is refused when', () => {
   test.each(otherIssuer)("the proxy's: $name", async ({ change }) => {
     const { platform, victim } = await startScene()
     platform.proxy.metadata = change
+    expectRefused(await victim.login({}), { code: 'provider_unavailable' })
+    expectOnly(platform, ['proxy.discovery'])
+    expect(victim.session).toEqual({})
+  })
+
+  test.each<[string, unknown]>([
+    ['authorization_endpoint', undefined],
+    ['authorization_endpoint', 'javascript:alert(1)'],
+    ['response_modes_supported', ['query']],
+    ['code_challenge_methods_supported', ['plain']],
+    ['request_object_signing_alg_values_supported', ['none']],
+  ])("the proxy's, before the person is sent there: its %s is %j", async (name, value) => {
+    const { platform, victim } = await startScene()
+    platform.proxy.metadata = set({ [name]: value })
     expectRefused(await victim.login({}), { code: 'provider_unavailable' })
     expectOnly(platform, ['proxy.discovery'])
     expect(victim.session).toEqual({})
@@ -567,6 +583,34 @@ describe('retries', () => {
       expect(platform.count('bankA.token')).toBe(before + 1)
     },
   )
+})
+
+describe('a publisher whose server fails', () => {
+  test.each(['discovery', 'keys'] as const)('is asked for its %s once a second at most', async (which) => {
+    jest.useFakeTimers()
+    const asked: number[] = []
+    const http = new Http({ timeout: 20_000 })
+    jest.spyOn(http, 'fetch').mockImplementation(() => {
+      asked.push(Date.now())
+      return Promise.resolve(new Response(null, { status: 503 }))
+    })
+    const party = 'https://bank.example'
+    const issuers = new Issuers(http, { oidc_proxy_service_url: 'https://proxy.example' })
+    const keys = remoteKeys(http, 'the keys of the bank', `${party}/jwks`)
+    const logins: Promise<unknown>[] = []
+    for (let at = 0; at < 3000; at += 100) {
+      const login = which === 'discovery' ? issuers.metadata(party) : firstOf(keys('PS256', 'kid'))
+      logins.push(refusal(Promise.resolve(login)))
+      await jest.advanceTimersByTimeAsync(100)
+    }
+    await jest.advanceTimersByTimeAsync(5000)
+    for (const err of await Promise.all(logins)) {
+      expect(err).toMatchObject({ code: 'provider_unavailable', status: 503 })
+    }
+    expect(asked.length).toBeGreaterThan(3)
+    const gaps = asked.slice(1).map((at, index) => at - (asked[index] ?? 0))
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1000)
+  })
 })
 
 describe('an issuer', () => {

@@ -190,6 +190,28 @@ describe('a failure', () => {
     expectSpaced(source)
   })
 
+  test('after which a load asks once more lets nobody ask more than once a second either', async () => {
+    const begun: number[] = []
+    const cached = new Cached<never>(
+      async (slot) => {
+        begun.push(Date.now())
+        await slot()
+        begun.push(Date.now())
+        throw new Error('failure')
+      },
+      { ttl: TTL },
+    )
+    const asked = []
+    for (let at = 0; at < 5 * SECOND; at += 10) {
+      asked.push(watch(cached.get()), watch(cached.refresh()))
+      await pass(10)
+    }
+    await pass(4 * SECOND)
+    expect(asked.every(({ ended }) => ended === 'failure')).toBe(true)
+    expect(begun.length).toBeGreaterThanOrEqual(5)
+    expectSpaced({ begun })
+  })
+
   test('of a renewal is not tried again for a while, and then it is', async () => {
     const source = await loaded()
     source.down = true
@@ -314,7 +336,7 @@ describe('a refresh', () => {
   })
 })
 
-function expectSpaced({ begun }: Source): void {
+function expectSpaced({ begun }: { begun: readonly number[] }): void {
   const gaps = begun.slice(1).map((at, index) => at - (begun[index] ?? 0))
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(SECOND)
 }

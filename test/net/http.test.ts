@@ -478,6 +478,18 @@ describe('a document is asked for', () => {
     expect(wire.requests).toHaveLength(2)
   })
 
+  test('a second time when it is its turn', async () => {
+    const url = await serve()
+    wire.plan('bank.thing', status(503), 1)
+    const seen: number[] = []
+    const slot = (): Promise<void> => {
+      seen.push(wire.requests.length)
+      return Promise.resolve()
+    }
+    expect((await http().get(url, { what, slot })).status).toBe(200)
+    expect(seen).toEqual([1])
+  })
+
   test('twice at most, and the second answer counts', async () => {
     const url = await serve()
     wire.plan('bank.thing', status(503), Infinity)
