@@ -6,17 +6,21 @@ class TimeLimitError extends Error {
 }
 
 /**
- * A time limit as an AbortSignal, which also ends with the outer one.
+ * A time limit, which also ends with the outer one.
  *
  * AbortSignal.timeout and AbortSignal.any would do, but hold each other weakly: in several Node 20 releases such
  * a signal could be collected before its time, and then never fire.
  */
 export class Deadline {
-  readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout
   readonly #outer: AbortSignal | undefined
+  readonly #waiting = new Set<(reason: Error) => void>()
+  #reason: Error | undefined
+  #controller: AbortController | undefined
   readonly #end = (): void => {
-    this.#controller.abort(new TimeLimitError('the time limit is over'))
+    this.#reason ??= new TimeLimitError('the time limit is over')
+    this.#controller?.abort(this.#reason)
+    for (const stop of this.#waiting) stop(this.#reason)
   }
 
   constructor(milliseconds: number, outer?: AbortSignal) {
@@ -26,13 +30,27 @@ export class Deadline {
     else outer?.addEventListener('abort', this.#end)
   }
 
+  /** Made when it is first asked for: most work heeds none, and a signal with its listeners is dearer than the timer. */
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#reason) this.#controller.abort(this.#reason)
     return this.#controller.signal
+  }
+
+  /** Waits for some work no longer than this, whether or not the work heeds the signal. */
+  wait<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#reason) reject(this.#reason)
+      else this.#waiting.add(reject)
+      // Also the one that comes too late is looked after here: its rejection would otherwise end the process.
+      promise.then(resolve, reject)
+    })
   }
 
   clear(): void {
     clearTimeout(this.#timer)
     this.#outer?.removeEventListener('abort', this.#end)
+    this.#waiting.clear()
   }
 }
 
@@ -43,12 +61,12 @@ export class Deadline {
  */
 export async function within<T>(
   milliseconds: number,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (limit: Pick<Deadline, 'signal'>) => Promise<T>,
   outer?: AbortSignal,
 ): Promise<T> {
   const deadline = new Deadline(milliseconds, outer)
   try {
-    return await abortable(work(deadline.signal), deadline.signal)
+    return await deadline.wait(work(deadline))
   } finally {
     deadline.clear()
   }

@@ -100,7 +100,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   private async outcome(req: Req, options: AuthenticateOptions): Promise<Outcome> {
     const budget = 2 * this.client.timeout + GRACE
     try {
-      const passed = await within(budget, (signal) => this.proceed(req, options, signal))
+      const passed = await within(budget, ({ signal }) => this.proceed(req, options, signal))
       if (passed.type === 'redirect') return passed
       // Without a limit of its own here, and whatever it throws is an error.
       return await this.decide(req, passed.login).catch(failed)

@@ -83,7 +83,7 @@ describe('work within a time limit', () => {
     ['when the outer limit has ended', AbortSignal.abort()],
   ])('ends %s, also work that does not heed its signal', async (_name, outer) => {
     let seen: AbortSignal | undefined
-    const work = (signal: AbortSignal): Promise<never> => {
+    const work = ({ signal }: { signal: AbortSignal }): Promise<never> => {
       seen = signal
       return new Promise(() => undefined)
     }
@@ -93,6 +93,29 @@ describe('work within a time limit', () => {
     expect(isTimeout(err)).toBe(true)
     expect(seen?.aborted).toBe(true)
     expect(jest.getTimerCount()).toBe(0)
+  })
+
+  test('ends when the time is over, also work that asks for no signal', async () => {
+    const ended = within(100, () => new Promise(() => undefined)).catch((err: unknown) => err)
+    jest.advanceTimersByTime(100)
+    expect(isTimeout(await ended)).toBe(true)
+  })
+
+  test('ends with the outer limit, and leaves nothing there', async () => {
+    const outer = new AbortController()
+    const ended = within(100, () => new Promise(() => undefined), outer.signal).catch((err: unknown) => err)
+    outer.abort()
+    expect(isTimeout(await ended)).toBe(true)
+    expect(listeners(outer.signal)).toBe(0)
+  })
+
+  test('looks after a failure that comes too late, since that would end the process', async () => {
+    const { promise: late, reject: fail } = withResolvers()
+    const handled = jest.spyOn(late, 'then')
+    await within(100, () => late, AbortSignal.abort()).catch(() => undefined)
+    expect(handled).toHaveBeenCalled()
+    fail(new Error('late'))
+    await expect(late).rejects.toThrow('late')
   })
 
   test('is known by its own error alone', () => {
