@@ -34,9 +34,11 @@ export class AllowedIssuers {
   /** @throws {IDPartnerError} `provider_refused`, or `config_invalid` when the application's own function threw */
   async check(issuer: string): Promise<void> {
     const url = parseEndpoint(issuer)
-    if (!url || (isPrivateAddress(url) && !isLoopback(url))) throw this.#notAllowed(issuer)
+    if (!url) throw this.#notAllowed(issuer)
+    const onLoopback = isLoopback(url)
+    if (!onLoopback && isPrivateAddress(url)) throw this.#notAllowed(issuer)
     // A remote directory may not name an issuer on this machine (SSRF), nor may a function that says yes to a browser.
-    if (isLoopback(url) && !this.#onLoopback && !Array.isArray(this.#trusted)) throw this.#notAllowed(issuer)
+    if (onLoopback && !this.#onLoopback && !Array.isArray(this.#trusted)) throw this.#notAllowed(issuer)
     if (this.#trusted !== undefined) {
       if (!(await isTrusted(this.#trusted, issuer))) throw this.#notAllowed(issuer)
       return

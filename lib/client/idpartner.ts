@@ -114,10 +114,18 @@ export class IDPartner {
     return {
       state: oidc.randomState(),
       nonce: oidc.randomNonce(),
-      codeVerifier: oidc.randomPKCECodeVerifier(),
+      codeVerifier: this.generateCodeVerifier(),
       ...(max_age !== undefined && { max_age }),
       ...(acr_values !== undefined && { acr_values }),
     }
+  }
+
+  /**
+   * Makes the one secret that all others of a login may be derived from.
+   * @internal
+   */
+  generateCodeVerifier(): string {
+    return oidc.randomPKCECodeVerifier()
   }
 
   /**

@@ -24,7 +24,10 @@ const entry = v.object({
   y: text,
   d: v.optional(v.unknown()),
 })
-type Entry = v.InferOutput<typeof entry>
+type Entry = v.InferOutput<typeof entry> & {
+  /** What it has in common with entries of the same key: see {@link material}. */
+  key: string
+}
 
 /** The keys of a set that may have made a signature. */
 interface Candidates {
@@ -50,9 +53,10 @@ export class KeySet {
   constructor(keys: readonly unknown[]) {
     this.#entries = keys.flatMap((one) => {
       const parsed = v.safeParse(entry, one)
-      return parsed.success ? [parsed.output] : []
+      return parsed.success ? [{ ...parsed.output, key: material(parsed.output) }] : []
     })
-    this.#leaked = new Set(this.#entries.filter(({ d }) => (d ?? undefined) !== undefined).map(material))
+    const leaked = this.#entries.filter(({ d }) => (d ?? undefined) !== undefined)
+    this.#leaked = new Set(leaked.map(({ key }) => key))
   }
 
   /** Whether it holds anything for signatures of this algorithm. */
@@ -70,7 +74,7 @@ export class KeySet {
     const nameless = fitting.filter((one) => (one.kid ?? undefined) === undefined)
     const found: Candidates = { keys: [], unusable: undefined }
     // The same key may be listed again, once with its algorithm and once without.
-    for (const one of [...new Set([...named, ...nameless].map(material))].slice(0, MAX_IMPORTS)) {
+    for (const one of [...new Set([...named, ...nameless].map(({ key }) => key))].slice(0, MAX_IMPORTS)) {
       try {
         found.keys.push(await this.#import(one, alg))
       } catch (err) {
@@ -104,7 +108,7 @@ async function importPublicKey(jwk: JWK, alg: SigningAlg): Promise<CryptoKey> {
 }
 
 /** The members that make the key, and tell it from others. */
-function material({ kty, crv, x, y, n, e }: Entry): string {
+function material({ kty, crv, x, y, n, e }: Omit<Entry, 'key'>): string {
   if (kty === 'RSA') return JSON.stringify({ kty, n, e })
   return JSON.stringify(kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x })
 }

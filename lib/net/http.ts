@@ -228,11 +228,19 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 /** A URL that may be an endpoint at all: https, or http on loopback, and without credentials in it. */
 export function parseEndpoint(value: unknown): URL | undefined {
   const text = value instanceof URL ? value.href : value
-  if (typeof text !== 'string' || !URL.canParse(text)) return undefined
-  const url = new URL(text)
+  const url = typeof text === 'string' ? parsed(text) : undefined
+  if (!url) return undefined
   if (url.username !== '' || url.password !== '') return undefined
   if (url.protocol === 'https:') return url
   return url.protocol === 'http:' && isLoopback(url) ? url : undefined
+}
+
+function parsed(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** The URL of a path below that of a service, whether or not the latter ends with a slash. */

@@ -234,6 +234,8 @@ export function loginOptions(
 }
 
 function withDefaults(defaults: ResolvedLoginOptions, options: LoginOptions): ResolvedLoginOptions {
+  // Most routes ask for nothing of their own.
+  if (!Object.keys(login.entries).some((name) => name in options)) return defaults
   const asked = Object.entries(parseOptions(login, options)).filter(([, value]) => value !== undefined)
   return { ...defaults, ...Object.fromEntries(asked) }
 }

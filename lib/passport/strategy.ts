@@ -168,7 +168,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   ): Promise<string> {
     const { client, settings } = this
     const begun = now()
-    const { interactionId, ...proofs } = proofsOf(client.generateProofs().codeVerifier)
+    const { interactionId, ...proofs } = proofsOf(client.generateCodeVerifier())
     const { scope, ...asked } = loginOptions(settings.login, options)
     const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
     const url = await withInteractionId(interactionId, () =>
