@@ -101,6 +101,8 @@ export class ErrorResponse extends Error {
   /** The HTTP status, where there is one; the application's own answer never has it. */
   declare readonly status?: number
   declare readonly error_description?: string
+  /** The `x-fapi-interaction-id` that the server answered with, by which it finds this in its own log. */
+  declare readonly interactionId?: string
 
   /**
    * @param status none where the words came through the browser, in an answer that the server signed
@@ -111,12 +113,14 @@ export class ErrorResponse extends Error {
     error: string | undefined,
     description?: unknown,
     sent: readonly string[] = [],
+    interactionId?: string,
   ) {
     const words = typeof description === 'string' ? plain(redacted(description, sent)) : undefined
     const said = [error, words].filter(Boolean).join(': ') || (status === undefined ? 'no words' : '')
     super([status === undefined ? '' : `HTTP ${String(status)}`, said].filter(Boolean).join(' '))
     if (status !== undefined) this.status = status
     if (words !== undefined) this.error_description = words
+    if (interactionId !== undefined) this.interactionId = interactionId
   }
 }
 

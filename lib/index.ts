@@ -15,6 +15,7 @@ export type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from './jwt/a
 export type { EncryptionOptions } from './client/encryption.js'
 export { generateJwks } from './jwt/keys.js'
 export type { LoginStore, PendingLogin } from './passport/logins.js'
+export type { Profile, ResponseMode } from './client/profile.js'
 export type { IdentityProvider } from './jwt/proxy-document.js'
 export { IDPartnerStrategy, type FailureInfo } from './passport/strategy.js'
 export type { AuthenticateOptions, IDPartnerStrategyOptions, LoginOptions } from './passport/options.js'

@@ -1,6 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { ResolvedConfig } from './config.js'
-import { IDPartnerError } from '../errors.js'
+import { IDPartnerError, printable } from '../errors.js'
+import { INTERACTION_ID, interactionIdFrom } from './interaction-id.js'
+import { PROFILES } from './profile.js'
 
 /**
  * The secrets of one login. Keep them in the session on the server, never in a cookie that scripts or people can
@@ -15,6 +17,8 @@ export interface Proofs {
   acr_values?: string | undefined
   /** When the login began, in seconds since 1970; there where `max_age` is. */
   begun?: number | undefined
+  /** The `x-fapi-interaction-id` that the application chose itself. */
+  interactionId?: string | undefined
 }
 
 /** One thing that a person is asked to allow, such as a payment (RFC 9396, section 2). */
@@ -70,8 +74,6 @@ const RESERVED = [
   'sub',
 ]
 
-export const INTERACTION_ID = 'x-fapi-interaction-id'
-
 /** The parameters of an authorization request, as they go into a request object or into PAR. */
 export function requestParameters(
   config: ResolvedConfig,
@@ -83,17 +85,21 @@ export function requestParameters(
     client_id: config.client_id,
     redirect_uri: config.callback,
     response_type: 'code',
-    response_mode: 'jwt',
+    // Without this parameter a code comes in the query, and some banks know no other way (Multiple Response Types, section 2.1).
+    ...(config.response_mode !== 'query' && { response_mode: config.response_mode }),
     scope: scopeText(scope),
     state: proofs.state,
     nonce: proofs.nonce,
     // openid-client would send so small a hash to the thread pool, and wait behind signatures.
     code_challenge: createHash('sha256').update(proofs.codeVerifier).digest('base64url'),
     code_challenge_method: 'S256',
-    [INTERACTION_ID]: randomUUID(),
+    ...(PROFILES[config.profile].interactionIdInRequest && {
+      [INTERACTION_ID]: interactionIdFrom(proofs.codeVerifier),
+    }),
   }
   for (const [name, value] of Object.entries(extra)) {
-    if (value === undefined) continue
+    // Where it is no parameter, it is a header.
+    if (value === undefined || (name === INTERACTION_ID && parameters[name] === undefined)) continue
     if (RESERVED.includes(name)) {
       throw new IDPartnerError(
         'config_invalid',
@@ -110,11 +116,17 @@ export function requestParameters(
  *
  * @throws {IDPartnerError} `config_invalid` for proofs that cannot be written to
  */
-export function noteChecks(proofs: Proofs, { max_age, acr_values, claims }: AuthorizationParams): void {
+export function noteChecks(
+  proofs: Proofs,
+  { max_age, acr_values, claims, [INTERACTION_ID]: chosen }: AuthorizationParams,
+): void {
   const acr = neededAcr({ acr_values, claims })
+  const interactionId = chosen === undefined ? undefined : interactionIdOf(chosen)
   const checks: Partial<Proofs> = {
     ...(max_age !== undefined && { max_age, begun: Math.floor(Date.now() / 1000) }),
     ...(acr !== undefined && { acr_values: acr }),
+    ...(interactionId !== undefined &&
+      interactionId !== interactionIdFrom(proofs.codeVerifier) && { interactionId }),
   }
   if (Object.keys(checks).length === 0) return
   try {
@@ -147,6 +159,13 @@ function essentialAcr(claims: ClaimsRequest | undefined): string[] {
   const acr = claims?.id_token?.['acr']
   if (acr?.essential !== true) return []
   return [acr.value, acr.values].flat().filter((value) => typeof value === 'string')
+}
+
+/** It is sent as a header. */
+function interactionIdOf(chosen: unknown): string {
+  const id = printable(chosen)
+  if (id !== undefined) return id
+  throw new IDPartnerError('config_invalid', `"${INTERACTION_ID}" must be a UUID`)
 }
 
 export function scopeText(scope: unknown): string {

@@ -1,18 +1,39 @@
 import { IDPartnerError, printable } from '../errors.js'
 import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
+import type { ResponseMode } from './profile.js'
 
-/** What a browser may bring to the callback route. An error that is not inside a `response` proves nothing. */
-export type CallbackParams = { response: string } | { error: string | undefined; state: string | undefined }
+/** A plain answer, as a bank sends it without JARM (RFC 9207). Nobody has signed it. */
+export interface PlainAnswer {
+  code: string
+  state: string
+  iss: string | undefined
+}
+
+/** An error that is not inside a `response`, which proves nothing. */
+export interface PlainError {
+  error: string | undefined
+  state: string | undefined
+  /** Read where answers are plain alone. */
+  iss?: string | undefined
+}
+
+/** What a browser may bring to the callback route. */
+export type CallbackParams = { response: string } | PlainAnswer | PlainError
 
 /**
  * Reads the parameters of a callback; `undefined` when they are not those of a callback.
  *
  * Does not say whether they are authentic.
  *
+ * @param mode how a bank's answer comes: in the other way it is refused
  * @throws {IDPartnerError} `response_invalid`
  * @see https://openid.net/specs/oauth-v2-jarm-final.html#section-2.3
  */
-export function callbackParams(params: URLSearchParams): CallbackParams | undefined {
+export function callbackParams(params: URLSearchParams, mode: ResponseMode): CallbackParams | undefined {
+  return mode === 'jwt' ? signedParams(params) : plainParams(params)
+}
+
+function signedParams(params: URLSearchParams): CallbackParams | undefined {
   if (params.has('response')) {
     const response = assertAtMostOnce(params, 'response')
     if (!response) throw invalid('the answer\'s parameter "response" is empty')
@@ -27,6 +48,32 @@ export function callbackParams(params: URLSearchParams): CallbackParams | undefi
     )
   }
   return undefined
+}
+
+function plainParams(params: URLSearchParams): CallbackParams | undefined {
+  const brought = ['response', 'error', 'code'].filter((name) => params.has(name))
+  if (brought.length > 1)
+    throw invalid(`the answer holds ${brought.join(' and ')}, where one of them is an answer`)
+  switch (brought[0]) {
+    case 'response':
+      throw invalid('the answer is a "response", and the option "response_mode" is "query"')
+    case 'error':
+      return plainError(params)
+    case 'code': {
+      const { state, iss } = plainError(params)
+      const code = assertAtMostOnce(params, 'code')
+      if (!code) throw invalid('the answer\'s parameter "code" is empty')
+      if (!state) throw invalid('the answer has no "state"')
+      return { code, state, iss }
+    }
+    default:
+      return undefined
+  }
+}
+
+function plainError(params: URLSearchParams): PlainError {
+  const [error, state, iss] = ['error', 'state', 'iss'].map((name) => assertAtMostOnce(params, name))
+  return { error: printable(error), state, iss }
 }
 
 /** Express' `req.query`, a parsed body or URLSearchParams as URLSearchParams, repeated parameters kept. */

@@ -15,6 +15,7 @@ import {
   type EncryptionOptions,
 } from './encryption.js'
 import { badOption, unknownOption } from './option-errors.js'
+import { PROFILES, type Profile, type ResponseMode } from './profile.js'
 
 /**
  * Which issuers may log people in: exact strings, or a function that decides.
@@ -48,6 +49,20 @@ export interface IDPartnerConfig extends EncryptionOptions {
   jwks?: JSONWebKeySet | undefined
   /** `'proxy'` by default. */
   flow?: Flow | undefined
+  /** The profile of FAPI that the banks follow; `'fapi1-advanced'` by default, and always so in the proxy flow. */
+  profile?: Profile | undefined
+  /**
+   * How a bank's answer comes: `'jwt'` (signed) by default, and `'query'` by default with `fapi2-security`. With `'query'`,
+   * which a FAPI 2.0 profile alone allows, it is `code`, `state` and `iss` in the callback's query.
+   */
+  response_mode?: ResponseMode | undefined
+  /**
+   * Whether a plain answer has to name its issuer (RFC 9207); `'required'` by default. `'optional'` is for banks that
+   * name none, and only where exactly one issuer is trusted.
+   */
+  authorization_response_iss?: 'required' | 'optional' | undefined
+  /** Whether a pushed request that is signed has `client_id` beside it; `false` by default with a FAPI 2.0 profile. */
+  pushed_request_client_id?: boolean | undefined
   /** IDPartner's own by default. */
   oidc_proxy_service_url?: string | undefined
   /** IDPartner's own by default; its keys are at `/jwks` below it. */
@@ -92,6 +107,10 @@ export interface ResolvedConfig {
   readonly client_id: string
   readonly callback: string
   readonly flow: Flow
+  readonly profile: Profile
+  readonly response_mode: ResponseMode
+  readonly authorization_response_iss: 'required' | 'optional'
+  readonly pushed_request_client_id: boolean
   readonly oidc_proxy_service_url: string
   readonly trust_directory_service_url: string
   readonly account_selector_service_url: string
@@ -147,6 +166,8 @@ const callback = v.pipe(
 const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
 const pem = v.optional(v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'))
 const signingAlg = v.picklist(SIGNING_ALGS, `must be one of ${SIGNING_ALGS.join(', ')}`)
+const oneOf = <const T extends readonly string[]>(choices: T): v.GenericSchema<T[number]> =>
+  v.picklist(choices, `must be ${choices.map((one) => `"${one}"`).join(' or ')}`)
 
 const schema = v.strictObject({
   client_id: nonEmpty,
@@ -161,6 +182,10 @@ const schema = v.strictObject({
     ),
   ),
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
+  profile: v.optional(oneOf(Object.keys(PROFILES) as Profile[]), 'fapi1-advanced'),
+  response_mode: v.optional(oneOf(['jwt', 'query'])),
+  authorization_response_iss: v.optional(oneOf(['required', 'optional']), 'required'),
+  pushed_request_client_id: v.optional(v.boolean('must be true or false')),
   oidc_proxy_service_url: v.optional(service, 'https://auth-api.idpartner.com/oidc-proxy'),
   trust_directory_service_url: v.optional(service, 'https://auth-api.idpartner.com/trust-directory'),
   account_selector_service_url: v.optional(service, 'https://preferences.idpartner.com/v1'),
@@ -224,8 +249,11 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const key = asPem('tls_client_key', tls_client_key)
   const ca = asPem('tls_server_ca', tls_server_ca)
   const keys = jwks ?? []
+  const rules = PROFILES[options.profile]
   const resolved = {
     ...withoutEncryption(options),
+    response_mode: options.response_mode ?? rules.responseModes[0] ?? 'jwt',
+    pushed_request_client_id: options.pushed_request_client_id ?? rules.clientIdBesideRequest,
     client_secret: options.client_secret,
     trusted_issuers: options.trusted_issuers,
     userinfo_signed_response_alg: options.userinfo_signed_response_alg,
@@ -241,6 +269,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
       'is required in the direct flow: the browser names the bank there, and without this list anyone could log in from a bank of their own making',
     )
   }
+  checkProfile(resolved)
   checkKeys(resolved)
   checkAuthentication(resolved)
   checkCertificate(resolved.tls, resolved.clock_tolerance)
@@ -264,12 +293,57 @@ export function parseOptions<T extends v.GenericSchema>(schema: T, options: unkn
   throw badOption(name, issue.message)
 }
 
+/** @throws {IDPartnerError} `config_invalid`: what the profile does not have */
+function checkProfile(config: ResolvedConfig): void {
+  const { profile, flow, response_mode, token_endpoint_auth_method: method, trusted_issuers, tls } = config
+  const rules = PROFILES[profile]
+  if (!rules.flows.includes(flow)) {
+    throw badOption(
+      'profile',
+      `is ${profile}, which the ${flow} flow does not have: there it is fapi1-advanced`,
+    )
+  }
+  if (!rules.responseModes.includes(response_mode)) {
+    throw badOption(
+      'response_mode',
+      `cannot be "${response_mode}" with the profile ${profile}: such an answer is safe with FAPI 2.0 alone`,
+    )
+  }
+  if (!rules.authMethods.includes(method)) {
+    throw badOption(
+      'token_endpoint_auth_method',
+      `cannot be "${method}" with the profile ${profile}, which has ${rules.authMethods.join(' and ')}`,
+    )
+  }
+  if (rules.boundTokens && tls.cert === undefined) {
+    throw badOption(
+      'profile',
+      `is ${profile}, whose tokens are bound to the application: set tls_client_cert and tls_client_key`,
+    )
+  }
+  if (config.authorization_response_iss === 'optional') {
+    // Of two banks, one could pass the other's answer off as its own (RFC 9207, section 1).
+    if (typeof trusted_issuers !== 'object' || trusted_issuers.length !== 1) {
+      throw badOption(
+        'authorization_response_iss',
+        'may be "optional" only where "trusted_issuers" is a list of exactly one',
+      )
+    }
+    if (response_mode !== 'query') {
+      throw badOption(
+        'authorization_response_iss',
+        'is for the response_mode "query": a signed answer has its issuer',
+      )
+    }
+  }
+}
+
 function withoutEncryption<T extends object>(options: T): Omit<T, keyof EncryptionOptions> {
   const entries = Object.entries(options).filter(([name]) => !Object.hasOwn(encryptionEntries, name))
   return Object.fromEntries(entries) as Omit<T, keyof EncryptionOptions>
 }
 
-function checkKeys({ keys, flow, token_endpoint_auth_method, ...algs }: ResolvedConfig): void {
+function checkKeys({ keys, flow, profile, token_endpoint_auth_method, ...algs }: ResolvedConfig): void {
   for (const name of ['request_object_signing_alg', 'token_endpoint_auth_signing_alg'] as const) {
     const alg = algs[name]
     if (alg !== undefined && !keys.some((one) => one.alg === alg)) {
@@ -281,6 +355,12 @@ function checkKeys({ keys, flow, token_endpoint_auth_method, ...algs }: Resolved
     throw badOption(
       'jwks',
       'needs a signing key in the proxy flow, which signs every request (see generateJwks)',
+    )
+  }
+  if (PROFILES[profile].signedRequests === 'always') {
+    throw badOption(
+      'jwks',
+      `needs a signing key for ${profile}, which signs every request (see generateJwks)`,
     )
   }
   if (token_endpoint_auth_method === 'private_key_jwt') {

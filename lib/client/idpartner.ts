@@ -1,28 +1,37 @@
+import { randomUUID } from 'node:crypto'
 import type { JSONWebKeySet } from 'jose'
 import * as oidc from 'openid-client'
 import * as v from 'valibot'
 import { accountSelectorUrl } from './account-selector.js'
 import { AllowedIssuers } from './allowed-issuers.js'
 import {
-  INTERACTION_ID,
   noteChecks,
   requestParameters,
   type AuthorizationParams,
   type Proofs,
 } from './authorization-request.js'
 import { authorizationError } from './authorization-error.js'
-import { callbackParams, optionalParam, searchParams } from './callback-params.js'
+import {
+  callbackParams,
+  optionalParam,
+  searchParams,
+  type PlainAnswer,
+  type PlainError,
+} from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { decryptionOf } from './encryption.js'
 import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
+import { interactionIdFrom } from './interaction-id.js'
 import { Http, joinUrl, parseEndpoint } from '../net/http.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
+import { readPlainAnswer, readPlainError } from './plain-answer.js'
+import type { ResponseMode } from './profile.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
@@ -37,6 +46,7 @@ const proofsShape = v.looseObject({
   max_age: v.optional(v.number()),
   acr_values: v.optional(v.string()),
   begun: v.optional(v.number()),
+  interactionId: v.optional(v.string()),
 })
 
 const credentialMetadata = v.looseObject({
@@ -48,6 +58,11 @@ const credentialMetadata = v.looseObject({
 export interface CallOptions {
   /** Ends the call before its requests' own timeouts do. */
   signal?: AbortSignal | undefined
+}
+
+/** A call to a provider, and of which login it is. */
+interface ProviderCall extends CallOptions {
+  interactionId?: string
 }
 
 /**
@@ -81,6 +96,11 @@ export class IDPartner {
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
     this.#keys.catch(() => undefined)
+  }
+
+  /** @internal */
+  get responseMode(): ResponseMode {
+    return this.#config.response_mode
   }
 
   /** @internal */
@@ -162,13 +182,15 @@ export class IDPartner {
       idpartner_token: optionalParam(params, 'idpartner_token'),
     }
     const parameters = requestParameters(this.#config, proofs, scope, { ...selected, ...extra })
+    const interactionId = proofs.interactionId ?? interactionIdFrom(proofs.codeVerifier)
+    const call = { ...options, interactionId }
     try {
       const url = await (direct
-        ? this.#bankUrl(params, parameters, options)
-        : this.#proxyUrl(params, parameters, options))
+        ? this.#bankUrl(params, parameters, call)
+        : this.#proxyUrl(params, parameters, call))
       return url.href
     } catch (err) {
-      throw err instanceof IDPartnerError ? err.withInteractionId(parameters[INTERACTION_ID]) : err
+      throw err instanceof IDPartnerError ? err.withInteractionId(interactionId) : err
     }
   }
 
@@ -183,9 +205,9 @@ export class IDPartner {
   async #proxyUrl(
     params: URLSearchParams,
     parameters: Record<string, string>,
-    { signal }: CallOptions,
+    call: ProviderCall,
   ): Promise<URL> {
-    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, signal)
+    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, call)
     const url = await proxy.signedAuthorizationUrl(parameters)
     const visitor = optionalParam(params, 'visitor_id')
     if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
@@ -195,9 +217,9 @@ export class IDPartner {
   async #bankUrl(
     params: URLSearchParams,
     parameters: Record<string, string>,
-    { signal }: CallOptions,
+    call: ProviderCall,
   ): Promise<URL> {
-    const bank = await this.#allowedProvider(optionalParam(params, 'iss') ?? '', signal)
+    const bank = await this.#allowedProvider(optionalParam(params, 'iss') ?? '', call)
     return bank.pushedAuthorizationUrl(parameters)
   }
 
@@ -219,9 +241,11 @@ export class IDPartner {
         'there is no proxy in the direct flow: pass "response" on to claims()',
       )
     }
-    const params = callbackParams(searchParams(query))
-    if (!params) throw new IDPartnerError('response_invalid', 'the query holds no "response"')
-    if ('error' in params) throw authorizationError(params.error)
+    const params = callbackParams(searchParams(query), 'jwt')
+    if (params && 'error' in params) throw authorizationError(params.error)
+    if (!params || 'code' in params) {
+      throw new IDPartnerError('response_invalid', 'the query holds no "response"')
+    }
     const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
     return { identity_provider, idp_response_code }
   }
@@ -249,12 +273,13 @@ export class IDPartner {
    * Does not remember that the answer was used: forget the proofs as soon as you have passed them here. Asks for no
    * userinfo: see {@link IDPartner.userInfo}.
    *
-   * @param response `idp_response_code` of {@link IDPartner.unpackProxyResponse}, or `response` in the direct flow
+   * @param response `idp_response_code` of {@link IDPartner.unpackProxyResponse}, or `response` in the direct flow; with
+   *   `response_mode` `'query'` the callback route's query, or a parsed form body
    * @param issuer the bank the answer has to be from; by default any that IDPartner vouched for or `trusted_issuers` allows
    * @throws {IDPartnerError} as {@link IDPartner.token}
    */
   async claims(
-    response: string,
+    response: string | object,
     proofs: Proofs,
     issuer?: string,
     options?: CallOptions,
@@ -270,17 +295,20 @@ export class IDPartner {
    * @see https://openid.net/specs/openid-connect-core-1_0.html#TokenEndpoint
    */
   async token(
-    response: string,
+    response: string | object,
     proofs: Proofs,
     issuer?: string,
     options: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    const answer = await this.#verifyAnswer(
-      response,
-      issuer,
-      (from) => this.#keysOfAllowed(from, options.signal),
-      options,
-    )
+    const answer =
+      this.#config.response_mode === 'query'
+        ? await this.readAnswer(this.#plainAnswer(response), options, issuer)
+        : await this.#verifyAnswer(
+            response,
+            issuer,
+            (from) => this.#keysOfAllowed(from, options.signal),
+            options,
+          )
     if (!v.is(proofsShape, proofs) || answer.state !== proofs.state) {
       throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
         reason: 'no_login',
@@ -289,12 +317,38 @@ export class IDPartner {
     return this.redeem(answer, proofs, options)
   }
 
+  /** What a callback's query holds, for whoever has no strategy that reads it. */
+  #plainAnswer(query: unknown): PlainAnswer {
+    const params = callbackParams(searchParams(query), 'query')
+    if (params && 'code' in params) return params
+    if (params && 'error' in params) throw authorizationError(params.error)
+    throw new IDPartnerError('response_invalid', 'the query holds no "code"')
+  }
+
   /**
-   * Opens and verifies a bank's answer, of the bank of a verified document or else of any that is allowed: after this
-   * it is authentic, but may belong to any login.
+   * The answer that an unsigned error may be, where plain ones are the usual ones: it is as authentic as its issuer and
+   * its state are right.
    * @internal
    */
-  async readAnswer(sealed: ProxyDocument | string, options: CallOptions = {}): Promise<AuthorizationAnswer> {
+  readError(error: PlainError): AuthorizationAnswer | undefined {
+    return this.#config.response_mode === 'query' ? readPlainError(error, this.#config) : undefined
+  }
+
+  /**
+   * Opens and verifies a bank's answer, of the bank of a verified document or else of any that is allowed: after this
+   * it is authentic, but may belong to any login. A plain one is authentic for no other login than the one it names.
+   * @internal
+   */
+  async readAnswer(
+    sealed: ProxyDocument | string | PlainAnswer,
+    options: CallOptions = {},
+    issuer?: string,
+  ): Promise<AuthorizationAnswer> {
+    if (typeof sealed === 'object' && 'code' in sealed) {
+      return readPlainAnswer(sealed, this.#config, issuer, (from) =>
+        inTime(options.signal, this.#allowed.check(from)),
+      )
+    }
     if (typeof sealed === 'string') {
       return this.#verifyAnswer(
         sealed,
@@ -310,7 +364,7 @@ export class IDPartner {
   }
 
   async #verifyAnswer(
-    response: string,
+    response: unknown,
     issuer: string | undefined,
     keysOf: (issuer: string) => Promise<FindKeys>,
     { signal }: CallOptions,
@@ -343,7 +397,7 @@ export class IDPartner {
   async redeem(
     { issuer, state, outcome }: AuthorizationAnswer,
     login: Omit<IdTokenChecks & Proofs, 'state'>,
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
     if ('error' in outcome) {
       // A bank may repeat what it was asked with.
@@ -352,7 +406,8 @@ export class IDPartner {
       throw authorizationError(outcome.error, { party: partyOf(issuer, this.#config), cause })
     }
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
-    const bank = await this.#providerOf(issuer, signal)
+    const { interactionId = interactionIdFrom(login.codeVerifier) } = login
+    const bank = await this.#providerOf(issuer, { ...options, interactionId })
     return this.#vouched(issuer, await bank.exchange(outcome.code, login))
   }
 
@@ -362,11 +417,11 @@ export class IDPartner {
    */
   async readUserInfo(
     issuer: string,
-    { access_token, claims }: TokenSet & { claims: IDPartnerClaims },
-    { signal }: CallOptions = {},
+    tokens: TokenSet & { claims: IDPartnerClaims },
+    options: CallOptions = {},
   ): Promise<UserInfo> {
-    const bank = await this.#providerOf(issuer, signal)
-    return bank.userInfo(access_token, claims.sub)
+    const bank = await this.#providerOf(issuer, { ...options, ...interactionOf(tokens) })
+    return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
   /**
@@ -381,7 +436,7 @@ export class IDPartner {
     if (!tokens.claims) {
       throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
     }
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -408,7 +463,7 @@ export class IDPartner {
       )
     }
     checkToken(refreshToken)
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     const renewed = await bank.refresh(refreshToken)
     const earlier = typeof tokens === 'string' ? undefined : tokens.claims
     if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
@@ -423,7 +478,7 @@ export class IDPartner {
    */
   async paymentDetailsInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     return bank.resource('payment_details_info_endpoint', tokens.access_token)
   }
 
@@ -440,7 +495,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     return bank.resource('payment_processing_endpoint', tokens.access_token, payment)
   }
 
@@ -458,7 +513,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     const url = new URL(joinUrl(issuer, '.well-known/openid-credential-issuer'))
     const metadata = await bank.document(url, 'credential issuer metadata')
     const known = v.is(credentialMetadata, metadata) ? metadata : undefined
@@ -482,23 +537,19 @@ export class IDPartner {
   async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
     if (typeof tokens === 'string') checkToken(tokens)
     else checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options.signal, tokens)
+    const bank = await this.#allowedProvider(issuer, options, tokens)
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
   /** @param tokens what the bank issued; a voucher in them is as good as a document */
-  async #allowedProvider(
-    issuer: string,
-    signal: AbortSignal | undefined,
-    tokens?: TokenSet | string,
-  ): Promise<Provider> {
+  async #allowedProvider(issuer: string, call: ProviderCall, tokens?: TokenSet | string): Promise<Provider> {
     const voucher = typeof tokens === 'object' ? tokens.voucher : undefined
     if (voucher !== undefined && this.#allowed.needsVoucher) {
       const vouched = await readVoucher(voucher, this.#config.client_id, await this.#keys)
       if (vouched === issuer) this.#allowed.vouch(issuer)
     }
-    await inTime(signal, this.#allowed.check(issuer))
-    return this.#providerOf(issuer, signal)
+    await inTime(call.signal, this.#allowed.check(issuer))
+    return this.#providerOf(issuer, { ...call, ...interactionOf(tokens) })
   }
 
   /** Tokens of a bank that is allowed, with what shows that to other processes. */
@@ -509,7 +560,10 @@ export class IDPartner {
   }
 
   /** A provider whose issuer is configured, or was allowed before in this operation. */
-  async #providerOf(issuer: string, signal: AbortSignal | undefined): Promise<Provider> {
+  async #providerOf(
+    issuer: string,
+    { signal, interactionId = randomUUID() }: ProviderCall,
+  ): Promise<Provider> {
     const [keys, metadata] = await inTime(signal, Promise.all([this.#keys, this.#issuers.metadata(issuer)]))
     return new Provider({
       config: this.#config,
@@ -517,9 +571,16 @@ export class IDPartner {
       keys,
       issuerKeys: this.#issuers.keys(issuer),
       metadata,
+      interactionId,
       signal,
     })
   }
+}
+
+/** The login that tokens are of. */
+function interactionOf(tokens: TokenSet | string | undefined): { interactionId?: string } {
+  const { interactionId } = typeof tokens === 'object' ? tokens : {}
+  return interactionId === undefined ? {} : { interactionId }
 }
 
 /** Options that are there but `undefined` count as not given. */

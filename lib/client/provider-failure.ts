@@ -2,6 +2,7 @@ import { ClientError, WWWAuthenticateChallengeError } from 'openid-client'
 import * as v from 'valibot'
 import type { TokenEndpointAuthMethod } from './config.js'
 import { ErrorResponse, IDPartnerError, ownError, printable, withoutText, type ErrorCode } from '../errors.js'
+import { INTERACTION_ID } from './interaction-id.js'
 import { unusableAnswer } from '../net/json.js'
 import { refusalHint } from './refusal-hint.js'
 
@@ -36,9 +37,9 @@ export async function errorResponse(response: Response, asked: Asked): Promise<I
   if (!said && headers.has('www-authenticate')) return undefined
   // A server that is down or busy has not refused anything, whatever it calls that.
   if (status >= 500 || status === 429 || (!said && status !== 401)) {
-    return unusableAnswer(asked.what, status, answered(asked, status, said))
+    return unusableAnswer(asked.what, status, answered(asked, response, said))
   }
-  return refusal(asked, status, said)
+  return refusal(asked, response, said)
 }
 
 /**
@@ -53,12 +54,12 @@ export function providerFailure(err: unknown, asked: Asked, otherwise: ErrorCode
   if (own) return own
   if (err instanceof WWWAuthenticateChallengeError) {
     const challenges = err.cause.map(({ parameters }) => parameters)
-    return refusal(asked, err.status, challenges.find(({ error }) => printable(error)) ?? challenges[0])
+    return refusal(asked, err.response, challenges.find(({ error }) => printable(error)) ?? challenges[0])
   }
   if (err instanceof ClientError && UNUSABLE.includes(err.code ?? '')) {
-    const status = err.cause instanceof Response ? err.cause.status : undefined
-    if (status === 401 && asked.auth) return refusal(asked, status, undefined)
-    return unusableAnswer(asked.what, status, err)
+    const response = err.cause instanceof Response ? err.cause : undefined
+    if (response?.status === 401 && asked.auth) return refusal(asked, response, undefined)
+    return unusableAnswer(asked.what, response?.status, err)
   }
   return new IDPartnerError(otherwise, `${asked.what} gave an answer that fails a check`, {
     cause: err instanceof ClientError ? err : withoutText(err),
@@ -85,12 +86,13 @@ interface Said {
   error_description?: unknown
 }
 
-function refusal(asked: Asked, status: number, said: Said | undefined): IDPartnerError {
+function refusal(asked: Asked, response: Response, said: Said | undefined): IDPartnerError {
   const { what, auth } = asked
+  const { status } = response
   const named = printable(said?.error)
   // A server that does not know us is not to be believed about anything else: some call it by another name.
   const error = status === 401 ? (auth ? 'invalid_client' : (named ?? 'invalid_token')) : named
-  const cause = answered(asked, status, said)
+  const cause = answered(asked, response, said)
   const hint = refusalHint(error, cause.error_description, auth)
   return new IDPartnerError('provider_error', `${what} refused: ${error ?? 'no known reason'} (${hint})`, {
     cause,
@@ -98,6 +100,7 @@ function refusal(asked: Asked, status: number, said: Said | undefined): IDPartne
   })
 }
 
-function answered({ sent }: Asked, status: number, said: Said | undefined): ErrorResponse {
-  return new ErrorResponse(status, printable(said?.error), said?.error_description, sent)
+function answered({ sent }: Asked, { status, headers }: Response, said: Said | undefined): ErrorResponse {
+  const answeredId = printable(headers.get(INTERACTION_ID))
+  return new ErrorResponse(status, printable(said?.error), said?.error_description, sent, answeredId)
 }

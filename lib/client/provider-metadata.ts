@@ -22,7 +22,7 @@ const LISTS = [
   'id_token_signing_alg_values_supported',
 ] as const
 export type SupportList = (typeof LISTS)[number]
-const NEEDED = ['jwt', 'S256', ...SIGNING_ALGS]
+const NEEDED = ['jwt', 'query', 'S256', ...SIGNING_ALGS]
 
 /** The part of a discovery document that is read here or by openid-client. */
 export type ProviderMetadata = { issuer: string } & Partial<

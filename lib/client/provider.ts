@@ -3,12 +3,14 @@ import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
+import { INTERACTION_ID } from './interaction-id.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf, shallow, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
 import { partyOf } from './party.js'
+import { PROFILES } from './profile.js'
 import type { Endpoint, ProviderMetadata, SupportList } from './provider-metadata.js'
 import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
@@ -22,6 +24,8 @@ interface ProviderContext {
   keys: ClientKeys
   issuerKeys: FindKeys
   metadata: ProviderMetadata
+  /** Of the login that it is about. */
+  interactionId: string
   signal: AbortSignal | undefined
 }
 
@@ -51,7 +55,10 @@ export class Provider {
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
-    this.#assertSupports(...ASKED_FOR, ['request_object_signing_alg_values_supported', signer.alg])
+    this.#assertSupports(...askedFor(this.#context.config), [
+      'request_object_signing_alg_values_supported',
+      signer.alg,
+    ])
     return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
       [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
     })
@@ -59,15 +66,23 @@ export class Provider {
 
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
   async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
-    const { keys } = this.#context
+    const { config, keys } = this.#context
     this.#assertBrowserEndpoint()
     this.#assertComplete()
-    const request =
-      keys.signing.length > 0 && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
+    const { signedRequests } = PROFILES[config.profile]
+    const signed = signedRequests === 'always' || (signedRequests === 'with a key' && keys.signing.length > 0)
+    const request = signed && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return this.#ask(
       'pushed_authorization_request_endpoint',
       (client) => oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters),
-      { sent: secretsOf(parameters) },
+      {
+        sent: secretsOf(parameters),
+        // An assertion names the client, and a certificate does not (RFC 8705, section 2).
+        requestAlone:
+          Boolean(request) &&
+          !config.pushed_request_client_id &&
+          config.token_endpoint_auth_method === 'private_key_jwt',
+      },
     )
   }
 
@@ -155,7 +170,12 @@ export class Provider {
       (client) => oidc.genericGrantRequest(client, type, parameters),
       { otherwise: 'token_invalid', read },
     )
-    return tokenSet({ ...tokens, ...(verified && { id_token: verified.jws }) }, verified?.claims)
+    const { interactionId } = this.#context
+    return tokenSet(
+      { ...tokens, ...(verified && { id_token: verified.jws }) },
+      verified?.claims,
+      interactionId,
+    )
   }
 
   /**
@@ -188,13 +208,15 @@ export class Provider {
     if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
     this.#endpoint('token_endpoint')
     this.#assertSupports(
-      ...ASKED_FOR,
-      ['authorization_signing_alg_values_supported', config.authorization_signed_response_alg],
+      ...askedFor(config),
+      ...(config.response_mode === 'jwt'
+        ? [['authorization_signing_alg_values_supported', config.authorization_signed_response_alg] as const]
+        : []),
       ['id_token_signing_alg_values_supported', config.id_token_signed_response_alg],
     )
   }
 
-  #assertSupports(...needed: [SupportList, string][]): void {
+  #assertSupports(...needed: (readonly [SupportList, string])[]): void {
     for (const [name, value] of needed) {
       // A list that is not there says nothing (Discovery, section 3).
       if (this.#context.metadata[name]?.includes(value) === false)
@@ -230,11 +252,12 @@ export class Provider {
    * @param call.read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
    *   default nothing in an answer is opened
    * @param call.sent secrets that are inside what is sent
+   * @param call.requestAlone whether a signed request is to stand alone beside the authentication
    */
   #ask<T>(
     endpoint: Endpoint,
     call: (client: oidc.Configuration) => Promise<T>,
-    { sent = [], ...how }: { otherwise?: ErrorCode; read?: Read; sent?: string[] } = {},
+    { sent = [], ...how }: How & { sent?: string[] } = {},
   ): Promise<T> {
     const { config, metadata } = this.#context
     const url = this.#endpoint(endpoint).href
@@ -252,13 +275,14 @@ export class Provider {
     asked: Asked,
     client: oidc.Configuration,
     call: (client: oidc.Configuration) => Promise<T>,
-    { otherwise = 'provider_unavailable', read }: { otherwise?: ErrorCode; read?: Read } = {},
+    { otherwise = 'provider_unavailable', read, requestAlone = false }: How = {},
   ): Promise<T> {
-    const { http, signal, metadata } = this.#context
+    const { http, interactionId, signal, metadata } = this.#context
     // Looked for only when something went wrong.
     let secrets = (): string[] => []
     client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
       const body = init.body as string | URLSearchParams | null | undefined
+      if (requestAlone && body instanceof URLSearchParams) body.delete('client_id')
       secrets = () => [
         ...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])),
         ...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }),
@@ -267,7 +291,7 @@ export class Provider {
       const response = await http.fetch(url, {
         what: asked.what,
         method,
-        headers,
+        headers: { ...headers, [INTERACTION_ID]: interactionId },
         body,
         signal,
         namedBy,
@@ -319,13 +343,22 @@ export class Provider {
   }
 }
 
+/** How an answer is read, and a request sent. */
+interface How {
+  otherwise?: ErrorCode
+  read?: Read
+  requestAlone?: boolean
+}
+
 type Read = (response: Response) => Response | Promise<Response>
 
 /** What every authorization request asks for. */
-const ASKED_FOR: [SupportList, string][] = [
-  ['response_modes_supported', 'jwt'],
-  ['code_challenge_methods_supported', 'S256'],
-]
+function askedFor({ response_mode }: ResolvedConfig): [SupportList, string][] {
+  return [
+    ['response_modes_supported', response_mode],
+    ['code_challenge_methods_supported', 'S256'],
+  ]
+}
 
 /** An endpoint as messages call it. */
 function nameOf(endpoint: Endpoint): string {
@@ -392,6 +425,8 @@ function authentication(config: ResolvedConfig, keys: ClientKeys): oidc.ClientAu
 function statement({ alg }: ImportedKey, times: ReturnType<typeof timesOf>): oidc.ModifyAssertionFunction {
   return (header, claims) => {
     header['alg'] = alg
+    // Some banks insist on it; a request object has its own.
+    header['typ'] ??= 'JWT'
     times(header, claims)
   }
 }

@@ -28,6 +28,8 @@ export interface TokenSet {
   voucher?: string
   /** The claims of the ID token, verified as the bank's, with the types they are declared with; what they say of the person is the bank's word. */
   claims?: IDPartnerClaims
+  /** The `x-fapi-interaction-id` of the login, which later calls with these tokens repeat. */
+  interactionId?: string
 }
 
 /** What a token may consist of (RFC 6749, appendices A.12 and A.17): anything else could forge a header or a log line. */
@@ -69,6 +71,7 @@ export function readTokenResponse(body: unknown, what: string): TokenResponse | 
 export function tokenSet(
   { access_token, expires_in, scope, refresh_token, id_token }: Omit<TokenResponse, 'token_type'>,
   claims: IDPartnerClaims | undefined,
+  interactionId: string,
 ): TokenSet {
   return {
     access_token,
@@ -78,6 +81,7 @@ export function tokenSet(
     ...(refresh_token !== undefined && { refresh_token }),
     ...(id_token !== undefined && { id_token }),
     ...(claims !== undefined && { claims }),
+    interactionId,
   }
 }
 
@@ -85,6 +89,8 @@ const tokenSetShape = v.looseObject({
   access_token: token,
   refresh_token: v.optional(token),
   voucher: v.optional(v.string()),
+  // It goes into a header.
+  interactionId: v.optional(v.pipe(v.string(), v.regex(/^[\w.:-]{1,64}$/))),
   claims: v.optional(v.looseObject({ iss: v.string(), sub: v.string() })),
 })
 

@@ -1,7 +1,8 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import * as v from 'valibot'
 import type { Proofs } from '../client/authorization-request.js'
+import { derive, interactionIdFrom } from '../client/interaction-id.js'
 import { IDPartnerError, type MissingReason } from '../errors.js'
 
 /** A login that was begun and not yet answered. It holds secrets: keep it on the server. Plain JSON. */
@@ -73,14 +74,6 @@ export function nonceFrom(codeVerifier: string): string {
   return derive(codeVerifier, 'nonce').toString('base64url')
 }
 
-export function interactionIdFrom(codeVerifier: string): string {
-  return uuid(derive(codeVerifier, 'interaction id'))
-}
-
-function derive(codeVerifier: string, name: string): Buffer {
-  return createHmac('sha256', codeVerifier).update(name).digest()
-}
-
 /** A short name for some values: enough to tell a handful apart, or ten thousands of random ones. */
 export function shortHash(values: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(values)).digest().subarray(0, 8).toString('base64url')
@@ -116,12 +109,4 @@ function sessionHint(req: object): string {
   }
   // Which of the cookies is the session's is not known here: all that came may be another app's on this host.
   return "Another login may have renewed it (see keepSessionInfo), its cookie may not have come (SameSite, or another host than the callback's), or the processes do not share one session store"
-}
-
-/** RFC 9562, section 5.8: the bits are ours, the form is that of version 8. */
-function uuid(bytes: Buffer): string {
-  bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x80
-  bytes[8] = (bytes.readUInt8(8) & 0x3f) | 0x80
-  const hex = bytes.toString('hex', 0, 16)
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }

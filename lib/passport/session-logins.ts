@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
+import { interactionIdFrom } from '../client/interaction-id.js'
 import type { MissingReason } from '../errors.js'
 import { intrusionOf } from './fetch-site.js'
 import {
-  interactionIdFrom,
   loginMissing,
   nonceFrom,
   proofsOf,

@@ -2,7 +2,12 @@ import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
 import { neededAcr } from '../client/authorization-request.js'
-import { callbackParams, optionalParam, type CallbackParams } from '../client/callback-params.js'
+import {
+  callbackParams,
+  optionalParam,
+  type CallbackParams,
+  type PlainError,
+} from '../client/callback-params.js'
 import { IDPartner } from '../client/idpartner.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
@@ -114,7 +119,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   private async proceed(req: Req, options: AuthenticateOptions, signal: AbortSignal): Promise<Passed> {
     if (isSpeculative(req)) throw speculative()
     const params = requestParams(req)
-    const brought = callbackParams(params)
+    const brought = callbackParams(params, this.client.responseMode)
     if (brought) return { type: 'login', login: await this.finishLogin(req, brought, signal) }
     await this.assertNotEmptyAnswer(req, params, signal)
     const url = this.client.selectsAccount(params)
@@ -204,10 +209,13 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   private async finishLogin(req: Req, brought: CallbackParams, signal: AbortSignal): Promise<IDPartnerLogin> {
     if ('error' in brought) throw await this.unsigned(req, brought, signal)
     const { client } = this
-    const { response } = brought
-    const document = client.flow === 'proxy' ? await client.readProxyDocument(response) : undefined
+    const sealed = 'response' in brought ? brought.response : brought
+    const document =
+      client.flow === 'proxy' && typeof sealed === 'string'
+        ? await client.readProxyDocument(sealed)
+        : undefined
     return withInteractionId(document?.interactionId, async () => {
-      const answer = await client.readAnswer(document ?? response, { signal })
+      const answer = await client.readAnswer(document ?? sealed, { signal })
       const pending = await this.takeLogin(req, answer, signal)
       return withInteractionId(pending.interactionId, async () => {
         const { issuer } = answer
@@ -273,13 +281,18 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     return floor === own ? undefined : { max_age: login.max_age, acr_values: neededAcr(login) }
   }
 
-  /** An error that nobody signed ends nothing: the login it may be meant for stays pending. */
-  private async unsigned(
-    req: Req,
-    { error, state }: { error: string | undefined; state: string | undefined },
-    signal: AbortSignal,
-  ): Promise<IDPartnerError> {
+  /**
+   * An error that nobody signed ends nothing: the login it may be meant for stays pending. Where answers are plain, one of
+   * the right issuer and state is the bank's answer, and ends that login.
+   */
+  private async unsigned(req: Req, brought: PlainError, signal: AbortSignal): Promise<IDPartnerError> {
     const { logins } = this.settings
+    const { error, state } = brought
+    const answer = this.client.readError(brought)
+    if (answer) {
+      const { interactionId } = await this.takeLogin(req, answer, signal)
+      return authorizationError(error).withInteractionId(interactionId)
+    }
     const waiting = await this.fromStore(() => logins.peek?.(req, state), signal)
     if (typeof waiting === 'string') return loginMissing(waiting, req)
     const visited = waiting?.issuer === ACCOUNT_SELECTOR

@@ -4,6 +4,7 @@ import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { IDPartner, type AuthorizationParams, type IDPartnerConfig } from 'passport-idpartner'
 import { requestParameters, scopeText, type Proofs } from '../../lib/client/authorization-request.js'
 import type { ResolvedConfig } from '../../lib/client/config.js'
+import type { Profile, ResponseMode } from '../../lib/client/profile.js'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
 import { Platform } from '../support/platform.js'
 import { thrown } from '../support/thrown.js'
@@ -16,8 +17,17 @@ const proofs: Proofs = { state: 'state-1', nonce: 'nonce-1', codeVerifier: 'veri
 const parameters = (
   extra: AuthorizationParams = {},
   scope: string | string[] = 'openid',
-): Record<string, string> =>
-  requestParameters({ client_id: 'app', callback: CALLBACK } as ResolvedConfig, proofs, scope, extra)
+): Record<string, string> => parametersOf('fapi1-advanced', 'jwt', extra, scope)
+
+function parametersOf(
+  profile: Profile,
+  response_mode: ResponseMode,
+  extra: AuthorizationParams = {},
+  scope: string | string[] = 'openid',
+): Record<string, string> {
+  const config = { client_id: 'app', callback: CALLBACK, profile, response_mode } as ResolvedConfig
+  return requestParameters(config, proofs, scope, extra)
+}
 
 describe('an authorization request', () => {
   test('has everything that protects a login, always', () => {
@@ -37,8 +47,28 @@ describe('an authorization request', () => {
 
   test('has an interaction id of its own, or that of the caller', () => {
     const id = 'x-fapi-interaction-id'
-    expect(parameters()[id]).not.toBe(parameters()[id])
+    const other = requestParameters(
+      { client_id: 'app', callback: CALLBACK, profile: 'fapi1-advanced' } as ResolvedConfig,
+      { ...proofs, codeVerifier: 'verifier-2' },
+      'openid',
+      {},
+    )
+    expect(parameters()[id]).not.toBe(other[id])
     expect(parameters({ [id]: 'given' })[id]).toBe('given')
+  })
+
+  test.each(['fapi2-security', 'fapi2-message-signing'] as const)(
+    'has no interaction id with %s, where it is a header',
+    (profile) => {
+      const id = 'x-fapi-interaction-id'
+      expect(parametersOf(profile, 'jwt')).not.toHaveProperty(id)
+      expect(parametersOf(profile, 'jwt', { [id]: 'given' })).not.toHaveProperty(id)
+    },
+  )
+
+  test('names a mode where that is not the usual one of a code', () => {
+    expect(parametersOf('fapi2-security', 'jwt')).toHaveProperty('response_mode', 'jwt')
+    expect(parametersOf('fapi2-security', 'query')).not.toHaveProperty('response_mode')
   })
 
   test('may ask for more', () => {

@@ -5,10 +5,12 @@ import {
   optionalParam,
   type CallbackParams,
 } from '../../lib/client/callback-params.js'
+import type { ResponseMode } from '../../lib/client/profile.js'
 import { MAX_ANSWER_LENGTH } from '../../lib/jwt/jarm.js'
 import { thrown } from '../support/thrown.js'
 
-const read = (query: string): CallbackParams | undefined => callbackParams(new URLSearchParams(query))
+const read = (query: string, mode: ResponseMode = 'jwt'): CallbackParams | undefined =>
+  callbackParams(new URLSearchParams(query), mode)
 
 describe('a callback brings', () => {
   test.each<[string, string, CallbackParams | undefined]>([
@@ -46,6 +48,57 @@ describe('a callback brings', () => {
     ['a bare code and its issuer', 'code=x&state=s&iss=https://bank.example', /bare code/],
   ])('but not %s', (_name, query, message) => {
     const err = thrown(() => read(query))
+    expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
+    expect(err.message).toMatch(message)
+  })
+})
+
+describe('a callback brings, where answers are plain,', () => {
+  const BANK = 'https://bank.example'
+
+  test.each<[string, string, CallbackParams | undefined]>([
+    ['a code', `code=c&state=s&iss=${BANK}`, { code: 'c', state: 's', iss: BANK }],
+    [
+      'a code without its bank, of which others decide',
+      'code=c&state=s',
+      { code: 'c', state: 's', iss: undefined },
+    ],
+    [
+      'an error',
+      `error=access_denied&state=s&iss=${BANK}`,
+      { error: 'access_denied', state: 's', iss: BANK },
+    ],
+    ['an error alone', 'error=access_denied', { error: 'access_denied', state: undefined }],
+    ['an error that is a sentence', 'error=you+must+pay&state=s', { error: undefined, state: 's' }],
+    [
+      'a code and whatever else',
+      'tenant=a&code=c&state=s&session_state=x',
+      { code: 'c', state: 's', iss: undefined },
+    ],
+    ['nothing', '', undefined],
+    ['the name of a bank alone', `iss=${BANK}`, undefined],
+  ])('%s', (_name, query, expected) => {
+    expect(read(query, 'query')).toEqual(expected)
+  })
+
+  test.each<[string, string, RegExp]>([
+    ['a signed answer', 'response=a.b.c', /is a "response", and the option "response_mode" is "query"/],
+    ['a signed answer beside a code', 'response=a.b.c&code=c&state=s', /holds response and code/],
+    ['a code and an error', 'code=c&error=access_denied&state=s', /holds error and code/],
+    ['a code without state', 'code=c', /has no "state"/],
+    ['a code with an empty state', 'code=c&state=', /has no "state"/],
+    ['an empty code', 'code=&state=s', /"code" is empty/],
+    ['two codes', 'code=c&code=d&state=s', /"code" came more than once/],
+    ['one code twice', 'code=c&code=c&state=s', /"code" came more than once/],
+    ['two states', 'code=c&state=s&state=t', /"state" came more than once/],
+    ['one bank twice', `code=c&state=s&iss=${BANK}&iss=${BANK}`, /"iss" came more than once/],
+    ['two banks', `code=c&state=s&iss=${BANK}&iss=https://evil.example`, /"iss" came more than once/],
+    ['an error of two banks', `error=e&state=s&iss=${BANK}&iss=https://evil.example`, /"iss" came more/],
+    ['an error of two states', 'error=e&state=s&state=t', /"state" came more than once/],
+    ['two errors', 'error=a&error=b&state=s', /"error" came more than once/],
+    ['a code that is too long', `code=${'x'.repeat(65_537)}&state=s`, /"code" is longer than 64 KiB/],
+  ])('but not %s', (_name, query, message) => {
+    const err = thrown(() => read(query, 'query'))
     expect(err).toMatchObject({ code: 'response_invalid', status: 401 })
     expect(err.message).toMatch(message)
   })

@@ -58,6 +58,10 @@ describe('without options of its own', () => {
       client_id: 'app',
       callback: CALLBACK,
       flow: 'proxy',
+      profile: 'fapi1-advanced',
+      response_mode: 'jwt',
+      authorization_response_iss: 'required',
+      pushed_request_client_id: true,
       oidc_proxy_service_url: 'https://auth-api.idpartner.com/oidc-proxy',
       trust_directory_service_url: 'https://auth-api.idpartner.com/trust-directory',
       account_selector_service_url: 'https://preferences.idpartner.com/v1',
@@ -123,6 +127,97 @@ describe('an option is taken as it is:', () => {
     'http://[::1]:3001/callback',
   ])('callback, byte for byte: %s', (callback) => {
     expect(resolveConfig(proxy({ callback })).callback).toBe(callback)
+  })
+})
+
+describe('a profile', () => {
+  const fapi2 = (options: Options = {}): IDPartnerConfig =>
+    direct({
+      profile: 'fapi2-security',
+      jwks,
+      tls_client_cert: pem.client.cert,
+      tls_client_key: pem.client.key,
+      ...options,
+    })
+
+  test.each([
+    ['fapi1-advanced', 'jwt', true],
+    ['fapi2-security', 'query', false],
+    ['fapi2-message-signing', 'jwt', false],
+  ])('%s has the answers and requests of its own', (profile, response_mode, pushed_request_client_id) => {
+    const config = fapi2({ profile })
+    expect(resolveConfig(config)).toMatchObject({ profile, response_mode, pushed_request_client_id })
+  })
+
+  test.each<[string, Options]>([
+    ['plain answers to signed requests', { profile: 'fapi2-message-signing', response_mode: 'query' }],
+    ['signed answers to plain requests', { response_mode: 'jwt' }],
+    ['"client_id" beside a request', { profile: 'fapi2-message-signing', pushed_request_client_id: true }],
+    ['no "iss" of the only bank', { authorization_response_iss: 'optional' }],
+    ['a certificate for authentication', { token_endpoint_auth_method: 'tls_client_auth' }],
+  ])('of FAPI 2.0 may have %s', (_name, options) => {
+    expect(resolveConfig(fapi2(options))).toMatchObject(options)
+  })
+
+  test.each<[string, string, Options, RegExp]>([
+    ['it is unknown', 'profile', { profile: 'fapi3' }, /must be "fapi1-advanced" or "fapi2-security" or/],
+    [
+      'it is for banks and not for the proxy',
+      'profile',
+      { flow: 'proxy' },
+      /proxy flow does not have: there it is fapi1/,
+    ],
+    [
+      'tokens are bound to nothing',
+      'profile',
+      { tls_client_cert: undefined, tls_client_key: undefined },
+      /bound to the application/,
+    ],
+    [
+      'the application has a mere secret',
+      'token_endpoint_auth_method',
+      { token_endpoint_auth_method: 'client_secret_basic', client_secret: SECRET },
+      /private_key_jwt and tls_client_auth$/,
+    ],
+    [
+      'nothing is there to sign requests with',
+      'jwks',
+      { profile: 'fapi2-message-signing', jwks: undefined, token_endpoint_auth_method: 'tls_client_auth' },
+      /signs every request/,
+    ],
+    [
+      'plain answers are of FAPI 1.0',
+      'response_mode',
+      { profile: 'fapi1-advanced', response_mode: 'query' },
+      /cannot be "query" with the profile fapi1-advanced/,
+    ],
+    ['the mode is unknown', 'response_mode', { response_mode: 'fragment' }, /must be "jwt" or "query"/],
+    [
+      '"iss" is optional for two banks',
+      'authorization_response_iss',
+      { authorization_response_iss: 'optional', trusted_issuers: ['https://a.example', 'https://b.example'] },
+      /list of exactly one/,
+    ],
+    [
+      '"iss" is optional for who knows which',
+      'authorization_response_iss',
+      { authorization_response_iss: 'optional', trusted_issuers: () => true },
+      /list of exactly one/,
+    ],
+    [
+      '"iss" is optional in signed answers',
+      'authorization_response_iss',
+      { authorization_response_iss: 'optional', response_mode: 'jwt' },
+      /"query"/,
+    ],
+    [
+      '"iss" is something else',
+      'authorization_response_iss',
+      { authorization_response_iss: false },
+      /must be "required" or "optional"/,
+    ],
+  ])('is refused when %s', (_name, option, options, message) => {
+    expectBad(fapi2(options), option, message)
   })
 })
 

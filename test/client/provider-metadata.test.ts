@@ -28,7 +28,7 @@ describe('of a discovery document', () => {
       response_modes_supported: ['query', 'jwt', 1],
       code_challenge_methods_supported: 'S256',
     }
-    expect(usedMetadata(document)).toEqual({ ...USED, response_modes_supported: ['jwt'] })
+    expect(usedMetadata(document)).toEqual({ ...USED, response_modes_supported: ['jwt', 'query'] })
   })
 
   test('nothing else is kept, however much there is of it', () => {

@@ -65,6 +65,8 @@ const endpoints = (origin: string): Record<string, string> => ({
   revocation_endpoint: `${origin}/revocation`,
 })
 
+const INTERACTION = '5f9c1e0a-3b7d-4c2e-9a41-7d0c8e6b2f13'
+
 interface Setup {
   config?: Partial<IDPartnerConfig>
   metadata?: Record<string, unknown>
@@ -87,6 +89,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     keys: await importKeys(config.keys),
     issuerKeys: remoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
+    interactionId: INTERACTION,
     signal,
   })
 }
@@ -234,7 +237,11 @@ describe('the application authenticates', () => {
       expect(form.get('client_assertion_type')).toBe('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
       expect(form.has('client_secret')).toBe(false)
       expect(headers.authorization).toBeUndefined()
-      expect(decodeProtectedHeader(assertion)).toEqual({ alg: 'PS256', kid: keys[0]?.kid })
+      expect(decodeProtectedHeader(assertion)).toEqual({
+        alg: 'PS256',
+        typ: 'JWT',
+        kid: keys[0]?.kid,
+      })
       const { iat, exp, jti, ...claims } = decodeJwt(assertion)
       expect(claims).toMatchObject({ iss: 'app', sub: 'app', aud: provider.issuer })
       expect((exp ?? 0) - (iat ?? 0)).toBeLessThanOrEqual(120)

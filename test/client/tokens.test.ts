@@ -28,31 +28,32 @@ describe('a token set', () => {
       refresh_token: 'refresh',
       id_token: 'id',
     }
-    expect(tokenSet(response, claims)).toEqual({
+    expect(tokenSet(response, claims, 'id')).toEqual({
       ...response,
       token_type: 'bearer',
       expires_at: 1_700_000_900,
       claims,
+      interactionId: 'id',
     })
   })
 
   test('has no member that the bank did not send', () => {
-    const set = tokenSet({ access_token: 'access' }, undefined)
-    expect(Object.keys(set)).toEqual(['access_token', 'token_type'])
+    const set = tokenSet({ access_token: 'access' }, undefined, 'id')
+    expect(Object.keys(set)).toEqual(['access_token', 'token_type', 'interactionId'])
   })
 
   test('that ends at once says so', () => {
-    const set = tokenSet({ access_token: 'access', expires_in: 0 }, undefined)
+    const set = tokenSet({ access_token: 'access', expires_in: 0 }, undefined, 'id')
     expect(set).toMatchObject({ expires_in: 0, expires_at: 1_700_000_000 })
   })
 
   test("holds no further members of the bank's answer", () => {
     const response = { access_token: 'access', debug: 'internal' }
-    expect(tokenSet(response, undefined)).not.toHaveProperty('debug')
+    expect(tokenSet(response, undefined, 'id')).not.toHaveProperty('debug')
   })
 
   test('is plain JSON', () => {
-    const set = tokenSet({ access_token: 'access', expires_in: 1 }, claims)
+    const set = tokenSet({ access_token: 'access', expires_in: 1 }, claims, 'id')
     expect(JSON.parse(JSON.stringify(set))).toEqual(set)
   })
 })

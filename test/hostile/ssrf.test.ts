@@ -390,7 +390,15 @@ describe('a bank on the internet that names this machine', () => {
     const metadata = await issuers.metadata(issuer)
     const keys = await importKeys(config.keys)
     const issuerKeys = issuers.keys(issuer)
-    const bank = new Provider({ config, http, keys, issuerKeys, metadata, signal: undefined })
+    const bank = new Provider({
+      config,
+      http,
+      keys,
+      issuerKeys,
+      metadata,
+      interactionId: 'x',
+      signal: undefined,
+    })
     const calls: Record<string, () => Promise<unknown>> = {
       jwks_uri: () => firstOf(issuerKeys('PS256', undefined)),
       token_endpoint: () => bank.refresh('token'),

@@ -738,7 +738,7 @@ describe('an interaction id', () => {
     expect((await visitor.login({ iss: platform.bankA.issuer })).value).toMatchObject({
       code: 'provider_error',
       interactionId: expect.stringMatching(
-        /^[\da-f]{8}-[\da-f]{4}-8[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,
+        /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,
       ),
     })
   })

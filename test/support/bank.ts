@@ -44,6 +44,7 @@ export interface BankOptions {
   host?: string
   path: string
   auth?: TokenEndpointAuthMethod
+  responseMode?: 'jwt' | 'query'
   /** Has its endpoints at a second host too, which asks for a client certificate. */
   mutual?: ServerOptions
 }
@@ -109,7 +110,7 @@ export class Bank {
       payment_details_info_endpoint: this.#url('payment-details'),
       revocation_endpoint: this.#url('revocation'),
       response_types_supported: ['code'],
-      response_modes_supported: ['jwt'],
+      response_modes_supported: ['jwt', 'query'],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: ['PS256', 'ES256'],
       authorization_signing_alg_values_supported: ['PS256', 'ES256'],
@@ -151,6 +152,19 @@ export class Bank {
     return this.#mint(claims, bends.answer)
   }
 
+  /** What the browser brings back: a signed answer, or plain parameters. */
+  async answerParams(
+    request: AuthorizationRequest,
+    person: Person,
+    bends: BankBends = {},
+  ): Promise<Record<string, string>> {
+    if (this.#options.responseMode !== 'query') return { response: await this.answer(request, person, bends) }
+    const code = keepSecret(`code-${randomUUID()}`)
+    this.#grants.set(code, { request, person, bends })
+    const params = { code, state: request.state, iss: this.issuer }
+    return { ...((bends.answer?.claims ?? ((members) => members))(params) as Record<string, string>) }
+  }
+
   #aliases(): Members {
     // A bank without such a host was seen to publish this.
     if (!this.#mutual) return { token_endpoint: 'undefined/token' }
@@ -169,11 +183,13 @@ export class Bank {
     const { checks, now } = this.#options
     const params = new URLSearchParams(body)
     await this.#authenticate(params, headers.authorization)
+    checks.pushed(params, this.#options.auth ?? 'private_key_jwt')
     const jwt = params.get('request')
-    const request =
+    const asked =
       jwt === null
         ? checks.request(Object.fromEntries(params))
         : await checks.requestObject(jwt, this.issuer, now())
+    const request = { ...asked, interactionId: checks.interactionId(headers, asked.interactionId) }
     const request_uri = `urn:ietf:params:oauth:request_uri:${randomUUID()}`
     this.#pushed.set(request_uri, request)
     return json({ request_uri, expires_in: 600 }, 201)
@@ -190,6 +206,8 @@ export class Bank {
     if (!grant || (!refreshing && !this.#options.checks.verifier(params, grant.request))) {
       return json({ error: 'invalid_grant', error_description: 'no such grant' }, 400)
     }
+    // Of a bare refresh token nobody knows the login.
+    if (!refreshing) this.#sameInteraction(headers, grant)
     return json(await this.#tokens(grant, refreshing))
   }
 
@@ -222,6 +240,7 @@ export class Bank {
   async #userInfo({ method, headers, url }: SeenRequest): Promise<Reply> {
     const token = headers.authorization?.replace(/^Bearer /, '') ?? ''
     const grant = this.#grants.get(token)
+    this.#sameInteraction(headers, grant)
     if (!grant || method !== 'GET' || url.includes('?')) {
       return {
         ...json({}, 401),
@@ -236,6 +255,12 @@ export class Bank {
       userInfoJwt,
     )
     return { status: 200, headers: { 'content-type': 'application/jwt' }, body: signed }
+  }
+
+  #sameInteraction(headers: SeenRequest['headers'], grant: Grant | undefined): void {
+    const id = headers['x-fapi-interaction-id']
+    if (grant && id !== grant.request.interactionId)
+      this.#options.wire.complaints.push('another interaction id')
   }
 
   #issue(kind: string, grant: Grant): string {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, type JWTPayload } from 'jose'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Profile } from 'passport-idpartner'
 import type { Members } from './jws.js'
 import { clientJwks } from './key-pairs.js'
 import { keepSecret } from './secrets.js'
@@ -20,9 +22,45 @@ export interface AuthorizationRequest {
 export class ClientChecks {
   readonly #complaints: string[]
   readonly #seen = new Set<string>()
+  readonly #profile: Profile
+  readonly #responseMode: 'jwt' | 'query'
 
-  constructor(complaints: string[]) {
+  constructor(
+    complaints: string[],
+    { profile, responseMode }: { profile: Profile; responseMode: 'jwt' | 'query' },
+  ) {
     this.#complaints = complaints
+    this.#profile = profile
+    this.#responseMode = responseMode
+  }
+
+  /** What a pushed request looks like, as the profile has it (RFC 9126, section 3). */
+  pushed(params: URLSearchParams, auth: string): void {
+    const signed = params.has('request')
+    if (this.#profile === 'fapi2-security') this.#assert(!signed, 'the request is signed')
+    if (this.#profile !== 'fapi2-message-signing') return
+    this.#assert(signed, 'the request is not signed')
+    const authentication =
+      auth === 'private_key_jwt' ? ['client_assertion', 'client_assertion_type'] : ['client_id']
+    this.#assert(
+      [...params.keys()].sort().join() === [...authentication, 'request'].sort().join(),
+      `beside the request are ${[...params.keys()].join()}`,
+    )
+  }
+
+  /** The URL that the browser is sent to holds nothing that was pushed. */
+  pushedUrl({ searchParams }: URL): void {
+    this.#assert([...searchParams.keys()].sort().join() === 'client_id,request_uri', 'the URL holds too much')
+  }
+
+  /** FAPI 1.0 Advanced has the interaction id as IDPartner does; in FAPI 2.0 it is a header alone. */
+  interactionId(headers: IncomingHttpHeaders, inRequest: string): string {
+    const header = String(headers['x-fapi-interaction-id'])
+    const isUuid = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/.test(header)
+    this.#assert(isUuid || header === inRequest, `the interaction id of the header is ${header}`)
+    const expected = this.#profile === 'fapi1-advanced' ? header : ''
+    this.#assert(inRequest === expected, `the interaction id of the request is ${inRequest}`)
+    return header
   }
 
   async requestObject(jwt: string, audience: string, now: number): Promise<AuthorizationRequest> {
@@ -43,7 +81,7 @@ export class ClientChecks {
       client_id: CLIENT_ID,
       redirect_uri: CALLBACK,
       response_type: 'code',
-      response_mode: 'jwt',
+      response_mode: this.#responseMode === 'jwt' ? 'jwt' : undefined,
       scope: 'openid email profile',
       code_challenge_method: 'S256',
     }
@@ -56,7 +94,7 @@ export class ClientChecks {
     this.#assert(/^[\w-]{43,128}$/.test(state), 'the state is weak or has other characters')
     keepSecret(state)
     keepSecret(nonce)
-    return { state, nonce, code_challenge, interactionId: String(params['x-fapi-interaction-id']) }
+    return { state, nonce, code_challenge, interactionId: textOf(params['x-fapi-interaction-id']) }
   }
 
   async assertion(params: URLSearchParams, issuer: string, now: number): Promise<void> {
@@ -71,6 +109,12 @@ export class ClientChecks {
       'client assertion is of another client',
     )
     this.#assert(claims.aud === issuer, 'client assertion has no single aud')
+    this.#assert(
+      Object.keys(claims).sort().join() === 'aud,exp,iat,iss,jti,nbf,sub',
+      `client assertion has ${Object.keys(claims).join()}`,
+    )
+    const { typ, kid } = decodeProtectedHeader(jwt)
+    this.#assert(typ === 'JWT' && kid !== undefined, 'client assertion has no typ or no kid')
     this.#assert(Number(claims.exp) - Number(claims.iat) <= 120, 'client assertion lives too long')
     this.#assert(!params.has('client_secret'), 'the client secret was sent as well')
   }
@@ -119,4 +163,8 @@ export class ClientChecks {
 async function clientJwksForVerification(): Promise<Awaited<ReturnType<typeof clientJwks>>> {
   const { keys } = await clientJwks()
   return { keys: keys.map(({ kty, n, e, kid, use, alg }) => ({ kty, n, e, kid, use, alg })) as typeof keys }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }

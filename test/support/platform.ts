@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { IDPartnerConfig, TokenEndpointAuthMethod } from 'passport-idpartner'
+import type { IDPartnerConfig, Profile, TokenEndpointAuthMethod } from 'passport-idpartner'
 import { Bank, type BankBends, type Person } from './bank.js'
 import type { JwtBend } from './bends.js'
 import { tlsCertificates } from './certificates.js'
@@ -25,6 +25,10 @@ export interface PlatformOptions {
   auth?: TokenEndpointAuthMethod
   /** Whether it has a client certificate as well. */
   mutual?: boolean
+  /** What the banks follow; FAPI 1.0 Advanced by default. */
+  profile?: Profile
+  /** As the profile has it by default. */
+  responseMode?: 'jwt' | 'query'
 }
 
 /** How an answer differs from a genuine one. */
@@ -71,10 +75,12 @@ export class Platform {
 
   static async start(options: PlatformOptions = {}): Promise<Platform> {
     const wire = new Wire()
-    const checks = new ClientChecks(wire.complaints)
+    const { profile = 'fapi1-advanced' } = options
+    const { responseMode = profile === 'fapi2-security' ? 'query' : 'jwt' } = options
+    const checks = new ClientChecks(wire.complaints, { profile, responseMode })
     const clock = { now: () => 0 }
     const { auth, encrypted = true, mutual } = options
-    const shared = { wire, checks, now: () => clock.now(), encrypted, ...(auth && { auth }) }
+    const shared = { wire, checks, now: () => clock.now(), encrypted, responseMode, ...(auth && { auth }) }
     const { client, server } = mutual ? await tlsCertificates() : {}
     const tls = client &&
       server && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
@@ -83,7 +89,7 @@ export class Platform {
       TrustDirectory.start(wire),
       Bank.start('bankA', { ...shared, path: '/a', ...(tls && { mutual: tls }) }),
       // Another spelling of this machine, and an issuer that ends with a slash.
-      Bank.start('bankB', { ...shared, path: '/b/', host: 'localhost' }),
+      Bank.start('bankB', { ...shared, path: '/b/', host: 'localhost', ...(tls && { mutual: tls }) }),
       startServer('evil', {}, wire),
     ])
     return new Platform(options, wire, checks, parties, clock)
@@ -96,13 +102,15 @@ export class Platform {
   /** What an application on this platform is configured with. */
   async config(): Promise<IDPartnerConfig> {
     const { keys } = await clientJwks()
-    const { auth, encrypted = true, mutual } = this.#options
+    const { auth, encrypted = true, mutual, profile, responseMode } = this.#options
     const { client, server } = mutual ? await tlsCertificates() : {}
     return {
       client_id: CLIENT_ID,
       callback: CALLBACK,
       jwks: { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
       flow: this.flow,
+      ...(profile && { profile }),
+      ...(responseMode && { response_mode: responseMode }),
       oidc_proxy_service_url: this.proxy.issuer,
       trust_directory_service_url: this.directory.url,
       trust_directory_issuer: DIRECTORY_ISSUER,
@@ -134,6 +142,7 @@ export class Platform {
     if (this.flow === 'proxy') {
       return this.checks.requestObject(searchParams.get('request') ?? '', this.proxy.issuer, this.now())
     }
+    this.checks.pushedUrl(new URL(url))
     const uri = searchParams.get('request_uri') ?? ''
     const request = this.bankA.pushed(uri) ?? this.bankB.pushed(uri)
     if (!request) throw new Error(`no request was pushed for ${url}`)
@@ -149,6 +158,18 @@ export class Platform {
     const answer = await this[bank].answer(request, person, bends)
     if (this.flow === 'direct') return answer
     return this.wrap(answer, request.interactionId, bank, document)
+  }
+
+  /** The same as the parameters of the callback. */
+  async answerParams(
+    request: AuthorizationRequest,
+    bends: AnswerBends = {},
+    by: { bank?: BankName; person?: Person } = {},
+  ): Promise<Record<string, string>> {
+    const { bank = 'bankA', person = this.person } = by
+    return this.flow === 'direct'
+      ? this[bank].answerParams(request, person, bends)
+      : { response: await this.answer(request, bends, by) }
   }
 
   wrap(answer: string, interactionId: string, bank: BankName, bend?: JwtBend): Promise<string> {

@@ -121,9 +121,18 @@ export class Visitor {
     return this.#scene.platform.answer(request, bends, { bank, person: this.#person, ...by })
   }
 
+  /** The same as the parameters of the callback. */
+  answerParams(
+    { request, bank }: Begun,
+    bends: AnswerBends = {},
+    by: { bank?: BankName } = {},
+  ): Promise<Record<string, string>> {
+    return this.#scene.platform.answerParams(request, bends, { bank, person: this.#person, ...by })
+  }
+
   /** Goes to the bank and back. */
   async finish(begun: Begun, bends: AnswerBends = {}): Promise<Settled> {
-    return this.bring({ response: await this.answer(begun, bends) })
+    return this.bring(await this.answerParams(begun, bends))
   }
 
   /** Calls the callback route. */
