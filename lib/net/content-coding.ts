@@ -1,18 +1,24 @@
-import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync, type ZlibOptions } from 'node:zlib'
+import type { ZlibOptions } from 'node:zlib'
 import { isError, printable } from '../errors.js'
 import { RequestFailure } from './request-failure.js'
 
 type Decode = (body: Buffer, options: ZlibOptions) => Buffer
 
+/** Loaded when the first body comes coded, which few ever do. */
+const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib')
+
+const gunzip: Decode = (body, options) => zlib().gunzipSync(body, options)
+const unbrotli: Decode = (body, options) => zlib().brotliDecompressSync(body, options)
+
 /** Some servers leave away the zlib header that `deflate` has (RFC 9110, section 8.4.1.2). */
 const inflate: Decode = (body, options) =>
-  ((body[0] ?? 0) & 0x0f) === 8 ? inflateSync(body, options) : inflateRawSync(body, options)
+  ((body[0] ?? 0) & 0x0f) === 8 ? zlib().inflateSync(body, options) : zlib().inflateRawSync(body, options)
 
 const DECODERS = new Map<string, Decode>([
-  ['gzip', gunzipSync],
-  ['x-gzip', gunzipSync],
+  ['gzip', gunzip],
+  ['x-gzip', gunzip],
   ['deflate', inflate],
-  ['br', brotliDecompressSync],
+  ['br', unbrotli],
 ])
 
 /**
