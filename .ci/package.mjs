@@ -9,6 +9,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -37,6 +38,10 @@ const APPLICATIONS = [
   },
   { source: 'nest', installs: ['@nestjs/common', '@nestjs/passport', '@types/express', '@types/passport'] },
 ]
+
+/** What an installation without optional peers may weigh, with all that it depends on. */
+const MAX_BYTES = 6 * 1024 * 1024
+const MAX_PACKAGES = 20
 
 const folder = mkdtempSync(path.join(tmpdir(), 'passport-idpartner-'))
 const run = (command, args, options) =>
@@ -92,6 +97,15 @@ try {
     return run(process.execPath, [name], { cwd: app }).trim()
   }
   install(app, '--omit=optional', '--omit=peer', tarball)
+  const installed = source(path.join(app, 'node_modules')).filter(
+    (file) => !file.endsWith('.package-lock.json'),
+  )
+  const bytes = installed.reduce((sum, file) => sum + statSync(file).size, 0)
+  const lock = JSON.parse(readFileSync(path.join(app, 'node_modules/.package-lock.json'), 'utf8'))
+  const packages = Object.keys(lock.packages).length
+  assert.ok(bytes <= MAX_BYTES, `an installation takes at most ${MAX_BYTES} bytes: ${bytes}`)
+  assert.ok(packages <= MAX_PACKAGES, `an installation is at most ${MAX_PACKAGES} packages: ${packages}`)
+  console.log(`installation without optional peers: ${packages} packages, ${bytes} bytes`)
 
   const probe = `
     const config = { client_id: 'me', callback: 'https://app.example/cb', jwks }
