@@ -160,7 +160,7 @@ export function ownError(err: unknown): IDPartnerError | undefined {
  * control character, so that a log line cannot be forged with it.
  */
 export function printable(name: unknown): string | undefined {
-  return typeof name === 'string' && /^[\w.:-]{1,64}$/.test(name) ? name : undefined
+  return typeof name === 'string' && /^[\w.:+-]{1,64}$/.test(name) ? name : undefined
 }
 
 /** An error of a library without its text, for a call in which that may quote a secret, such as a token as a header. */

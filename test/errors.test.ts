@@ -372,7 +372,7 @@ describe('isError', () => {
 })
 
 describe('a name that came over the wire', () => {
-  test.each(['login_required', 'PS256', 'urn:example:error', 'a-b.c', 'x'.repeat(64)])(
+  test.each(['login_required', 'PS256', 'ECDH-ES+A128KW', 'urn:example:error', 'a-b.c', 'x'.repeat(64)])(
     'is printed: %s',
     (n) => {
       expect(printable(n)).toBe(n)

@@ -1,4 +1,5 @@
-import { SIGNING_ALGS } from '../jwt/algorithms.js'
+import { printable } from '../errors.js'
+import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../jwt/algorithms.js'
 
 /** Endpoints of which a provider may have a second one for mutual TLS (RFC 8705, section 5). */
 const ENDPOINTS = [
@@ -13,16 +14,43 @@ export type Endpoint = (typeof ENDPOINTS)[number]
 
 const OTHERS = ['authorization_endpoint', 'jwks_uri'] as const
 
-/** Lists of what a provider supports, of which what this package may need is kept. */
-const LISTS = [
-  'response_modes_supported',
-  'code_challenge_methods_supported',
-  'request_object_signing_alg_values_supported',
-  'authorization_signing_alg_values_supported',
-  'id_token_signing_alg_values_supported',
-] as const
-export type SupportList = (typeof LISTS)[number]
-const NEEDED = ['jwt', 'query', 'S256', ...SIGNING_ALGS]
+/**
+ * Lists of what a provider supports that are compared with what is needed, each with the option that it is about.
+ *
+ * Not those of `enc` values, nor how userinfo is encrypted: there, banks are known to publish other values than they
+ * use, or placeholders, and a login that would have worked must not end for that.
+ */
+const LISTS = {
+  response_modes_supported: 'response_mode',
+  code_challenge_methods_supported: undefined,
+  token_endpoint_auth_methods_supported: 'token_endpoint_auth_method',
+  token_endpoint_auth_signing_alg_values_supported: 'token_endpoint_auth_signing_alg',
+  request_object_signing_alg_values_supported: 'request_object_signing_alg',
+  authorization_signing_alg_values_supported: 'authorization_signed_response_alg',
+  authorization_encryption_alg_values_supported: 'authorization_encrypted_response_alg',
+  id_token_signing_alg_values_supported: 'id_token_signed_response_alg',
+  id_token_encryption_alg_values_supported: 'id_token_encrypted_response_alg',
+  userinfo_signing_alg_values_supported: 'userinfo_signed_response_alg',
+} as const
+type SupportList = keyof typeof LISTS
+
+/** What is looked for in these lists, and so kept of them however long they are. */
+const NEEDED: readonly string[] = [
+  'jwt',
+  'query',
+  'S256',
+  'private_key_jwt',
+  'client_secret_basic',
+  'tls_client_auth',
+  ...SIGNING_ALGS,
+  ...KEY_ENCRYPTION_ALGS,
+]
+
+/** How much of the rest of a list is kept, to say what there is instead. */
+const MAX_OTHERS = 5
+
+/** A list in which one of some values has to be, if it is there at all. */
+export type Need = readonly [list: SupportList, oneOf: readonly string[]]
 
 /** The part of a discovery document that is read here or by openid-client. */
 export type ProviderMetadata = { issuer: string } & Partial<
@@ -58,9 +86,26 @@ function texts<Name extends string>(members: object, names: readonly Name[]): Pa
 
 function lists(members: object): Partial<Record<SupportList, string[]>> {
   const kept: Partial<Record<SupportList, string[]>> = {}
-  for (const name of LISTS) {
+  for (const name of Object.keys(LISTS) as SupportList[]) {
     const value: unknown = Object.getOwnPropertyDescriptor(members, name)?.value
-    if (Array.isArray(value)) kept[name] = NEEDED.filter((one) => value.includes(one))
+    if (!Array.isArray(value)) continue
+    // RFC 9864 has another name for what is EdDSA here.
+    const listed = value.map((one: unknown) => (one === 'Ed25519' ? 'EdDSA' : printable(one)))
+    const others = listed.filter((one) => one !== undefined && !NEEDED.includes(one)) as string[]
+    kept[name] = [...NEEDED.filter((one) => listed.includes(one)), ...others.slice(0, MAX_OTHERS)]
   }
   return kept
+}
+
+/** Why a login cannot end well with what a provider says it supports; nothing where nothing speaks against it. */
+export function unsupported(metadata: ProviderMetadata, needs: readonly Need[]): string | undefined {
+  for (const [list, oneOf] of needs) {
+    const listed = metadata[list]
+    // A list that is not there says nothing (Discovery, section 3).
+    if (!listed || oneOf.some((one) => listed.includes(one))) continue
+    const option = LISTS[list]
+    const about = option === undefined ? '' : ` (see the option "${option}")`
+    return `does not have ${oneOf.join(' or ')} in ${list}${about}; it has ${listed.join(', ') || 'nothing there'}`
+  }
+  return undefined
 }

@@ -11,7 +11,7 @@ import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/
 import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { PROFILES } from './profile.js'
-import type { Endpoint, ProviderMetadata, SupportList } from './provider-metadata.js'
+import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './provider-metadata.js'
 import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
@@ -55,10 +55,7 @@ export class Provider {
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#assertBrowserEndpoint()
-    this.#assertSupports(...askedFor(this.#context.config), [
-      'request_object_signing_alg_values_supported',
-      signer.alg,
-    ])
+    this.#assertSupports([...askedFor(config), ['request_object_signing_alg_values_supported', [signer.alg]]])
     return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
       [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
     })
@@ -203,25 +200,45 @@ export class Provider {
 
   /** What a login needs at its end has to be there before the person is sent to the bank. */
   #assertComplete(): void {
-    const { config, metadata } = this.#context
+    const { config, keys, metadata } = this.#context
     this.#endpoint('pushed_authorization_request_endpoint')
     if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
     this.#endpoint('token_endpoint')
-    this.#assertSupports(
+    const method = config.token_endpoint_auth_method
+    const signer = method === 'private_key_jwt' && signingKey(keys, config.token_endpoint_auth_signing_alg)
+    this.#assertSupports([
       ...askedFor(config),
-      ...(config.response_mode === 'jwt'
-        ? [['authorization_signing_alg_values_supported', config.authorization_signed_response_alg] as const]
-        : []),
-      ['id_token_signing_alg_values_supported', config.id_token_signed_response_alg],
-    )
+      ['token_endpoint_auth_methods_supported', [method]],
+      ...(signer ? [['token_endpoint_auth_signing_alg_values_supported', [signer.alg]] as const] : []),
+      ...(config.response_mode === 'jwt' ? this.#signedAnswer() : []),
+      ['id_token_signing_alg_values_supported', [config.id_token_signed_response_alg]],
+      ['id_token_encryption_alg_values_supported', this.#encryptionAlgs('id_token')],
+      ['userinfo_signing_alg_values_supported', [config.userinfo_signed_response_alg ?? []].flat()],
+    ])
   }
 
-  #assertSupports(...needed: (readonly [SupportList, string])[]): void {
-    for (const [name, value] of needed) {
-      // A list that is not there says nothing (Discovery, section 3).
-      if (this.#context.metadata[name]?.includes(value) === false)
-        throw badMetadata(this.#party, `does not have ${value} in ${name}`)
-    }
+  #signedAnswer(): Need[] {
+    return [
+      [
+        'authorization_signing_alg_values_supported',
+        [this.#context.config.authorization_signed_response_alg],
+      ],
+      ['authorization_encryption_alg_values_supported', this.#encryptionAlgs('authorization')],
+    ]
+  }
+
+  #assertSupports(needs: readonly Need[]): void {
+    const why = unsupported(
+      this.#context.metadata,
+      needs.filter(([, oneOf]) => oneOf.length > 0),
+    )
+    if (why !== undefined) throw badMetadata(this.#party, why)
+  }
+
+  /** What a bank has to be able to encrypt with, where it has to encrypt. */
+  #encryptionAlgs(kind: Encrypted): string[] {
+    const { config, keys } = this.#context
+    return config.encryption[kind].alg.filter((alg) => keys.decryption.some((one) => one.alg === alg))
   }
 
   /** The page the browser is sent to: openid-client would let any scheme pass. */
@@ -353,10 +370,10 @@ interface How {
 type Read = (response: Response) => Response | Promise<Response>
 
 /** What every authorization request asks for. */
-function askedFor({ response_mode }: ResolvedConfig): [SupportList, string][] {
+function askedFor({ response_mode }: ResolvedConfig): Need[] {
   return [
-    ['response_modes_supported', response_mode],
-    ['code_challenge_methods_supported', 'S256'],
+    ['response_modes_supported', [response_mode]],
+    ['code_challenge_methods_supported', ['S256']],
   ]
 }
 

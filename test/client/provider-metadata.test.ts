@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { usedMetadata } from '../../lib/client/provider-metadata.js'
+import { unsupported, usedMetadata, type Need } from '../../lib/client/provider-metadata.js'
 
 const ENDPOINTS = {
   pushed_authorization_request_endpoint: 'https://bank.example/par',
@@ -37,9 +37,13 @@ describe('of a discovery document', () => {
       ...USED,
       scopes_supported: mebibyte,
       branches: mebibyte,
+      request_object_signing_alg_values_supported: [...mebibyte, 'a\nb', 'x'.repeat(65), 'PS256'],
       mtls_endpoint_aliases: { ...ENDPOINTS, branches: mebibyte },
     }
-    expect(usedMetadata(document)).toEqual(USED)
+    expect(usedMetadata(document)).toEqual({
+      ...USED,
+      request_object_signing_alg_values_supported: ['PS256', ...mebibyte.slice(0, 5)],
+    })
   })
 
   test.each([
@@ -71,5 +75,47 @@ describe('of a discovery document', () => {
     const document = Object.create({ token_endpoint: 'https://evil.example' }) as typeof USED
     document.issuer = USED.issuer
     expect(usedMetadata(document)).toEqual({ issuer: USED.issuer })
+  })
+})
+
+describe('what a provider says it supports', () => {
+  const list = 'id_token_signing_alg_values_supported'
+  const said = (values: unknown): ReturnType<typeof usedMetadata> =>
+    usedMetadata({ issuer: USED.issuer, [list]: values })
+  const wanted = (...oneOf: string[]): Need[] => [[list, oneOf]]
+
+  test.each<[string, unknown, string[]]>([
+    ['is not said', undefined, ['PS256']],
+    ['is no list', 'RS256', ['PS256']],
+    ['has what is needed', ['RS256', 'PS256'], ['PS256']],
+    ['has one of what is accepted', ['RS256', 'ES256'], ['PS256', 'ES256']],
+    ['has it under its other name', ['Ed25519'], ['EdDSA']],
+    ['has a name with a plus', ['ECDH-ES+A128KW'], ['ECDH-ES+A128KW']],
+  ])('is no objection where it %s', (_name, values, oneOf) => {
+    expect(unsupported(said(values), wanted(...oneOf))).toBeUndefined()
+  })
+
+  test.each<[unknown, string]>([
+    [['RS256', 'ES256'], 'ES256, RS256'],
+    [[], 'nothing there'],
+    [['PS256x', 'two words', 7, null], 'PS256x'],
+  ])('is one where it is %j', (values, there) => {
+    expect(unsupported(said(values), wanted('PS256', 'ES384'))).toBe(
+      `does not have PS256 or ES384 in ${list} (see the option "id_token_signed_response_alg"); it has ${there}`,
+    )
+  })
+
+  test('is compared list by list', () => {
+    const metadata = usedMetadata({
+      issuer: USED.issuer,
+      response_modes_supported: ['jwt'],
+      code_challenge_methods_supported: ['plain'],
+    })
+    expect(
+      unsupported(metadata, [
+        ['response_modes_supported', ['jwt']],
+        ['code_challenge_methods_supported', ['S256']],
+      ]),
+    ).toBe('does not have S256 in code_challenge_methods_supported; it has plain')
   })
 })

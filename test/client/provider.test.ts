@@ -439,11 +439,6 @@ describe('the browser is sent', () => {
     ['jwks_uri', undefined],
     ['jwks_uri', 'undefined/jwks'],
     ['token_endpoint', undefined],
-    ['response_modes_supported', ['query', 'fragment']],
-    ['response_modes_supported', []],
-    ['code_challenge_methods_supported', ['plain']],
-    ['authorization_signing_alg_values_supported', ['RS256']],
-    ['id_token_signing_alg_values_supported', ['RS256', 'ES256']],
   ])('nowhere when the login could not end, by its %s: %j', async (name, value) => {
     const provider = await startProvider({ metadata: { [name]: value } })
     expect(await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject({
@@ -467,10 +462,133 @@ describe('the browser is sent', () => {
       expect(await refusal(send(await startProvider({ metadata: { [name]: value } })))).toMatchObject({
         code: 'provider_unavailable',
         status: 502,
-        message: expect.stringMatching(new RegExp(`^the discovery document of .* ${name}$`)),
+        message: expect.stringMatching(new RegExp(`^the discovery document of .* ${name}.*; it has `)),
       })
     }
     expect(wire.requests).toEqual([])
+  })
+
+  test.each<{
+    list: string
+    says: string[]
+    wanted: string
+    option?: string
+    config?: Partial<IDPartnerConfig>
+  }>([
+    { list: 'response_modes_supported', says: ['query', 'fragment'], wanted: 'jwt', option: 'response_mode' },
+    { list: 'response_modes_supported', says: [], wanted: 'jwt', option: 'response_mode' },
+    { list: 'code_challenge_methods_supported', says: ['plain'], wanted: 'S256' },
+    {
+      list: 'token_endpoint_auth_methods_supported',
+      says: ['client_secret_basic', 'tls_client_auth'],
+      wanted: 'private_key_jwt',
+      option: 'token_endpoint_auth_method',
+    },
+    {
+      list: 'token_endpoint_auth_methods_supported',
+      says: ['private_key_jwt', 'client_secret_post'],
+      wanted: 'client_secret_basic',
+      option: 'token_endpoint_auth_method',
+      config: { token_endpoint_auth_method: 'client_secret_basic', client_secret: 'a-client-secret' },
+    },
+    {
+      list: 'token_endpoint_auth_signing_alg_values_supported',
+      says: ['RS256', 'ES256'],
+      wanted: 'PS256',
+      option: 'token_endpoint_auth_signing_alg',
+    },
+    {
+      list: 'request_object_signing_alg_values_supported',
+      says: ['RS256', 'none'],
+      wanted: 'PS256',
+      option: 'request_object_signing_alg',
+    },
+    {
+      list: 'authorization_signing_alg_values_supported',
+      says: ['RS256'],
+      wanted: 'PS256',
+      option: 'authorization_signed_response_alg',
+    },
+    {
+      list: 'authorization_encryption_alg_values_supported',
+      says: ['RSA-OAEP-256'],
+      wanted: 'RSA-OAEP',
+      option: 'authorization_encrypted_response_alg',
+    },
+    {
+      list: 'id_token_signing_alg_values_supported',
+      says: ['ES256', 'RS256'],
+      wanted: 'PS256',
+      option: 'id_token_signed_response_alg',
+    },
+    {
+      list: 'id_token_encryption_alg_values_supported',
+      says: ['RSA1_5'],
+      wanted: 'RSA-OAEP',
+      option: 'id_token_encrypted_response_alg',
+    },
+    {
+      list: 'userinfo_signing_alg_values_supported',
+      says: ['PS256'],
+      wanted: 'ES256',
+      option: 'userinfo_signed_response_alg',
+      config: { userinfo_signed_response_alg: 'ES256' },
+    },
+  ])('nowhere when the bank has $says in $list', async ({ list, says, wanted, option, config = {} }) => {
+    const provider = await startProvider({ metadata: { [list]: says }, config })
+    const about = option === undefined ? '' : ` (see the option "${option}")`
+    expect(await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: `the discovery document of the bank ${new URL(provider.issuer).host} does not have ${wanted} in ${list}${about}; it has ${says.join(', ') || 'nothing there'}`,
+    })
+    expect(wire.requests).toEqual([])
+  })
+
+  test.each<[string, Record<string, unknown>, Partial<IDPartnerConfig>]>([
+    [
+      // As one of IDPartner's answered in 2023.
+      'all that is needed',
+      {
+        response_modes_supported: ['form_post', 'fragment', 'query', 'jwt', 'query.jwt'],
+        code_challenge_methods_supported: ['S256'],
+        token_endpoint_auth_methods_supported: ['client_secret_basic', 'tls_client_auth', 'private_key_jwt'],
+        token_endpoint_auth_signing_alg_values_supported: ['PS256'],
+        request_object_signing_alg_values_supported: ['PS256'],
+        authorization_signing_alg_values_supported: ['PS256'],
+        authorization_encryption_alg_values_supported: ['RSA-OAEP'],
+        authorization_encryption_enc_values_supported: ['A256CBC-HS512'],
+        id_token_signing_alg_values_supported: ['PS256'],
+        id_token_encryption_alg_values_supported: ['RSA-OAEP'],
+        id_token_encryption_enc_values_supported: ['A256CBC-HS512'],
+      },
+      {},
+    ],
+    ['nothing at all', {}, {}],
+    [
+      'less than is used of what is not reliable',
+      {
+        authorization_encryption_enc_values_supported: ['A128GCM'],
+        id_token_encryption_enc_values_supported: ['A128GCM'],
+        userinfo_signing_alg_values_supported: ['none'],
+        userinfo_encryption_alg_values_supported: ['RSAXXXXX'],
+        userinfo_encryption_enc_values_supported: ['A128GCM'],
+      },
+      {},
+    ],
+    [
+      'nothing of what is not used',
+      {
+        token_endpoint_auth_signing_alg_values_supported: ['RS256'],
+        request_object_signing_alg_values_supported: ['RS256'],
+        authorization_encryption_alg_values_supported: [],
+        id_token_encryption_alg_values_supported: [],
+      },
+      withoutKeys,
+    ],
+  ])('to the bank when that lists %s', async (_name, metadata, config) => {
+    const provider = await startProvider({ metadata, config })
+    await expect(provider.pushedAuthorizationUrl({ scope: 'openid' })).resolves.toBeInstanceOf(URL)
   })
 
   test('nowhere when a bank elsewhere names a page on this machine', async () => {

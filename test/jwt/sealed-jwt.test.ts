@@ -151,6 +151,16 @@ describe('an envelope is refused when', () => {
       message: new RegExp(`is encrypted with RSA-OAEP-256 and A256CBC-HS512 \\(to no kid\\): ${REGISTER}$`),
     },
     {
+      name: 'it is encrypted with ECDH-ES+A128KW',
+      jwt: async () => {
+        const header = Buffer.from(JSON.stringify({ alg: 'ECDH-ES+A128KW', enc: 'A256CBC-HS512' }))
+        return (await sealed()).replace(/^[^.]+/, header.toString('base64url'))
+      },
+      message: new RegExp(
+        `is encrypted with ECDH-ES\\+A128KW and A256CBC-HS512 \\(to no kid\\): ${REGISTER}$`,
+      ),
+    },
+    {
       name: 'its content is encrypted with A256GCM',
       jwt: () => sealed({ seal: set({ enc: 'A256GCM' }) }),
       message: new RegExp(`is encrypted with RSA-OAEP and A256GCM \\(to no kid\\): ${REGISTER}$`),
