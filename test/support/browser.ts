@@ -17,18 +17,20 @@ export class Browser {
   /** Addresses that begin with this are not fetched: the app's callback, say. */
   stopAt: string
   readonly #keepsCookies: boolean
+  readonly #fetch: typeof fetch
   /** Every address it was sent to. */
   readonly visited: string[] = []
 
   /** Fetches whatever it is sent to, unless told where to stop. */
-  constructor(stopAt = 'nowhere:', { cookies = true } = {}) {
+  constructor(stopAt = 'nowhere:', { cookies = true, fetch = globalThis.fetch } = {}) {
     this.stopAt = stopAt
     this.#keepsCookies = cookies
+    this.#fetch = fetch
   }
 
   /** The same browser, on its way somewhere from which no response will arrive. */
   clone(): Browser {
-    const clone = new Browser(this.stopAt)
+    const clone = new Browser(this.stopAt, { fetch: this.#fetch })
     for (const [key, cookie] of this.#cookies) clone.#cookies.set(key, cookie)
     return clone
   }
@@ -40,7 +42,7 @@ export class Browser {
       if (next.url.startsWith(this.stopAt))
         return { url: next.url, status: 0, headers: new Headers(), html: '' }
       const { url: from, ...request } = next
-      const response = await fetch(from, {
+      const response = await this.#fetch(from, {
         ...request,
         redirect: 'manual',
         headers: { ...this.#cookieHeader(new URL(from).pathname), accept: 'text/html' },
@@ -106,7 +108,7 @@ interface Form {
 
 function formsOf(html: string): Form[] {
   return [...html.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].map(([, attributes = '', content = '']) => ({
-    method: attribute(attributes, 'method') ?? 'get',
+    method: (attribute(attributes, 'method') ?? 'get').toLowerCase(),
     action: attribute(attributes, 'action') ?? '',
     fields: Object.fromEntries(
       [...content.matchAll(/<input\b([^>]*)>/gs)].flatMap(([, input = '']) => {
