@@ -497,7 +497,12 @@ describe('options go together:', () => {
 
   test.each([
     ['two certificates', (): string => `${pem.server.cert}\n${pem.client.cert}`],
-    ['words around them', (): string => `# ours\n${pem.server.cert}\n# theirs\n${pem.client.cert}\n`],
+    [
+      'words before them',
+      (): string =>
+        `# ours\n# Serial: ${'9'.repeat(48)}\n${pem.server.cert}\nTheirs\n=====\n${pem.client.cert}\n\n`,
+    ],
+    ['lines of Windows', (): string => `ours\n${pem.server.cert}\n${pem.client.cert}`.replace(/\n/g, '\r\n')],
   ])('a bundle of CAs: %s', (_, bundle) => {
     expect(resolveConfig(proxy({ tls_server_ca: bundle() })).tls.ca).toBe(bundle())
   })
@@ -506,10 +511,34 @@ describe('options go together:', () => {
     ['a broken certificate', (): string => '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
     ['a private key', (): string => pem.client.key],
     ['a certificate that was cut off', (): string => pem.client.cert.slice(0, 200)],
-  ])('a bundle of CAs is refused for %s behind the first', (_, second) => {
+    [
+      'a certificate that was cut off before another',
+      (): string => pem.client.cert.slice(0, 200) + pem.server.cert,
+    ],
+    ['a certificate without its beginning', (): string => pem.client.cert.replace(/^.*\n/, '')],
+    [
+      'lines of a certificate before another',
+      (): string => `${pem.client.cert.split('\n').slice(1, 5).join('\n')}\n${pem.server.cert}`,
+    ],
+    ['anything', (): string => 'garbage'],
+  ])('a bundle of CAs, and a chain, is refused for %s behind the first', (_, second) => {
+    const message = /must be a certificate in PEM or DER, or several in PEM, and nothing else/
     const bundle = `${pem.server.cert}\n${second()}`
-    expectBad(proxy({ tls_server_ca: bundle }), 'tls_server_ca', /must be a certificate in PEM/)
-    expectBad(proxy({ tls_server_ca: Buffer.from(bundle) }), 'tls_server_ca', /must be a certificate in PEM/)
+    expectBad(proxy({ tls_server_ca: bundle }), 'tls_server_ca', message)
+    expectBad(proxy({ tls_server_ca: Buffer.from(bundle) }), 'tls_server_ca', message)
+    const chain = { tls_client_cert: bundle, tls_client_key: pem.server.key }
+    expectBad(proxy(chain), 'tls_client_cert', message)
+  })
+
+  test('a chain that begins with the certificate of the key, and no other', () => {
+    const chain = `ours\n${pem.client.cert}\nits authority\n${pem.server.cert}\n`
+    const options = { tls_client_cert: chain, tls_client_key: pem.client.key }
+    expect(resolveConfig(proxy(options)).tls.cert).toBe(chain)
+    expectBad(
+      proxy({ ...options, tls_client_key: pem.server.key }),
+      'tls_client_cert',
+      /must begin with the certificate of tls_client_key/,
+    )
   })
 
   test('certificate, key and CA, as text or as Buffers', () => {
@@ -630,6 +659,25 @@ describe('a client certificate', () => {
   test.each(['tls_client_cert', 'tls_client_key', 'tls_server_ca'])('cannot be broken DER: %s', (name) => {
     const broken = Buffer.from([0x30, 0x82, 1, 2, 3])
     expectBad(proxy({ ...options(), [name]: broken }), name, /must be a .* in PEM or DER/)
+  })
+
+  test.each(['tls_client_cert', 'tls_server_ca'] as const)(
+    'cannot be DER with more behind it: %s',
+    (name) => {
+      const more = Buffer.concat([options()[name] as Buffer, Buffer.from('garbage')])
+      expectBad(proxy({ ...options(), [name]: more }), name, /must be a certificate in PEM or DER/)
+    },
+  )
+
+  test('is refused with an authority in its chain that has expired', async () => {
+    const old = await generate([{ name: 'commonName', value: 'old' }], {
+      keyType: 'ec',
+      algorithm: 'sha256',
+      notBeforeDate: new Date('2020-01-01'),
+      notAfterDate: new Date('2021-01-01'),
+    })
+    const chain = { tls_client_cert: `${pem.client.cert}\n${old.cert}`, tls_client_key: pem.client.key }
+    expectBad(proxy(chain), 'tls_client_cert', /expired on Jan {2}1 00:00:00 2021/)
   })
 
   test.each([
