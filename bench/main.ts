@@ -90,7 +90,7 @@ async function warm(
 }
 
 async function cpu(): Promise<Row[]> {
-  const [warmUp, logins, times] = full ? [600, 100, 15] : [200, 50, 5]
+  const [warmUp, logins, times] = full ? [500, 80, 11] : [200, 50, 5]
   const rows: Row[] = []
   for (const alg of ['PS256', 'ES256'] as const) {
     const platform = await startPlatform({ alg })

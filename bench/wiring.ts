@@ -1,6 +1,5 @@
 // What one would write by hand with Passport, openid-client and jose: the measure for what the package costs. It makes
-// the same signatures and the same checks; what the package does beyond that (limits, errors, key rotation, several
-// tabs) it does not.
+// the same signatures, verifications and decryptions and checks what they say; README.md has what it leaves out.
 import { createHash } from 'node:crypto'
 import type { Request } from 'express'
 import type * as Jose from 'jose'
@@ -14,6 +13,8 @@ interface Login {
   state: string
   nonce: string
   codeVerifier: string
+  /** In the direct flow. */
+  issuer: string
 }
 
 /** A strategy on openid-client alone. Private by type only: Passport calls strategies through Object.create(). */
@@ -52,14 +53,17 @@ export class Wiring extends passportStrategy.Strategy {
   }
 
   private async begin({ session }: Request, { searchParams }: URL): Promise<string> {
-    const { flow, callback, proxy } = this.setup
+    const { flow, callback, proxy, issuers } = this.setup
     const oidc = this.oidc
-    const login = {
+    const issuer = flow === 'proxy' ? proxy : (searchParams.get('iss') ?? '')
+    if (flow === 'direct' && !issuers.includes(issuer)) throw new Error('this bank is not allowed')
+    const login: Login = {
       state: oidc.randomState(),
       nonce: oidc.randomNonce(),
       codeVerifier: oidc.randomPKCECodeVerifier(),
+      issuer,
     }
-    const configuration = await this.configuration(flow === 'proxy' ? proxy : (searchParams.get('iss') ?? ''))
+    const configuration = await this.configuration(issuer)
     const { signing } = await this.keys
     const parameters = {
       redirect_uri: callback,
@@ -83,7 +87,7 @@ export class Wiring extends passportStrategy.Strategy {
     const { login } = held
     if (!login) throw new Error('no login is waiting')
     delete held.login
-    let issuer = this.setup.issuers[0] ?? ''
+    let { issuer } = login
     if (this.setup.flow === 'proxy') {
       const { payload } = await this.jose.jwtVerify<{ identity_provider: { issuer_url: string } }>(
         url.searchParams.get('response') ?? '',
