@@ -35,7 +35,7 @@ import type { ResponseMode } from './profile.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
-import { checkRefreshed, checkToken, checkTokens, type TokenSet } from './tokens.js'
+import { checkRefreshed, checkToken, checkTokens, ofAnotherBank, type TokenSet } from './tokens.js'
 import { Vouchers, readVoucher } from '../jwt/voucher.js'
 
 const text = v.pipe(v.string(), v.minLength(1))
@@ -543,10 +543,13 @@ export class IDPartner {
 
   /** @param tokens what the bank issued; a voucher in them is as good as a document */
   async #allowedProvider(issuer: string, call: ProviderCall, tokens?: TokenSet | string): Promise<Provider> {
-    const voucher = typeof tokens === 'object' ? tokens.voucher : undefined
-    if (voucher !== undefined && this.#allowed.needsVoucher) {
+    const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
+    const { needsVoucher } = this.#allowed
+    if (voucher !== undefined && (needsVoucher || !claims)) {
       const vouched = await readVoucher(voucher, this.#config.client_id, await this.#keys)
-      if (vouched === issuer) this.#allowed.vouch(issuer)
+      // The claims of a set say whose it is, and where it has none, this alone does.
+      if (!claims && vouched !== undefined && vouched !== issuer) throw ofAnotherBank(vouched, issuer)
+      if (needsVoucher && vouched === issuer) this.#allowed.vouch(issuer)
     }
     await inTime(call.signal, this.#allowed.check(issuer))
     return this.#providerOf(issuer, { ...call, ...interactionOf(tokens) })

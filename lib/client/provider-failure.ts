@@ -14,6 +14,8 @@ export interface Asked {
   auth?: TokenEndpointAuthMethod | undefined
   /** Secrets that went along. A server that repeats them in its error would get them into our log. */
   sent: string[]
+  /** What else went along and belongs into no log, such as a payment: words of a server that repeat any of it are left out. */
+  content?: unknown
 }
 
 /** openid-client's codes for an answer that is no answer at all, rather than one with a wrong content. */
@@ -100,7 +102,29 @@ function refusal(asked: Asked, response: Response, said: Said | undefined): IDPa
   })
 }
 
-function answered({ sent }: Asked, { status, headers }: Response, said: Said | undefined): ErrorResponse {
+function answered(
+  { sent, content }: Asked,
+  { status, headers }: Response,
+  said: Said | undefined,
+): ErrorResponse {
   const answeredId = printable(headers.get(INTERACTION_ID))
-  return new ErrorResponse(status, printable(said?.error), said?.error_description, sent, answeredId)
+  const description = said?.error_description
+  const words = repeats(description, content) ? undefined : description
+  return new ErrorResponse(status, printable(said?.error), words, sent, answeredId)
+}
+
+/** Whether some words hold a value of what was sent, however it is spaced and spelled. */
+function repeats(words: unknown, content: unknown): boolean {
+  if (typeof words !== 'string') return false
+  if (typeof content === 'object' && content !== null) {
+    return Object.values(content).some((value) => repeats(words, value))
+  }
+  if (typeof content !== 'string' && typeof content !== 'number') return false
+  // What is shorter is a part of many words.
+  const value = bare(String(content))
+  return value.length > 2 && bare(words).includes(value)
+}
+
+function bare(text: string): string {
+  return text.replace(/[\s.,'-]/g, '').toLowerCase()
 }

@@ -127,7 +127,7 @@ export class Provider {
     const headers = new Headers({ accept: 'application/json' })
     if (body !== undefined) headers.set('content-type', 'application/json')
     const [method, text] = body === undefined ? ['GET', undefined] : ['POST', JSON.stringify(body)]
-    const asked = this.#asked(name)
+    const asked = this.#asked(name, { content: body })
     const response = await this.#send(asked, configuration(this.#context), (client) =>
       oidc.fetchProtectedResource(client, accessToken, url, method, text, headers),
     )

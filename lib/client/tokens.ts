@@ -98,7 +98,7 @@ const tokenSetShape = v.looseObject({
  * Checks that what the application hands back is a token set, since it may come from any store, and is of that bank: a
  * bank that gets another's tokens can use them.
  *
- * Cannot tell whose a set without claims is.
+ * Cannot tell whose a set without claims is: its voucher may.
  *
  * @throws {IDPartnerError} `config_invalid`
  */
@@ -107,11 +107,15 @@ export function checkTokens(tokens: unknown, issuer: string): asserts tokens is 
     throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
   }
   if (tokens.claims && tokens.claims.iss !== issuer) {
-    throw new IDPartnerError(
-      'config_invalid',
-      `these tokens are of another bank than the issuer that was named, ${printableUrl(tokens.claims.iss)} and not ${printableUrl(issuer)}: pass the "iss" of their claims`,
-    )
+    throw ofAnotherBank(tokens.claims.iss, issuer)
   }
+}
+
+export function ofAnotherBank(theirs: string, issuer: string): IDPartnerError {
+  return new IDPartnerError(
+    'config_invalid',
+    `these tokens are of another bank than the issuer that was named, ${printableUrl(theirs)} and not ${printableUrl(issuer)}: pass the "iss" of their claims`,
+  )
 }
 
 /** The same for a single token: there is no telling whose it is. */

@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import * as v from 'valibot'
+import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
 import type { FindKeys } from './remote-keys.js'
 import { invalidJwt, printableUrl, verifyJwt, type JwtKind } from './sealed-jwt.js'
@@ -43,7 +44,16 @@ const payload = v.looseObject({
       v.check((url) => parseEndpoint(url) !== undefined),
     ),
   }),
-  'x-fapi-interaction-id': v.fallback(v.optional(v.string()), undefined),
+  // It goes into headers and errors.
+  'x-fapi-interaction-id': v.fallback(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check((id) => printable(id) !== undefined),
+      ),
+    ),
+    undefined,
+  ),
 })
 
 /**

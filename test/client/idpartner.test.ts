@@ -962,6 +962,26 @@ describe('tokens of one bank', () => {
     expect(app.platform.requests).toEqual(before)
   })
 
+  test.each(calls.filter(([name]) => name !== 'userInfo'))(
+    'never go to another without claims either, by their voucher: %s',
+    async (_name, call) => {
+      const app = await start()
+      const { access_token, token_type, refresh_token, voucher } = await app.logIn()
+      const bare = { access_token, token_type, refresh_token, voucher } as TokenSet
+      const { issuer: bankB } = app.platform.bankB
+      const listed = await elsewhere(app, { trusted_issuers: [app.issuer, bankB] })
+      const before = app.platform.requests
+      for (const client of [app.client, await elsewhere(app), listed]) {
+        expect(await refusal(call(client, bankB, bare))).toMatchObject({
+          code: 'config_invalid',
+          message: expect.stringContaining(`${app.issuer} and not ${bankB}`),
+        })
+      }
+      expect(app.platform.requests).toEqual(before)
+      await call(listed, app.issuer, bare)
+    },
+  )
+
   /** The same application in another process, which knows no more than what it is handed. */
   const elsewhere = async (app: App, config: Partial<IDPartnerConfig> = {}): Promise<IDPartner> =>
     new IDPartner({ ...(await app.platform.config()), timeout: 20_000, ...config })

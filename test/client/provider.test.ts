@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ServerOptions } from 'node:https'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
-import type { IDPartnerError } from '../../lib/errors.js'
+import type { ErrorResponse, IDPartnerError } from '../../lib/errors.js'
 import { Http } from '../../lib/net/http.js'
 import { importKeys } from '../../lib/jwt/keys.js'
 import { Provider } from '../../lib/client/provider.js'
@@ -822,6 +822,30 @@ describe("the bank's own endpoints", () => {
     expect(err).toMatchObject(expected)
     expect(err.message).toMatch(message)
     expect(seen()).toEqual(['bank.payment'])
+  })
+
+  test.each<[string, string, string | undefined]>([
+    ['an amount', 'balance is below 4200.50 EUR', undefined],
+    ['an amount with other separators', 'balance is below 4,200.50', undefined],
+    ['an account', 'DE89 3704 0044 0532 0130 00 is blocked', undefined],
+    ['a name in other letters', 'ERIKA MUSTERMANN is not a payee', undefined],
+    ['something deep inside', 'no rent may 2026', undefined],
+    ['nothing of it', 'payments are closed at night', 'payments are closed at night'],
+    ['what is too short to tell', 'no 12', 'no 12'],
+  ])('do not get a payment into a cause when the bank repeats %s', async (_name, words, kept) => {
+    const provider = await startProvider()
+    const payment = {
+      amount: 4200.5,
+      iban: 'DE89370400440532013000',
+      creditor: 'Erika Mustermann',
+      day: 12,
+      remittance: [{ text: 'Rent May 2026' }],
+      nothing: null,
+    }
+    wire.plan('bank.payment', answer(403, { error: 'access_denied', error_description: words }), Infinity)
+    const err = await refusal(provider.resource('payment_processing_endpoint', 'access', payment))
+    expect(err).toMatchObject({ code: 'provider_error', providerError: 'access_denied' })
+    expect((err.cause as ErrorResponse).error_description).toBe(kept)
   })
 
   test('do not get the client secret into a cause when the bank repeats it', async () => {

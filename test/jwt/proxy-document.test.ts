@@ -84,6 +84,9 @@ describe('a document of IDPartner', () => {
   test.each<[string, JwtBend]>([
     ['no interaction id', { claims: without('x-fapi-interaction-id') }],
     ['an interaction id that is none', { claims: set({ 'x-fapi-interaction-id': { x: 1 } }) }],
+    ['one that would end a header', { claims: set({ 'x-fapi-interaction-id': 'a\r\nx: y' }) }],
+    ['one without an end', { claims: set({ 'x-fapi-interaction-id': 'x'.repeat(65) }) }],
+    ['an empty one', { claims: set({ 'x-fapi-interaction-id': '' }) }],
   ])('may have %s', async (_name, bend) => {
     await expect(verify(bend)).resolves.toHaveProperty('interactionId', undefined)
   })
