@@ -86,6 +86,13 @@ const TABLE: Mistake[] = [
     cause: /Client Certification missing for MTLS HoK Token Binding/,
   },
   {
+    title: 'requests that are not signed, where they have to be',
+    at: 'fapi2-signing-jwt-ps256',
+    bend: () => ({ profile: 'fapi2-security', response_mode: 'jwt' }),
+    code: 'provider_error',
+    says: /did not log the person in: invalid_request/,
+  },
+  {
     title: 'another secret',
     at: SECRET,
     bend: () => ({ client_secret: 'not this one' }),

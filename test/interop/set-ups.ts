@@ -18,6 +18,7 @@ export interface Kind {
   auth: Registration['auth']
   alg: NonNullable<Registration['alg']>
   encrypted: boolean
+  profile?: IDPartnerConfig['profile']
   /** Shows a client certificate, whichever way it authenticates. */
   bound?: boolean
   /** At the bank: what is registered otherwise than it should be. */
@@ -73,6 +74,22 @@ export const REALMS: { realm: string; profile?: string; kinds: Record<string, Ki
       MATRIX.map((kind) => ({ ...kind, bound: true })),
     ),
   },
+  {
+    realm: 'fapi2',
+    profile: 'fapi-2-security-profile',
+    kinds: named(
+      'fapi2',
+      MATRIX.map((kind) => ({ ...kind, bound: true, profile: 'fapi2-security' })),
+    ),
+  },
+  {
+    realm: 'fapi2-signing',
+    profile: 'fapi-2-message-signing',
+    kinds: named(
+      'fapi2-signing',
+      MATRIX.map((kind) => ({ ...kind, bound: true, profile: 'fapi2-message-signing' })),
+    ),
+  },
 ]
 
 /** Makes the keys, certificate and secret of an application, and both sides of its registration. */
@@ -81,7 +98,7 @@ async function setUp(
   authority: Authority,
   { name, realm, issuer, kind }: { name: string; realm: string; issuer: string; kind: Kind },
 ): Promise<SetUp> {
-  const { auth, alg, encrypted, registered } = kind
+  const { auth, alg, encrypted, profile, registered } = kind
   const encryption = encrypted ? ENCRYPTION[alg] : undefined
   const { keys } = await generateJwks({ alg, ...(encryption && { enc: encryption.alg }) })
   const jwks = { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') }
@@ -98,6 +115,7 @@ async function setUp(
     callback: app.callback(name),
     flow: 'direct',
     trusted_issuers: [issuer],
+    profile,
     token_endpoint_auth_method: auth,
     tls_server_ca: authority.certificate,
     // A machine that is busy is no fault.
