@@ -34,6 +34,9 @@ export interface HttpRequest {
 /** A larger answer than any document of this protocol is an attack or a mistake. */
 const MAX_BODY_BYTES = 1024 * 1024
 
+/** Interim answers (1xx) before the real one; each may have 16 KB of headers, which no bound on bodies counts. */
+const MAX_INTERIM = 20
+
 /** Connections to one origin at a time; further requests wait for one, within their own time. */
 const MAX_CONNECTIONS = 32
 
@@ -162,6 +165,10 @@ export class Http {
         fail(signal.reason as Error)
       })
       request.on('error', fail)
+      let interim = 0
+      request.on('information', () => {
+        if (++interim > MAX_INTERIM) fail(new RequestFailure('sent interim answers without end'))
+      })
       // Not every end is an error, such as that of an answer which changes the protocol.
       const closed = (): void => {
         fail(new RequestFailure('closed the connection without an answer'))

@@ -1,3 +1,4 @@
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
@@ -65,7 +66,58 @@ const ask = (http: Http, url: string, init: Partial<HttpRequest> = {}): Promise<
 
 const post = { method: 'POST', body: 'code=once' }
 
+/** Sends the same without end, as fast as it is taken. */
+const flood = (bytes: string): Promise<Listening> =>
+  listen(
+    createRawServer((socket) => {
+      const more = (): void => {
+        if (!socket.destroyed) socket.write(bytes, more)
+      }
+      socket.once('data', more)
+    }),
+  )
+
+/** What the system says that a name leads to, one answer for each time it is asked. */
+function resolving(...answers: string[]): jest.Mock {
+  const asked = jest.fn()
+  jest.spyOn(dns, 'lookup').mockImplementation(((
+    name: string,
+    _options: unknown,
+    callback: (err: null, found: object[]) => void,
+  ) => {
+    asked(name)
+    callback(null, [{ address: answers.shift() ?? '10.0.0.1', family: 4 }])
+  }) as unknown as typeof dns.lookup)
+  return asked
+}
+
 describe('a connection', () => {
+  test('goes to the very address that was judged: its name is not looked up a second time', async () => {
+    const { url, sockets } = await serve((_req, res) => res.end('yes'))
+    const { port } = new URL(url)
+    const asked = resolving('127.0.0.1', '169.254.169.254')
+    const http = new Http({ timeout: AMPLE })
+    expect((await ask(http, `http://app.localhost:${port}/`)).status).toBe(200)
+    expect(asked).toHaveBeenCalledTimes(1)
+    expect(sockets).toHaveLength(1)
+    // A new connection asks anew, and is judged anew.
+    sockets[0]?.destroy()
+    expect((await refusal(ask(http, `http://app.localhost:${port}/`))).message).toMatch(/private address/)
+    expect(asked).toHaveBeenCalledTimes(2)
+    expect(sockets).toHaveLength(1)
+  })
+
+  test('is not used for another name of the same address', async () => {
+    const { url, sockets } = await serve((req, res) => res.end(req.headers.host))
+    const { port } = new URL(url)
+    resolving('127.0.0.1', '127.0.0.1')
+    const http = new Http({ timeout: AMPLE })
+    for (const host of ['one.localhost', 'other.localhost']) {
+      await expect((await ask(http, `http://${host}:${port}/`)).text()).resolves.toBe(`${host}:${port}`)
+    }
+    expect(sockets).toHaveLength(2)
+  })
+
   test('is used again by whoever asks next', async () => {
     const { url, sockets } = await serve((_req, res) => res.end('yes'))
     const http = new Http({ timeout: AMPLE })
@@ -161,6 +213,50 @@ describe('an answer', () => {
     expect(response.status).toBe(200)
     expect(response.headers.has('link')).toBe(false)
     await expect(response.text()).resolves.toBe('ok')
+  })
+
+  const hints = `HTTP/1.1 103 Early Hints\r\nlink: ${'x'.repeat(15_000)}\r\n\r\n`
+  test('counts after twenty notes that come before it', async () => {
+    const { url } = await raw(`${hints.repeat(20)}${ok}\r\nok`)
+    await expect((await ask(new Http({ timeout: AMPLE }), url)).text()).resolves.toBe('ok')
+  })
+
+  test.each([
+    ['early hints', hints],
+    ['leave to go on', 'HTTP/1.1 100 Continue\r\n\r\n'],
+    ['word that it may take a while', 'HTTP/1.1 102 Processing\r\n\r\n'],
+  ])('that sends %s without end is broken off', async (_name, note) => {
+    const { url, sockets } = await flood(note)
+    expect(await refusal(ask(new Http({ timeout: AMPLE }), url, post))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: 'the thing of the bank sent interim answers without end',
+    })
+    while (sockets[0]?.destroyed !== true) await new Promise(setImmediate)
+    expect(sockets).toHaveLength(1)
+  })
+
+  test.each([
+    ['of its first line', ''],
+    ['of its headers', 'HTTP/1.1 200 OK\r\nx: '],
+    ['of notes before it', 'HTTP/1.1 103 Early Hints\r\nx: '],
+    ['of a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffff\r\n'],
+    ['of the length of a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'],
+  ])('that comes byte by byte, %s, has as long as any other', async (_name, begin) => {
+    const { url, sockets } = await listen(
+      createRawServer((socket) => {
+        socket.write(begin)
+        const dripping = setInterval(() => socket.write(begin === '' ? 'H' : '0'), 10)
+        socket.on('close', () => {
+          clearInterval(dripping)
+        })
+      }),
+    )
+    const err = await refusal(ask(new Http({ timeout: SHORT * 3 }), url))
+    // A first line that is none may be refused before that.
+    expect([502, 504]).toContain(err.status)
+    if (begin !== '') expect(err.status).toBe(504)
+    while (sockets[0]?.destroyed !== true) await new Promise(setImmediate)
   })
 
   test('may have trailers, which do not count', async () => {
@@ -381,6 +477,24 @@ describe('over TLS', () => {
       delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
       warned.mockRestore()
     }
+  })
+
+  test('a connection whose certificate is of one name is not used for another', async () => {
+    const { server } = await tlsCertificates()
+    const { url } = await serveTls(server)
+    const http = new Http({ timeout: AMPLE, tls: { ca: server.cert } })
+    expect((await ask(http, url)).status).toBe(200)
+    const other = new URL(url)
+    other.hostname = 'localhost'
+    resolving('127.0.0.1')
+    expect((await refusal(ask(http, other.href))).message).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID/)
+  })
+
+  test('a connection of one client is not used by another, who trusts other authorities', async () => {
+    const { server } = await tlsCertificates()
+    const { url } = await serveTls(server)
+    expect((await ask(new Http({ timeout: AMPLE, tls: { ca: server.cert } }), url)).status).toBe(200)
+    expect((await refusal(ask(new Http({ timeout: AMPLE }), url))).message).toMatch(/is not trusted/)
   })
 
   test('the client certificate is shown with the requests that are to show it, and with no others', async () => {
