@@ -58,7 +58,7 @@ try {
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
   const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
-  const code = ['dist/index.js', 'dist/guards/index.js', 'dist/sandbox/index.js']
+  const code = ['dist/index.js', 'dist/guards/index.js', 'dist/logout/index.js', 'dist/sandbox/index.js']
   const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
     files

@@ -6,6 +6,7 @@ export type {
   ClaimsRequest,
   Proofs,
 } from './client/authorization-request.js'
+export type { EndedLogin, EndSessionParams } from './client/end-session.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'

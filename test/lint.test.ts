@@ -48,6 +48,8 @@ test.each([
   ['lib/passport/strategy.ts', '../../examples/age-gate/app.js'],
   ['lib/client/idpartner.ts', '../guards/guards.js'],
   ['lib/guards/guards.ts', 'express'],
+  ['lib/logout/logout-router.ts', '../passport/session.js'],
+  ['lib/client/idpartner.ts', '../logout/concerns.js'],
   ['lib/passport/strategy.ts', '../index.js'],
   ['lib/passport/strategy.ts', 'oidc-provider'],
   ['lib/passport/strategy.ts', '../../test/support/app.js'],

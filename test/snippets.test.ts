@@ -377,6 +377,56 @@ const runs: Record<string, () => Promise<void>> = {
     expect(await browser.open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
   },
 
+  'docs/logout.md logout.ts': async () => {
+    const { logoutRoutes, isLoggedOut, logouts } = (await load('docs/logout.md', 'logout.ts')) as {
+      logoutRoutes: (strategy: IDPartnerStrategy) => RequestHandler
+      isLoggedOut: (login: IDPartnerLogin) => boolean
+      logouts: object[]
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await startSandbox({
+      client_id: 'my-app',
+      callback: `${url}/login/callback`,
+      jwks_uri: `${url}/jwks`,
+      backchannel_logout_uri: `${url}/backchannel-logout`,
+    })
+    closing.push(() => sandbox.close())
+    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, (login) =>
+      Promise.resolve(login),
+    )
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    passports.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passports.deserializeUser((user: Express.User, done) => {
+      done(null, isLoggedOut(user as IDPartnerLogin) ? false : user)
+    })
+    app.use(jwksRouter(strategy.client), sessions(), passports.session() as RequestHandler)
+    app.get('/', (req, res) => {
+      res.send(req.user ? 'somebody' : 'nobody')
+    })
+    app.use(logoutRoutes(strategy))
+    app.get('/login', passports.authenticate('idpartner') as RequestHandler)
+    app.get(
+      '/login/callback',
+      passports.authenticate('idpartner', { successRedirect: '/' }) as RequestHandler,
+    )
+    const browser = visitor()
+    expect((await logIn(browser, `${url}/login`)).html).toBe('somebody')
+    const bank = await browser.open(`${url}/logout`, { method: 'POST' })
+    expect(textOf(bank.html)).toContain('Log out of Mikomo Bank?')
+    expect(logouts).toEqual([])
+    expect((await browser.open(`${url}/`)).html).toBe('nobody')
+    // In another tab the person is logged in again when the bank says so.
+    await logIn(browser, `${url}/login`)
+    const [{ issuer } = { issuer: '' }] = sandbox.banks
+    await browser.press(await browser.open(`${issuer}/session/end`), 'Log out')
+    expect(logouts).toHaveLength(1)
+    expect((await browser.open(`${url}/`)).html).toBe('nobody')
+  },
+
   'docs/sandbox.md sandbox.ts': async () => {
     const child = run(folder.write('sandbox.ts', codeOf('docs/sandbox.md', 'sandbox.ts')))
     const lines: string[] = []

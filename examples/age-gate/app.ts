@@ -2,34 +2,57 @@ import { randomBytes } from 'node:crypto'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
-import { IDPartnerError, IDPartnerStrategy, jwksRouter, type IDPartnerConfig } from 'passport-idpartner'
+import {
+  IDPartnerError,
+  IDPartnerStrategy,
+  jwksRouter,
+  type EndedLogin,
+  type IDPartnerClaims,
+  type IDPartnerConfig,
+} from 'passport-idpartner'
 import { logIn, requireClaims, requireFresh, requireLogin } from 'passport-idpartner/guards'
+import { concerns, logoutRouter, type BankLogout } from 'passport-idpartner/logout'
 
-interface Customer {
-  claims: { name?: string }
+/** The guards look at the claims; the rest is for the logout at the bank. */
+interface Customer extends EndedLogin {
+  claims: IDPartnerClaims
 }
 
 /** A wine shop: anybody looks, who is 21 tastes, and who has just logged in pays. */
 export function createApp(config: IDPartnerConfig): Express {
   const passport = new Passport()
-  // The guards look at the claims of the user, so they are kept in it.
-  const strategy = new IDPartnerStrategy({ scope: ['openid', 'profile'], ...config }, ({ claims }) =>
-    Promise.resolve({ claims }),
+  const strategy = new IDPartnerStrategy(
+    { scope: ['openid', 'profile'], ...config },
+    ({ claims, issuer, tokens: { id_token, voucher } }): Promise<Customer> =>
+      Promise.resolve({
+        claims,
+        issuer,
+        tokens: { ...(id_token !== undefined && { id_token }), ...(voucher !== undefined && { voucher }) },
+      }),
   )
   passport.use(strategy)
+  // What banks said of logouts. A real app keeps it where all its processes look, as long as a session lives.
+  const logouts: BankLogout[] = []
   passport.serializeUser((user, done) => {
     done(null, user)
   })
   passport.deserializeUser((user: Express.User, done) => {
-    done(null, user)
+    const { claims } = user as Customer
+    done(null, logouts.some((logout) => concerns(logout, claims)) ? false : user)
   })
 
   const app = express()
   const callback = new URL(config.callback)
   const secure = callback.protocol === 'https:'
   if (secure) app.set('trust proxy', 1)
-  app.use(jwksRouter(strategy.client))
   app.use(
+    jwksRouter(strategy.client),
+    logoutRouter(strategy.client, {
+      onLogout: (logout) => {
+        logouts.splice(0, Math.max(0, logouts.length - 999))
+        logouts.push(logout)
+      },
+    }),
     session({
       secret: randomBytes(32).toString('hex'),
       cookie: { httpOnly: true, sameSite: 'lax', secure },
@@ -42,10 +65,8 @@ export function createApp(config: IDPartnerConfig): Express {
   app.get(['/login', callback.pathname], logIn(passport, strategy))
 
   app.get('/', (req, res) => {
-    const customer = req.user as Customer | undefined
-    res.send(
-      `<p>Hello ${customer ? 'again' : 'stranger'}! <a href="/tasting">Taste</a> <a href="/orders">Orders</a></p>`,
-    )
+    const again = req.user ? '<form method="post" action="/logout"><button>Log out</button></form>' : ''
+    res.send(`<p>Hello! <a href="/tasting">Taste</a> <a href="/orders">Orders</a></p>${again}`)
   })
   app.get('/orders', requireLogin(), (_req, res) => {
     res.send('<p>No orders yet.</p>')
@@ -61,6 +82,25 @@ export function createApp(config: IDPartnerConfig): Express {
   })
   app.post('/pay', requireFresh({ max_age: 600 }), (_req, res) => {
     res.send('<p>Thank you.</p>')
+  })
+
+  // A POST: otherwise any page could log people out with a picture.
+  app.post('/logout', (req, res, next) => {
+    const customer = req.user as Customer | undefined
+    const home = new URL('/', callback).href
+    req.logout((err) => {
+      if (err) next(err)
+      else if (!customer) res.redirect(303, '/')
+      else {
+        strategy.client
+          .endSessionUrl(customer, { post_logout_redirect_uri: home })
+          // Here they are logged out already, whatever becomes of it at the bank.
+          .catch(() => undefined)
+          .then((url) => {
+            res.redirect(303, url ?? '/')
+          }, next)
+      }
+    })
   })
 
   const onError: ErrorRequestHandler = (err, _req, res, next) => {

@@ -21,6 +21,7 @@ import {
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
 import { decryptionOf } from './encryption.js'
+import { checkEndSession, endSessionUrl, type EndedLogin, type EndSessionParams } from './end-session.js'
 import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
@@ -28,6 +29,7 @@ import { Http, joinUrl, parseEndpoint } from '../net/http.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
+import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { readPlainAnswer, readPlainError } from './plain-answer.js'
@@ -541,8 +543,48 @@ export class IDPartner {
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
+  /**
+   * The URL that ends the person's session at the bank too, to send the browser to; `undefined` where the bank has none.
+   *
+   * Does not end the application's own session, and revokes no token: see {@link IDPartner.revokeToken}. The ID token goes
+   * along in the URL, with all that it says of the person, and so into the browser's history: leave it out of `tokens`
+   * where that is too much, and the bank asks the person instead.
+   *
+   * @throws {IDPartnerError} `provider_unavailable`, `provider_refused`, `config_invalid`
+   * @see https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
+   */
+  async endSessionUrl(
+    login: EndedLogin,
+    params: EndSessionParams = {},
+    options: CallOptions = {},
+  ): Promise<string | undefined> {
+    checkEndSession(login, params)
+    const bank = await this.#allowedProvider(login.issuer, options, login.tokens)
+    const endpoint = bank.endSessionEndpoint()
+    return endpoint && endSessionUrl(endpoint, this.#config.client_id, login, params).href
+  }
+
+  /**
+   * What a logout token has to match, which is signed and sealed as ID tokens are.
+   * @internal
+   */
+  async logoutTokenExpected(signal?: AbortSignal): Promise<LogoutTokenExpected> {
+    const { encryption, id_token_signed_response_alg, client_id, clock_tolerance } = this.#config
+    return {
+      decryption: decryptionOf(encryption.id_token, await this.#keys),
+      alg: id_token_signed_response_alg,
+      clientId: client_id,
+      clockTolerance: clock_tolerance,
+      keysOf: (issuer) => this.#keysOfAllowed(issuer, signal),
+    }
+  }
+
   /** @param tokens what the bank issued; a voucher in them is as good as a document */
-  async #allowedProvider(issuer: string, call: ProviderCall, tokens?: TokenSet | string): Promise<Provider> {
+  async #allowedProvider(
+    issuer: string,
+    call: ProviderCall,
+    tokens?: Partial<TokenSet> | string,
+  ): Promise<Provider> {
     const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
     const { needsVoucher } = this.#allowed
     if (voucher !== undefined && (needsVoucher || !claims)) {
@@ -581,7 +623,7 @@ export class IDPartner {
 }
 
 /** The login that tokens are of. */
-function interactionOf(tokens: TokenSet | string | undefined): { interactionId?: string } {
+function interactionOf(tokens: Partial<TokenSet> | string | undefined): { interactionId?: string } {
   const { interactionId } = typeof tokens === 'object' ? tokens : {}
   return interactionId === undefined ? {} : { interactionId }
 }

@@ -12,7 +12,7 @@ const ENDPOINTS = [
 ] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
 
-const OTHERS = ['authorization_endpoint', 'jwks_uri'] as const
+const OTHERS = ['authorization_endpoint', 'end_session_endpoint', 'jwks_uri'] as const
 
 /**
  * Lists of what a provider supports that are compared with what is needed, each with the option that it is about.

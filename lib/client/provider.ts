@@ -54,7 +54,7 @@ export class Provider {
     const { config, keys } = this.#context
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
-    this.#assertBrowserEndpoint()
+    this.#browserEndpoint('authorization_endpoint')
     this.#assertSupports([...askedFor(config), ['request_object_signing_alg_values_supported', [signer.alg]]])
     return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
       [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
@@ -64,7 +64,7 @@ export class Provider {
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
   async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { config, keys } = this.#context
-    this.#assertBrowserEndpoint()
+    this.#browserEndpoint('authorization_endpoint')
     this.#assertComplete()
     const { signedRequests } = PROFILES[config.profile]
     const signed = signedRequests === 'always' || (signedRequests === 'with a key' && keys.signing.length > 0)
@@ -241,12 +241,19 @@ export class Provider {
     return config.encryption[kind].alg.filter((alg) => keys.decryption.some((one) => one.alg === alg))
   }
 
-  /** The page the browser is sent to: openid-client would let any scheme pass. */
-  #assertBrowserEndpoint(): void {
-    const url = parseEndpoint(this.#context.metadata.authorization_endpoint)
+  /** Where a session at the bank ends, if it has such a page. */
+  endSessionEndpoint(): URL | undefined {
+    const name = 'end_session_endpoint'
+    return this.#context.metadata[name] === undefined ? undefined : this.#browserEndpoint(name)
+  }
+
+  /** A page the browser is sent to: openid-client would let any scheme pass. */
+  #browserEndpoint(name: 'authorization_endpoint' | 'end_session_endpoint'): URL {
+    const url = parseEndpoint(this.#context.metadata[name])
     if (!url || (isLoopback(url) && !isLoopback(new URL(this.issuer)))) {
-      throw badMetadata(this.#party, 'names no usable authorization_endpoint')
+      throw badMetadata(this.#party, `names no usable ${name}`)
     }
+    return url
   }
 
   /** An endpoint or a document of this provider, for messages. */

@@ -1,9 +1,9 @@
-import { decodeJwt } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError, printable } from '../errors.js'
 import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
 import {
+  claimedIssuer,
   decryptJwt,
   invalidJwt,
   printableUrl,
@@ -71,7 +71,7 @@ export async function verifyJarm(response: unknown, expected: JarmExpected): Pro
     throw invalidJwt(kind, 'is missing or longer than 64 KiB')
   }
   const jwt = await decryptJwt(response, decryption, kind)
-  const issuer = claimedIssuer(jwt.jws, kind)
+  const issuer = claimedIssuer(jwt, kind)
   if (expected.issuer !== undefined && issuer !== expected.issuer) {
     throw wrongIssuer(kind, issuer, expected.issuer)
   }
@@ -95,19 +95,6 @@ export async function verifyJarm(response: unknown, expected: JarmExpected): Pro
   const words = typeof description === 'string' ? { description } : {}
   return { issuer, state, outcome: { error: printable(error), ...words } }
 }
-
-/** Who a decrypted answer says it is from: where to look for the keys, if that issuer is allowed. */
-function claimedIssuer(jws: string, kind: JwtKind): string {
-  let iss: unknown
-  try {
-    iss = decodeJwt(jws).iss
-  } catch (err) {
-    throw invalidJwt(kind, 'is malformed', err)
-  }
-  if (typeof iss !== 'string') throw wrongIssuer(kind, iss, undefined)
-  return iss
-}
-
 function notAllowed(kind: JwtKind, issuer: string, refused: IDPartnerError): IDPartnerError {
   const came = printableUrl(issuer)
   const which = refused.message.includes(came) ? '' : `${came} came; `

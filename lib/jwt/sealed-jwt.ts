@@ -1,4 +1,11 @@
-import { compactDecrypt, compactVerify, decodeProtectedHeader, errors, type JWTPayload } from 'jose'
+import {
+  compactDecrypt,
+  compactVerify,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+} from 'jose'
 import { IDPartnerError, printable, type ErrorCode } from '../errors.js'
 import { isTooDeep } from '../net/json.js'
 import {
@@ -93,6 +100,18 @@ export async function decryptJwt(
     kind,
     `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}); is the published JWKS current?`,
   )
+}
+
+/** Who an opened JWT says it is from: where to look for the keys, if that issuer is allowed. Nobody has signed it yet. */
+export function claimedIssuer({ jws }: OpenedJwt, kind: JwtKind): string {
+  let iss: unknown
+  try {
+    iss = decodeJwt(jws).iss
+  } catch (err) {
+    throw invalidJwt(kind, 'is malformed', err)
+  }
+  if (typeof iss !== 'string') throw wrongIssuer(kind, iss, undefined)
+  return iss
 }
 
 /**

@@ -34,6 +34,10 @@ export interface SandboxOptions {
    * `/login` on the callback's host by default.
    */
   login_url?: string | undefined
+  /** Where the banks may send a browser after a logout. */
+  post_logout_redirect_uris?: readonly string[] | undefined
+  /** Where the app hears from a bank that somebody logged out there: see `logoutRouter`. */
+  backchannel_logout_uri?: string | undefined
   /** How the app authenticates at the banks; `'private_key_jwt'` by default. */
   token_endpoint_auth_method?: TokenEndpointAuthMethod | undefined
   /** Binds access tokens to the app's TLS certificate (RFC 8705); always so with `tls_client_auth`. */
@@ -100,6 +104,8 @@ const schema = v.strictObject({
   allow_production: flag,
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
   login_url: v.optional(url),
+  post_logout_redirect_uris: v.optional(v.array(url, 'must be a list of absolute http: or https: URLs')),
+  backchannel_logout_uri: v.optional(url),
   token_endpoint_auth_method: v.optional(
     v.picklist(
       ['private_key_jwt', 'client_secret_basic', 'tls_client_auth'],

@@ -165,6 +165,23 @@ export class Bank {
     return { ...((bends.answer?.claims ?? ((members) => members))(params) as Record<string, string>) }
   }
 
+  /** Says that somebody logged out here. */
+  async logoutToken(members: Members, bend: JwtBend = {}): Promise<string> {
+    const now = this.#options.now()
+    const claims = {
+      iss: this.issuer,
+      aud: CLIENT_ID,
+      iat: now,
+      exp: now + 120,
+      jti: randomUUID(),
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+      ...members,
+    }
+    const header = (given: Members): Members =>
+      (bend.header ?? ((one) => one))({ ...given, typ: 'logout+jwt' })
+    return this.#mint(claims, { ...bend, header })
+  }
+
   #aliases(): Members {
     // A bank without such a host was seen to publish this.
     if (!this.#mutual) return { token_endpoint: 'undefined/token' }

@@ -36,6 +36,7 @@ export class SnippetFolder {
           paths: {
             'passport-idpartner': [`${lib}/index.ts`],
             'passport-idpartner/guards': [`${lib}/guards/index.ts`],
+            'passport-idpartner/logout': [`${lib}/logout/index.ts`],
             'passport-idpartner/sandbox': [`${lib}/sandbox/index.ts`],
           },
         },

@@ -30,6 +30,9 @@ export interface BankConfigurationInput {
   /** Where the bank can be reached with a client certificate, if it can. */
   mutualTlsUrl: string | undefined
   renderError: NonNullable<Configuration['renderError']>
+  /** The page that asks whether to log out, around the form that does. */
+  renderLogout: (form: string) => string
+  renderLoggedOut: () => string
 }
 
 /**
@@ -70,7 +73,16 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
       requestObjects: { enabled: true },
       resourceIndicators: { enabled: false },
       revocation: { enabled: true, allowedPolicy: isOwnToken },
-      rpInitiatedLogout: { enabled: false },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          ctx.body = input.renderLogout(form)
+        },
+        postLogoutSuccessSource: (ctx) => {
+          ctx.body = input.renderLoggedOut()
+        },
+      },
     },
     discovery: discoveryAdditions(issuer, mutualTlsUrl),
     acrValues: [ACR],
@@ -92,6 +104,11 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     // Somebody who logs in again, in another tab, must not spoil the code and the tokens of the login before.
     expiresWithSession: () => false,
     extraParams: extraParams(input),
+    // The app is on this machine, which oidc-provider keeps its own requests away from.
+    fetch: (url, init) => {
+      Reflect.deleteProperty(init ?? {}, 'dispatcher')
+      return fetch(url, init)
+    },
     ttl: {
       AccessToken: 15 * 60,
       AuthorizationCode: 60,

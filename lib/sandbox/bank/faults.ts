@@ -52,9 +52,10 @@ function bendJwts(provider: Provider, { issuer, keys, faults, flow, relyingParty
     }
 
     #fault(use: string) {
+      // A logout token is made without a request of the app, and so without a login.
+      if (use !== 'idtoken' && use !== 'authorization') return undefined
       const { oidc } = this.ctx
       if (use === 'idtoken') return faults.at('id_token', oidc.entities.AuthorizationCode?.nonce)
-      if (use !== 'authorization') return undefined
       const nonce = oidc.params?.nonce
       // There is no document in the direct flow; the answer stands in for it.
       return faults.at('answer', nonce) ?? (flow === 'direct' ? faults.at('document', nonce) : undefined)

@@ -17,6 +17,13 @@ export function registration(
   return {
     client_id: options.client_id,
     redirect_uris: [options.callback],
+    ...(options.post_logout_redirect_uris && {
+      post_logout_redirect_uris: [...options.post_logout_redirect_uris],
+    }),
+    ...(options.backchannel_logout_uri !== undefined && {
+      backchannel_logout_uri: options.backchannel_logout_uri,
+      backchannel_logout_session_required: true,
+    }),
     response_types: ['code'],
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: options.token_endpoint_auth_method,
