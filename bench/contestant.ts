@@ -57,6 +57,8 @@ async function start(kind: Kind, folder: string, setup: Setup, sample: Sample): 
         id_token_signed_response_alg: alg,
         // Under load, a login waits for others and not for a bank.
         timeout: 60_000,
+        // So that at the end all is there that a login leaves, however long the measurement took.
+        loginTtl: 86_400,
       },
       ({ claims }) => Promise.resolve({ sub: claims.sub }),
     )
