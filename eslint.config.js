@@ -13,6 +13,7 @@ const ROOMS = {
   passport: ['client', 'jwt', 'net'],
   guards: ['passport', 'client', 'jwt', 'net'],
   logout: ['client', 'jwt', 'net'],
+  cli: ['passport', 'client', 'jwt', 'net', 'sandbox'],
   // It plays the other side, and must not make the mistakes of what it is there to try. Types make none.
   sandbox: [],
 }
@@ -20,6 +21,7 @@ const ROOMS = {
 /** Packages that one room alone may import: the others work without them. */
 const PACKAGES = {
   passport: ['passport(-[^/]*)?', 'express'],
+  cli: ['commander'],
   sandbox: ['oidc-provider', 'router', '@remix-run/html-template', 'selfsigned'],
 }
 

@@ -10,7 +10,13 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
   stdio: 'inherit',
 })
 await build({
-  entryPoints: ['lib/index.ts', 'lib/guards/index.ts', 'lib/logout/index.ts', 'lib/sandbox/index.ts'],
+  entryPoints: [
+    'lib/index.ts',
+    'lib/guards/index.ts',
+    'lib/logout/index.ts',
+    'lib/sandbox/index.ts',
+    'lib/cli/main.ts',
+  ],
   outdir: 'dist',
   outbase: 'lib',
   chunkNames: 'shared/[name]-[hash]',

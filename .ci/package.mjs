@@ -58,7 +58,13 @@ try {
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
   const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
-  const code = ['dist/index.js', 'dist/guards/index.js', 'dist/logout/index.js', 'dist/sandbox/index.js']
+  const code = [
+    'dist/index.js',
+    'dist/guards/index.js',
+    'dist/logout/index.js',
+    'dist/sandbox/index.js',
+    'dist/cli/main.js',
+  ]
   const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
     files
@@ -124,6 +130,12 @@ try {
     ),
     line,
   )
+  const cli = (...args) => run('npx', ['--no-install', 'passport-idpartner', ...args], { cwd: app })
+  assert.match(cli('--help'), /^Usage: passport-idpartner /)
+  cli('keys', 'new', 'jwks.json')
+  assert.equal(JSON.parse(cli('keys', 'check', 'jwks.json', '--json')).ok, true)
+  console.log('the command line works from the tarball')
+
   const start = `startSandbox({ client_id: 'me', callback: 'http://localhost:1/cb', jwks_uri: 'http://localhost:1/jwks' })`
   const sandbox = `import { startSandbox } from 'passport-idpartner/sandbox'\n`
   assert.match(

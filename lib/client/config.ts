@@ -44,7 +44,8 @@ export interface IDPartnerConfig extends EncryptionOptions {
   callback: string
   /**
    * The application's private keys, as {@link generateJwks} makes them. Needed in the proxy flow and for
-   * `private_key_jwt`. With an encryption key in it, an answer that is not encrypted is refused.
+   * `private_key_jwt`. With an encryption key in it, an answer that is not encrypted is refused. A key may have a
+   * `status`, with which keys are rotated: `current` (by default) signs, `next` and `retired` are published and decrypt.
    */
   jwks?: JSONWebKeySet | undefined
   /** `'proxy'` by default. */
@@ -344,13 +345,20 @@ function withoutEncryption<T extends object>(options: T): Omit<T, keyof Encrypti
 }
 
 function checkKeys({ keys, flow, profile, token_endpoint_auth_method, ...algs }: ResolvedConfig): void {
+  const signing = keys.filter(({ use, status }) => use === 'sig' && status === 'current')
   for (const name of ['request_object_signing_alg', 'token_endpoint_auth_signing_alg'] as const) {
     const alg = algs[name]
-    if (alg !== undefined && !keys.some((one) => one.alg === alg)) {
+    if (alg !== undefined && !signing.some((one) => one.alg === alg)) {
       throw badOption(name, `is ${alg}, and "jwks" holds no signing key for it`)
     }
   }
-  if (keys.some((one) => one.use === 'sig')) return
+  if (signing.length > 0) return
+  if (keys.some((one) => one.use === 'sig')) {
+    throw badOption(
+      'jwks',
+      'holds signing keys, but none with the status "current", so that nothing is signed',
+    )
+  }
   if (flow === 'proxy') {
     throw badOption(
       'jwks',

@@ -25,6 +25,13 @@ import {
 export const MIN_RSA_BITS = 2048
 export const MAX_RSA_BITS = 16_384
 
+/**
+ * Where a key is on its way through a rotation: `next` is published and does not sign yet, `current` signs, `retired`
+ * does not sign any more. All of them are published and decrypt; a key without a status counts as `current`.
+ */
+export const KEY_STATUSES = ['current', 'next', 'retired'] as const
+export type KeyStatus = (typeof KEY_STATUSES)[number]
+
 export interface ImportedKey<Alg extends string = string> {
   kid: string
   alg: Alg
@@ -33,9 +40,9 @@ export interface ImportedKey<Alg extends string = string> {
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {
-  /** All signing keys; see {@link signingKey}. */
+  /** All keys that sign now; see {@link signingKey}. */
   signing: ImportedKey<SigningAlg>[]
-  /** All encryption keys, so that answers to a key just retired can still be read. */
+  /** All encryption keys, so that answers to a key just retired, or just published, can be read. */
   decryption: ImportedKey<KeyEncryptionAlg>[]
   public: JSONWebKeySet
 }
@@ -81,7 +88,7 @@ export async function generateJwks({
 }
 
 /** What a JWK of the application is for; its `use` and `alg` decide, and must not contradict each other. */
-type CheckedKey = { jwk: JWK } & Purpose
+export type CheckedKey = { jwk: JWK; status: KeyStatus } & Purpose
 type Purpose = { use: 'sig'; alg: SigningAlg } | { use: 'enc'; alg: KeyEncryptionAlg }
 
 /**
@@ -94,7 +101,7 @@ export function checkJwks(jwks: JSONWebKeySet): CheckedKey[] {
   const kids = new Set<string>()
   return jwks.keys.map((jwk, index) => {
     const name = `key ${String(index + 1)}`
-    const checked = { jwk, ...purpose(jwk, name) }
+    const checked = { jwk, status: statusOf(jwk, name), ...purpose(jwk, name) }
     checkPrivate(jwk, name)
     if (jwk.kid !== undefined) {
       if (typeof (jwk.kid as unknown) !== 'string') throw badKeys(`has a kid in ${name} that is no text`)
@@ -107,20 +114,36 @@ export function checkJwks(jwks: JSONWebKeySet): CheckedKey[] {
 
 /** Imports what {@link checkJwks} found good; once, since an import costs more than a signature. */
 export async function importKeys(checked: CheckedKey[]): Promise<ClientKeys> {
+  // Who encrypts takes the first key that fits: not one that may be new to some of our processes, nor one that may be
+  // gone when the answer comes.
+  const ordered = KEY_STATUSES.flatMap((status) => checked.filter((one) => one.status === status))
   const imported = await Promise.all(
-    checked.map(async ({ jwk, use, alg }) => {
+    ordered.map(async ({ jwk, status, use, alg }) => {
       const kid = jwk.kid ?? (await calculateJwkThumbprint(jwk))
       const key = (await importJWK(privateJwk(jwk), alg, { extractable: false })) as CryptoKey
-      return { use, kid, alg, key, public: publicJwk(jwk, { kid, alg, use }) }
+      return { status, kid, alg, key, public: publicJwk(jwk, { kid, alg, use }) }
     }),
   )
-  const keysFor = <Alg extends string>(isOne: (alg: string) => alg is Alg): ImportedKey<Alg>[] =>
-    imported.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
+  const keysFor = <Alg extends string>(
+    isOne: (alg: string) => alg is Alg,
+    among = imported,
+  ): ImportedKey<Alg>[] => among.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
   return {
-    signing: keysFor(isSigningAlg),
+    signing: keysFor(
+      isSigningAlg,
+      imported.filter(({ status }) => status === 'current'),
+    ),
     decryption: keysFor(isKeyEncryptionAlg),
     public: { keys: imported.map((one) => one.public) },
   }
+}
+
+function statusOf(jwk: JWK & { status?: unknown }, name: string): KeyStatus {
+  const status = jwk.status ?? 'current'
+  const known = KEY_STATUSES.find((one) => one === status)
+  if (known === undefined)
+    throw badKeys(`has a "status" in ${name} that is none of ${KEY_STATUSES.join(', ')}`)
+  return known
 }
 
 function purpose(jwk: JWK, name: string): Purpose {

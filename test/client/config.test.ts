@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import { generateJwks } from '../../lib/jwt/keys.js'
 import { badOption } from '../../lib/client/option-errors.js'
 import type { IDPartnerError } from '../../lib/errors.js'
 import { generate } from 'selfsigned'
@@ -18,10 +19,12 @@ const unusable = v.pipe(
 )
 
 let jwks: JSONWebKeySet
+let others: JSONWebKeySet
 let pem: { server: Pem; client: Pem }
 
 beforeAll(async () => {
   ;[jwks, pem] = await Promise.all([clientJwks(), tlsCertificates()])
+  others = await generateJwks({ alg: 'ES256', enc: 'ECDH-ES' })
 })
 
 type Options = Record<string, unknown>
@@ -422,6 +425,23 @@ describe('options contradict each other:', () => {
       () => proxy({ jwks: { keys: jwks.keys.filter(({ use }) => use === 'enc') } }),
       'jwks',
       /needs a signing key in the proxy flow/,
+    ],
+    [
+      'signing keys of which none is current',
+      () => proxy({ jwks: { keys: jwks.keys.map((key) => ({ ...key, status: 'next' })) } }),
+      'jwks',
+      /holds signing keys, but none with the status "current"/,
+    ],
+    [
+      'an algorithm of which no key is current',
+      () =>
+        proxy({
+          jwks: { keys: [...jwks.keys, ...others.keys.map((key) => ({ ...key, status: 'retired' }))] },
+          request_object_signing_alg: 'ES256',
+          id_token_encrypted_response_alg: ['RSA-OAEP', 'ECDH-ES'],
+        }),
+      'request_object_signing_alg',
+      /is ES256, and "jwks" holds no signing key for it/,
     ],
     ['private_key_jwt without keys', () => direct(), 'jwks', /needs a signing key for private_key_jwt/],
     [

@@ -157,6 +157,8 @@ describe('a JWKS is refused when', () => {
     ['a key is a shared secret', () => [{ kty: 'oct', k: 'AAAA', use: 'sig' }], /EdDSA only; key 1/],
     ['a key for EdDSA is EC', () => [{ ...ec, use: 'sig', alg: 'EdDSA' }], /EdDSA only; key 1/],
     ['the name of a key is no text', () => [{ ...sig, kid: 42 }], /kid.* key 1|key 1.* kid/],
+    ['a status is none of the three', () => [sig, { ...enc, status: 'old' }], /"status" in key 2 .*retired/],
+    ['a status is no text', () => [{ ...sig, status: 1 }], /"status" in key 1/],
     ['two keys have one name', () => [sig, { ...enc, kid: sig.kid }], /has the kid of key 2 twice/],
   ])('%s', (_name, keys, message) => {
     const err = thrown(() => checkJwks({ keys: keys() as JWK[] }))
@@ -308,6 +310,40 @@ describe('imported keys', () => {
     expect(keys.signing[0]?.kid).toBe(sig.kid)
     expect(keys.decryption[0]?.kid).toBe(enc.kid)
     expect(keys.public.keys.map(({ kid }) => kid)).toEqual([sig.kid, enc.kid])
+  })
+})
+
+describe('keys with a status', () => {
+  const old = (): JWK => ({ ...rsa, use: 'sig', kid: 'old' })
+  const rotation = (): JWK[] =>
+    [
+      { ...old(), status: 'retired' },
+      { ...rsa, use: 'enc', alg: 'RSA-OAEP', kid: 'old-enc', status: 'retired' },
+      { ...ec, use: 'sig', kid: 'new', status: 'next' },
+      { ...sig, status: 'current' },
+      { ...enc, status: 'next' },
+    ] as unknown as JWK[]
+
+  test('sign when they are current, and not before or after', async () => {
+    const { signing } = await importKeys(checkJwks({ keys: rotation() }))
+    expect(signing.map(({ kid }) => kid)).toEqual([sig.kid])
+  })
+
+  test('decrypt, and are published, whatever it is', async () => {
+    const keys = await importKeys(checkJwks({ keys: rotation() }))
+    expect(keys.decryption.map(({ kid }) => kid)).toEqual([enc.kid, 'old-enc'])
+    expect(keys.public.keys).toHaveLength(5)
+  })
+
+  test('are published without it, the current ones first, which whoever encrypts takes', async () => {
+    const { public: jwks } = await importKeys(checkJwks({ keys: rotation() }))
+    expect(jwks.keys.map(({ kid }) => kid)).toEqual([sig.kid, 'new', enc.kid, 'old', 'old-enc'])
+    expect(JSON.stringify(jwks)).not.toContain('status')
+  })
+
+  test.each([undefined, null, 'current'])('are current with %j', async (status) => {
+    const { signing } = await importKeys(checkJwks({ keys: [{ ...sig, status } as JWK] }))
+    expect(signing).toHaveLength(1)
   })
 })
 

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { text } from 'node:stream/consumers'
+import { run } from './program.js'
+
+// Who reads may stop before the end, as `head` does.
+process.stdout.on('error', () => process.exit())
+
+process.exitCode = await run(process.argv.slice(2), {
+  out: (written) => process.stdout.write(written),
+  err: (written) => process.stderr.write(written),
+  watched: process.stderr.isTTY,
+  input: () => text(process.stdin),
+})
