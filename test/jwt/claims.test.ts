@@ -52,7 +52,7 @@ describe('claims', () => {
 
   test('that nobody knows are handed on, whatever they are', () => {
     const claims = JSON.parse(
-      '{"vc.Bank":{"a":[1]},"payment_details":null,"age_over_":"x","over_18":"true","constructor":"x","__proto__":{"a":1}}',
+      '{"vc.Bank":{"a":[1]},"payment_details":null,"age_over_":"x","age_over_18_at":"x","not_age_over_18":"x","over_18":"true","constructor":"x","__proto__":{"a":1}}',
     ) as object
     const checked = checkClaims(claims, kind)
     expect(JSON.stringify(checked)).toBe(JSON.stringify(claims))
@@ -79,7 +79,10 @@ describe('claims', () => {
 
   test.each<[string, unknown[]]>([
     ...TEXTS.map((name): [string, unknown[]] => [name, [1, true, ['x'], { x: 1 }]]),
-    ...BOOLEANS.map((name): [string, unknown[]] => [name, ['', 'yes', '1', ' true', 0, 1, [true], {}]]),
+    ...BOOLEANS.map((name): [string, unknown[]] => [
+      name,
+      ['', 'yes', '1', ' true', 'true!', 0, 1, [true], {}],
+    ]),
     ['sub', ['', 1, ['x'], 'x'.repeat(256), 'jürgen', 'x\ny', 'x\u0000', 'x\u007f']],
     ['auth_time', ['1', -1, Infinity, true, [1]]],
     ['updated_at', ['2026-01-01', '1', Infinity, true]],
