@@ -16,6 +16,8 @@ const ROOMS = {
   cli: ['passport', 'client', 'jwt', 'net', 'sandbox'],
   // It plays the other side, and must not make the mistakes of what it is there to try. Types make none.
   sandbox: [],
+  // It drives the sandbox, through its pages.
+  testing: ['sandbox'],
 }
 
 /** Packages that one room alone may import: the others work without them. */
@@ -23,6 +25,7 @@ const PACKAGES = {
   passport: ['passport(-[^/]*)?', 'express'],
   cli: ['commander'],
   sandbox: ['oidc-provider', 'router', '@remix-run/html-template', 'selfsigned'],
+  testing: ['fetch-cookie', 'tough-cookie'],
 }
 
 const up = String.raw`(\./)?(\.\./)+`

@@ -10,13 +10,9 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
   stdio: 'inherit',
 })
 await build({
-  entryPoints: [
-    'lib/index.ts',
-    'lib/guards/index.ts',
-    'lib/logout/index.ts',
-    'lib/sandbox/index.ts',
-    'lib/cli/main.ts',
-  ],
+  entryPoints: ['index', 'guards/index', 'logout/index', 'sandbox/index', 'testing/index', 'cli/main'].map(
+    (name) => `lib/${name}.ts`,
+  ),
   outdir: 'dist',
   outbase: 'lib',
   chunkNames: 'shared/[name]-[hash]',

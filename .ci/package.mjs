@@ -58,13 +58,9 @@ try {
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
   const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
-  const code = [
-    'dist/index.js',
-    'dist/guards/index.js',
-    'dist/logout/index.js',
-    'dist/sandbox/index.js',
-    'dist/cli/main.js',
-  ]
+  const code = ['index', 'guards/index', 'logout/index', 'sandbox/index', 'testing/index', 'cli/main'].map(
+    (name) => `dist/${name}.js`,
+  )
   const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
     files
@@ -158,6 +154,7 @@ try {
   console.log('import, require and the sandbox work from the tarball')
 
   process.stdout.write(run('npx', ['--no-install', 'tsx', '.ci/quick-start.ts', tarball]))
+  process.stdout.write(run(process.execPath, ['.ci/testing.mjs', tarball]))
 
   const compilers = makeFolder('compilers')
   install(compilers, ...COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`))

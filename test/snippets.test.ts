@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -454,6 +454,15 @@ const runs: Record<string, () => Promise<void>> = {
     expect(await ended(app)).toMatchObject({ user: {} })
   },
 
+  'docs/testing.md own-people.ts': async () => {
+    const { sandbox } = (await load('docs/testing.md', 'own-people.ts')) as { sandbox: Sandbox }
+    closing.push(() => sandbox.close())
+    expect(sandbox.banks).toMatchObject([
+      { name: 'First Bank', personas: [{ login: 'minor', claims: { age_over_18: false } }, {}, {}, {}, {}] },
+      { name: 'Club Bank', personas: [{ login: 'minor' }, { claims: { 'vc.Club': { since: 2020 } } }] },
+    ])
+  },
+
   'docs/sessions.md store.ts': async () => {
     const { redisStore } = (await load('docs/sessions.md', 'store.ts')) as {
       redisStore: (redis: object) => LoginStore<object>
@@ -483,6 +492,20 @@ const runs: Record<string, () => Promise<void>> = {
     })
     expect(JSON.parse((await begun.open(answer)).html)).toMatchObject({ user: {} })
   },
+}
+
+/** The examples are run as they stand, from the packed package: .ci/testing.mjs. */
+for (const file of [
+  'node.test.mjs',
+  'esm.jest.mjs',
+  'cjs.jest.cjs',
+  'vitest.test.js',
+  'playwright.spec.js',
+]) {
+  runs[`docs/testing.md ${file}`] = () => {
+    expect(codeOf('docs/testing.md', file)).toBe(readFileSync(`examples/testing/${file}`, 'utf8'))
+    return Promise.resolve()
+  }
 }
 
 const nameOf = ({ page, file }: Snippet): string => `${page} ${file}`

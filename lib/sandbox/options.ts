@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { bankId, type OwnBank, type OwnPersona } from './bank/personas.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
 import { CONTENT_ENCRYPTION_ALGS, ENCRYPTED, KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from './algorithms.js'
@@ -25,6 +26,10 @@ export interface SandboxOptions {
   host?: 'localhost' | '127.0.0.1' | '[::1]' | undefined
   /** A free port by default. */
   port?: number | undefined
+  /** People of your own at every bank; one with the login of a customer who is there takes that one's place. */
+  personas?: OwnPersona[] | undefined
+  /** Banks of your own in place of the sandbox's. */
+  banks?: OwnBank[] | undefined
   /** Lets the sandbox start although `NODE_ENV` is `production`; `false` by default. */
   allow_production?: boolean | undefined
   /** `'proxy'` by default. */
@@ -72,6 +77,48 @@ const url = v.pipe(
     'must be an absolute http: or https: URL',
   ),
 )
+const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
+const personas = v.optional(
+  v.pipe(
+    v.array(
+      v.strictObject({
+        login: nonEmpty,
+        password: v.optional(nonEmpty),
+        claims: v.optional(
+          v.looseObject(
+            { sub: v.optional(nonEmpty), name: v.optional(nonEmpty) },
+            'must hold claims by name',
+          ),
+        ),
+      }),
+      'must be a list of people, each with a login',
+    ),
+    v.check((all) => distinct(all.map(({ login }) => login)), 'must not have a login twice'),
+    v.check(
+      (all) => distinct(all.flatMap(({ claims }) => claims?.sub ?? [])),
+      'must not have a sub twice: it is what tells people apart',
+    ),
+  ),
+)
+const banks = v.optional(
+  v.pipe(
+    v.array(
+      v.strictObject({
+        name: nonEmpty,
+        id: v.optional(v.string()),
+        tagline: v.optional(nonEmpty),
+        personas,
+      }),
+      'must be a list of banks, each with a name',
+    ),
+    v.minLength(1, 'must not be an empty list'),
+    v.check(
+      (all) => all.every((bank) => /^[a-z0-9-]+$/.test(bankId(bank))),
+      'must have an id of small letters, digits and hyphens for each bank',
+    ),
+    v.check((all) => distinct(all.map(bankId)), 'must not have an id twice'),
+  ),
+)
 const flag = v.optional(v.boolean('must be true or false'))
 const oneOf = <const T extends readonly string[]>(choices: T) =>
   v.optional(v.picklist(choices, `must be one of ${choices.join(', ')}`))
@@ -80,8 +127,8 @@ const keyAlg = oneOf(KEY_ENCRYPTION_ALGS)
 const contentAlg = oneOf(CONTENT_ENCRYPTION_ALGS)
 
 const schema = v.strictObject({
-  client_id: v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty')),
-  client_name: v.optional(v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))),
+  client_id: nonEmpty,
+  client_name: v.optional(nonEmpty),
   client_uri: v.optional(url),
   callback: v.pipe(
     url,
@@ -101,6 +148,8 @@ const schema = v.strictObject({
     ),
     0,
   ),
+  personas,
+  banks,
   allow_production: flag,
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
   login_url: v.optional(url),
@@ -165,6 +214,10 @@ function checkTogether(options: ResolvedOptions): void {
   if (options.userinfo_encrypted_response_alg && !options.userinfo_signed_response_alg) {
     throw badOption('userinfo_encrypted_response_alg', 'needs userinfo_signed_response_alg beside it')
   }
+}
+
+function distinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length
 }
 
 function badOption(name: string, expectation: string): TypeError {

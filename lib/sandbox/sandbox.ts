@@ -12,7 +12,7 @@ import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
-import { BANKS, type Persona } from './bank/personas.js'
+import { banksOf, type Persona } from './bank/personas.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
 import { RelyingParty } from './platform/relying-party.js'
@@ -111,7 +111,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const proxy = new Proxy({ baseUrl, banks, faults, relyingParty, trustDirectory })
     banks.push(
       ...(await Promise.all(
-        BANKS.map((data) =>
+        banksOf(resolved).map((data) =>
           Bank.create({
             data,
             algs,

@@ -319,7 +319,7 @@ describe('options', () => {
     [
       'RS256',
       { id_token_signed_response_alg: 'RS256' },
-      'option "id_token_signed_response_alg" must be "PS256" or "ES256"',
+      'option "id_token_signed_response_alg" must be one of PS256, ES256, ES384, ES512, EdDSA',
     ],
   ])('%s is refused', async (_name, options, message) => {
     const rejected = startSandbox({ ...minimal, ...options })

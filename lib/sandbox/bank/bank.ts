@@ -8,7 +8,8 @@ import { createBankProvider, type BankProviderInput } from './provider.js'
 import { bankResources } from './resources.js'
 import { generateSigningKey, type SigningKey } from '../keys.js'
 import { logo } from '../pages/logo.js'
-import { personasOf, type BankData, type Persona } from './personas.js'
+import type { BankData, Persona } from './personas.js'
+import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
 import type { BankAlgorithms } from './configuration.js'
 import type { AuthorizationRequest } from '../platform/request-object.js'
 import type { IdentityProvider } from '../platform/trust-directory.js'
@@ -47,6 +48,7 @@ export class Bank {
   readonly personas: readonly Persona[]
   readonly #options: BankOptions
   readonly #steps = new EndedSteps()
+  readonly #warnOfUnknown: (asked: Asked) => void
   readonly #mutualTlsUrl: string | undefined
   readonly #open: (keys: BankKeys) => Instance
   #instance: Instance
@@ -59,7 +61,8 @@ export class Bank {
     this.tagline = data.tagline
     this.issuer = `${baseUrl}${path}`
     this.logo = `${path}/logo.svg`
-    this.personas = personasOf(data)
+    this.personas = data.personas
+    this.#warnOfUnknown = warnOfUnknown(data.name, data.personas)
     this.#options = options
     this.#mutualTlsUrl = mutualTlsBaseUrl && `${mutualTlsBaseUrl}${path}`
     const lasting = {
@@ -107,6 +110,7 @@ export class Bank {
    * for the proxy, and in the browser's hands plain parameters could be changed.
    */
   async beginProxied(request: AuthorizationRequest, transaction: string): Promise<string> {
+    this.#warnOfUnknown(request)
     const { clientId } = this.#options.relyingParty
     const pushed = new this.#instance.provider.PushedAuthorizationRequest({
       request: new UnsecuredJWT({ ...parametersOf(request), proxy_transaction: transaction })
@@ -136,6 +140,7 @@ export class Bank {
 
   #instanceOf(provider: Provider, key: SigningKey): Instance {
     const { faults, relyingParty } = this.#options
+    watchPushedRequests(provider, this.#warnOfUnknown)
     const router = Router()
     router.use(
       bankInteractions(provider, {

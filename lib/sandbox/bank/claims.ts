@@ -1,4 +1,4 @@
-import type { PersonaClaims } from './personas.js'
+import type { Persona, PersonaClaims } from './personas.js'
 
 export const ACR = 'urn:mace:incommon:iap:silver'
 
@@ -22,28 +22,46 @@ export interface ConsentItem {
   value: string
 }
 
-type Describe = (claims: PersonaClaims) => string
+const LABELS: Record<string, string> = {
+  name: 'Full name',
+  given_name: 'First name',
+  family_name: 'Last name',
+  birthdate: 'Date of birth',
+  email: 'Email address',
+  address: 'Postal address',
+  age_over_18: '18 or older',
+  age_over_21: '21 or older',
+  age_over_25: '25 or older',
+  payment_details: 'Account details',
+  payment_processing: 'Payments',
+  'vc.MockBankCredential': 'Bank credential',
+}
 
-const DESCRIPTIONS: Record<string, readonly [label: string, describe: Describe]> = {
-  name: ['Full name', (claims) => claims.name],
-  given_name: ['First name', (claims) => claims.given_name],
-  family_name: ['Last name', (claims) => claims.family_name],
-  birthdate: ['Date of birth', (claims) => longDate(claims.birthdate)],
-  email: ['Email address', (claims) => claims.email],
-  address: ['Postal address', (claims) => claims.address.formatted.replaceAll('\n', ', ')],
-  age_over_18: ['18 or older', (claims) => yesOrNo(claims.age_over_18)],
-  age_over_21: ['21 or older', (claims) => yesOrNo(claims.age_over_21)],
-  age_over_25: ['25 or older', (claims) => yesOrNo(claims.age_over_25)],
-  payment_details: [
-    'Account details',
-    ({ payment_details: account }) =>
-      `${account.account_type === 'checking' ? 'Checking' : 'Savings'} account ending in ${account.account_number.slice(-4)}`,
-  ],
-  payment_processing: ['Payments', () => 'Payments may be made from your account'],
-  'vc.MockBankCredential': [
-    'Bank credential',
-    (claims) => `Proof that you bank with us since ${claims['vc.MockBankCredential'].customer_since}`,
-  ],
+/** Those that are told in a sentence; people of the app's own may have them in any form. */
+const SENTENCES: Record<string, (value: Partial<Record<string, unknown>>) => string | false> = {
+  address: ({ formatted }) => typeof formatted === 'string' && formatted.replaceAll('\n', ', '),
+  payment_details: ({ account_type, account_number }) =>
+    typeof account_number === 'string' &&
+    `${account_type === 'checking' ? 'Checking' : 'Savings'} account ending in ${account_number.slice(-4)}`,
+  payment_processing: () => 'Payments may be made from your account',
+  'vc.MockBankCredential': ({ customer_since }) =>
+    `Proof that you bank with us since ${String(customer_since)}`,
+}
+
+function describe(claim: string, value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'Yes' : 'No'
+  if (typeof value === 'string') return claim === 'birthdate' ? longDate(value) : value
+  const sentence = typeof value === 'object' && value !== null && SENTENCES[claim]?.(value)
+  return sentence || JSON.stringify(value)
+}
+
+/** All claims that customers of this bank have, each of which is a scope of its own too where no scope has it. */
+export function claimsByScope(personas: readonly Persona[]): Record<string, readonly string[]> {
+  const known = new Set(Object.values(SCOPE_CLAIMS).flat())
+  const own = personas
+    .flatMap(({ claims }) => Object.keys(claims))
+    .filter((name) => name !== 'sub' && !known.has(name))
+  return { ...SCOPE_CLAIMS, ...Object.fromEntries(own.map((name) => [name, [name]])) }
 }
 
 /** What is asked for, in plain words and with what would be shared, for the consent page. */
@@ -52,10 +70,13 @@ export function consentItems(
   persona: PersonaClaims,
 ): ConsentItem[] {
   const scopes = requested.scope.split(' ')
-  const names = new Set([...scopes.flatMap((scope) => SCOPE_CLAIMS[scope] ?? []), ...requested.claimNames])
-  const items = Object.entries(DESCRIPTIONS)
-    .filter(([claim]) => names.has(claim))
-    .map(([claim, [label, describe]]) => ({ claim, label, value: describe(persona) }))
+  const names = new Set([
+    ...scopes.flatMap((scope) => SCOPE_CLAIMS[scope] ?? [scope]),
+    ...requested.claimNames,
+  ])
+  const items = [...new Set([...Object.keys(LABELS), ...Object.keys(persona)])]
+    .filter((claim) => names.has(claim) && claim !== 'sub' && persona[claim] !== undefined)
+    .map((claim) => ({ claim, label: LABELS[claim] ?? claim, value: describe(claim, persona[claim]) }))
   if (scopes.includes('offline_access')) {
     items.push({
       claim: 'offline_access',
@@ -66,17 +87,16 @@ export function consentItems(
   return items
 }
 
-/** The claim names in a `claims` request parameter. */
+/** The claim names in a `claims` request parameter, which is JSON, but in a request object. */
 export function claimNames(parameter: unknown): string[] {
-  if (typeof parameter !== 'string') return []
-  const { id_token: idToken, userinfo } = JSON.parse(parameter) as Record<string, object | undefined>
+  const claims: unknown = typeof parameter === 'string' ? JSON.parse(parameter) : parameter
+  if (typeof claims !== 'object' || claims === null) return []
+  const { id_token: idToken, userinfo } = claims as Record<string, object | null | undefined>
   return [...new Set([...Object.keys(idToken ?? {}), ...Object.keys(userinfo ?? {})])]
 }
 
-function yesOrNo(value: boolean): string {
-  return value ? 'Yes' : 'No'
-}
-
 function longDate(isoDate: string): string {
-  return new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(isoDate))
+  const date = new Date(isoDate)
+  if (Number.isNaN(date.valueOf())) return isoDate
+  return new Intl.DateTimeFormat('en-US', { dateStyle: 'long', timeZone: 'UTC' }).format(date)
 }

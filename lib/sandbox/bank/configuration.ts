@@ -8,7 +8,7 @@ import {
 } from 'oidc-provider'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
-import { ACR, SCOPE_CLAIMS } from './claims.js'
+import { ACR, claimsByScope } from './claims.js'
 import type { Encrypted } from '../algorithms.js'
 import type { SigningKey } from '../keys.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../../jwt/algorithms.js'
@@ -86,7 +86,14 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     },
     discovery: discoveryAdditions(issuer, mutualTlsUrl),
     acrValues: [ACR],
-    claims: { openid: ['sub'], acr: null, sid: null, auth_time: null, iss: null, ...SCOPE_CLAIMS },
+    claims: {
+      openid: ['sub'],
+      acr: null,
+      sid: null,
+      auth_time: null,
+      iss: null,
+      ...claimsByScope(personas),
+    },
     scopes: ['openid', 'offline_access'],
     // Relying parties of IDPartner read the claims from the ID token.
     conformIdTokenClaims: false,

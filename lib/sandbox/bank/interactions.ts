@@ -49,7 +49,8 @@ export function bankInteractions(
       const login = chosen ?? wrong ?? stringParam(interaction, 'login_hint')
       const error = wrong === undefined ? undefined : 'The login or the password is not right.'
       const action = actionOf(interaction)
-      sendPage(res, loginPage({ ...context, personas, action, login, password: chosen ?? '', error }))
+      const password = personas.find((one) => one.login === chosen)?.password ?? ''
+      sendPage(res, loginPage({ ...context, personas, action, login, password, error }))
     } else {
       showConsent(res, interaction)
     }

@@ -17,21 +17,22 @@ export interface PaymentDetails {
   currency: string
 }
 
-/** Everything a bank of the sandbox can say about a customer. */
+/** Everything a bank of the sandbox can say about a customer; people of your own may have any other claim, and lack some. */
 export interface PersonaClaims {
   sub: string
   name: string
-  given_name: string
-  family_name: string
-  email: string
-  birthdate: string
-  address: PostalAddress
-  age_over_18: boolean
-  age_over_21: boolean
-  age_over_25: boolean
-  payment_details: PaymentDetails
-  payment_processing: { status: 'available'; currency: string }
-  'vc.MockBankCredential': { type: 'MockBankCredential'; customer_since: string }
+  given_name?: string | undefined
+  family_name?: string | undefined
+  email?: string | undefined
+  birthdate?: string | undefined
+  address?: PostalAddress | undefined
+  age_over_18?: boolean | undefined
+  age_over_21?: boolean | undefined
+  age_over_25?: boolean | undefined
+  payment_details?: PaymentDetails | undefined
+  payment_processing?: { status: 'available'; currency: string } | undefined
+  'vc.MockBankCredential'?: { type: 'MockBankCredential'; customer_since: string } | undefined
+  [claim: string]: unknown
 }
 
 /** A customer of a bank, to log in as. */
@@ -41,6 +42,24 @@ export interface Persona {
   claims: PersonaClaims
 }
 
+/** A customer of your own; what is not said of them, no bank knows, but for a `sub` and a `name`. */
+export interface OwnPersona {
+  login: string
+  /** The login by default. */
+  password?: string | undefined
+  claims?: Record<string, unknown> | undefined
+}
+
+/** A bank of your own. */
+export interface OwnBank {
+  name: string
+  /** In its issuer's path, and what the account selector calls it; made of the name by default. */
+  id?: string | undefined
+  tagline?: string | undefined
+  /** Its only customers, beside those of every bank; the sandbox's people by default. */
+  personas?: OwnPersona[] | undefined
+}
+
 export interface BankData {
   id: string
   name: string
@@ -48,6 +67,10 @@ export interface BankData {
   legalEntityIdentifier: string
   country: string
   tagline: string
+  personas: readonly Persona[]
+}
+
+interface SandboxBankData extends Omit<BankData, 'personas'> {
   people: readonly [Person, Person, Person, Person]
 }
 
@@ -64,7 +87,7 @@ const LOGINS = [
   { login: 'mikomo_40', age: 24 },
 ] as const
 
-export const BANKS: readonly BankData[] = [
+const BANKS: readonly [SandboxBankData, ...SandboxBankData[]] = [
   {
     id: 'mikomo',
     name: 'Mikomo Bank',
@@ -123,16 +146,67 @@ export const BANKS: readonly BankData[] = [
   },
 ]
 
-export function personasOf(bank: BankData, now = new Date()): Persona[] {
-  return LOGINS.flatMap(({ login, age }, index) => {
-    const person = bank.people[index]
-    return person ? [{ login, password: login, claims: claimsOf(bank, login, person, age, now) }] : []
+/** The banks that were asked for, or the sandbox's, each with its customers. */
+export function banksOf({
+  banks,
+  personas = [],
+}: {
+  banks?: readonly OwnBank[] | undefined
+  personas?: readonly OwnPersona[] | undefined
+}): BankData[] {
+  const all = banks ? banks.map(ownBank) : BANKS.map((bank) => ({ ...bank, customers: undefined }))
+  return all.map(({ people, customers, ...bank }) => {
+    const everywhere = personas.map((one) => ownPersona(bank.id, one))
+    const theirs = customers?.map((one) => ownPersona(bank.id, one)) ?? personasOf(bank.id, people)
+    const logins = new Set(everywhere.map(({ login }) => login))
+    return { ...bank, personas: [...everywhere, ...theirs.filter(({ login }) => !logins.has(login))] }
   })
 }
 
-function claimsOf(bank: BankData, login: string, person: Person, age: number, now: Date): PersonaClaims {
+function ownBank({ name, tagline, personas, ...bank }: OwnBank, index: number) {
+  const id = bankId({ name, ...bank })
+  const letters = id.replaceAll('-', '').toUpperCase().slice(0, 8).padEnd(8, '0')
+  return {
+    id,
+    name,
+    legalName: `${name} (sandbox)`,
+    legalEntityIdentifier: `00${letters}0SANDBOX${String(index % 100).padStart(2, '0')}`,
+    country: 'US',
+    tagline: tagline ?? 'A bank of your own',
+    customers: personas,
+    people: (BANKS[index % BANKS.length] ?? BANKS[0]).people,
+  }
+}
+
+/** How a bank's name looks in a URL. */
+export function bankId({ id, name }: OwnBank): string {
+  return (
+    id ??
+    asciiOf(name)
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '')
+  )
+}
+
+function personasOf(bankId: string, people: readonly Person[], now = new Date()): Persona[] {
+  return LOGINS.flatMap(({ login, age }, index) => {
+    const person = people[index]
+    return person ? [{ login, password: login, claims: claimsOf(bankId, login, person, age, now) }] : []
+  })
+}
+
+function ownPersona(bankId: string, { login, password = login, claims }: OwnPersona): Persona {
+  return { login, password, claims: { sub: asUuid(digestOf(bankId, login)), name: login, ...claims } }
+}
+
+/** The same person has another `sub` at each bank. */
+function digestOf(bankId: string, login: string): string {
+  return createHash('sha256').update(`${bankId}:${login}`).digest('hex')
+}
+
+function claimsOf(bankId: string, login: string, person: Person, age: number, now: Date): PersonaClaims {
   const [given, family, day, street, [locality, region, postalCode]] = person
-  const digest = createHash('sha256').update(`${bank.id}:${login}`).digest('hex')
+  const digest = digestOf(bankId, login)
   const birthdate = `${String(now.getUTCFullYear() - age)}-${day}`
   const years = fullYears(birthdate, now)
   return {
@@ -175,10 +249,14 @@ function fullYears(birthdate: string, now: Date): number {
 }
 
 function emailName(name: string): string {
+  return asciiOf(name).replace(/[^a-z]/g, '')
+}
+
+function asciiOf(name: string): string {
   return name
     .toLowerCase()
     .normalize('NFD')
-    .replace(/[^a-z]/g, '')
+    .replace(/[^ -~]/g, '')
 }
 
 /** In the form of a UUID, and the same on every start. */

@@ -25,7 +25,7 @@ export function bankResources(
 
   router.get('/payment_details', async (req, res) => {
     const persona = await customerOf(req, res, 'payment_details')
-    if (persona) sendJson(res, persona.claims.payment_details)
+    if (persona) sendJson(res, persona.claims.payment_details ?? {})
   })
 
   router.post('/payment_processing', async (req, res) => {
@@ -40,7 +40,7 @@ export function bankResources(
       ...payment,
       payment_id: randomUUID(),
       status: 'accepted',
-      debtor: persona.claims.payment_details.account_holder,
+      debtor: persona.claims.payment_details?.account_holder ?? persona.claims.name,
     })
   })
 
@@ -114,7 +114,7 @@ function signCredential(issuer: string, key: SigningKey, { claims }: Persona): P
       type: ['VerifiableCredential', CREDENTIAL_TYPE],
       credentialSubject: {
         name: claims.name,
-        customer_since: claims['vc.MockBankCredential'].customer_since,
+        customer_since: claims['vc.MockBankCredential']?.customer_since,
       },
     },
   })

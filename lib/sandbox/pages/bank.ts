@@ -64,13 +64,16 @@ export function loginPage({
       </article>
       <aside class="hint" aria-labelledby="personas">
         <h2 id="personas">Who you can be here</h2>
-        <p>The password is the same as the login. Choose one to fill in the form.</p>
+        <p>
+          ${personas.every((one) => one.password === one.login) ? 'The password is the same as the login. ' : ''}Choose
+          one to fill in the form.
+        </p>
         <ul>
           ${personas.map(
             ({ login: name, claims }) =>
               html`<li>
                 <a href="${action}?login=${name}"><code>${name}</code></a>
-                <span>${claims.name}, ${ageGroup(claims)}</span>
+                <span>${[claims.name, ageGroup(claims)].filter(Boolean).join(', ')}</span>
               </li>`,
           )}
         </ul>
@@ -117,7 +120,8 @@ export function consentPage({
   })
 }
 
-function ageGroup(claims: Persona['claims']): string {
+function ageGroup(claims: Persona['claims']): string | undefined {
+  if (claims.age_over_18 === undefined) return undefined
   if (!claims.age_over_18) return 'under 18'
   if (!claims.age_over_21) return '18 to 20'
   return claims.age_over_25 ? '25 or older' : '21 to 24'

@@ -66,8 +66,8 @@ export function indexPage({
                       html`<tr>
                         <td><code>${login}</code></td>
                         <td>${claims.name}</td>
-                        <td>${claims.birthdate}${claims.age_over_18 ? '' : ' (under 18)'}</td>
-                        <td>${claims.email}</td>
+                        <td>${claims.birthdate ?? ''}${claims.age_over_18 === false ? ' (under 18)' : ''}</td>
+                        <td>${claims.email ?? ''}</td>
                       </tr>`,
                   )}
                 </tbody>
