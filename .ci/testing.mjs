@@ -21,22 +21,30 @@ const RUNS = {
   'node:test': ['--test', 'node.test.mjs'],
   'jest, ES modules': [...JEST, '--testMatch', '**/esm.jest.mjs'],
   'jest, CommonJS': [...JEST, '--testMatch', '**/cjs.jest.cjs'],
-  vitest: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.test.js'],
+  vitest: [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    'vitest.test.js',
+    '--testTimeout=60000',
+    '--hookTimeout=60000',
+  ],
   Playwright: ['node_modules/@playwright/test/cli.js', 'test'],
 }
 
 try {
   cpSync('examples/testing', folder, { recursive: true })
   const moduleFileExtensions = ['js', 'mjs', 'cjs', 'json', 'node']
-  const manifest = { private: true, type: 'module', jest: { transform: {}, moduleFileExtensions } }
+  // A machine that builds is busy; a person's is not, and does without these limits.
+  const jest = { transform: {}, moduleFileExtensions, testTimeout: 60_000 }
+  const manifest = { private: true, type: 'module', jest }
   writeFileSync(path.join(folder, 'package.json'), JSON.stringify(manifest))
   // Debian's browser, since Playwright's own are not on the registry.
   const launchOptions = { executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }
   writeFileSync(
     path.join(folder, 'playwright.config.js'),
-    `export default ${JSON.stringify({ use: { launchOptions } })}`,
+    `export default ${JSON.stringify({ timeout: 60_000, use: { launchOptions } })}`,
   )
-  const options = { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }
+  const options = { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 180_000 }
   const install = ['install', '--no-audit', '--no-fund', '--silent']
   execFileSync('npm', [...install, tarball, ...APP, ...PACKAGES, ...RUNNERS], {
     ...options,
