@@ -28,7 +28,7 @@ const RUNS = {
     '--testTimeout=60000',
     '--hookTimeout=60000',
   ],
-  Playwright: ['node_modules/@playwright/test/cli.js', 'test'],
+  Playwright: ['node_modules/@playwright/test/cli.js', 'test', 'playwright.spec.js'],
 }
 
 try {
@@ -42,7 +42,7 @@ try {
   const launchOptions = { executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] }
   writeFileSync(
     path.join(folder, 'playwright.config.js'),
-    `export default ${JSON.stringify({ timeout: 60_000, use: { launchOptions } })}`,
+    `export default ${JSON.stringify({ timeout: 60_000, testMatch: 'playwright.spec.js', use: { launchOptions } })}`,
   )
   const options = { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 180_000 }
   const install = ['install', '--no-audit', '--no-fund', '--silent']
