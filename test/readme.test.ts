@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { ENCRYPTED } from '../lib/sandbox/algorithms.js'
 import { ERROR_CODES } from '../lib/errors.js'
 
 const REPOSITORY = 'https://github.com/passport-idpartner/passport-idpartner/blob/main/'
@@ -42,6 +43,7 @@ test('there is a row for each option', () => {
   const documented = firstColumn(options).filter((name) => /^\w+$/.test(name))
   const declared = [
     ...optionsOf('lib/client/config.ts', 'IDPartnerConfig'),
+    ...ENCRYPTED.flatMap((kind) => ['alg', 'enc'].map((half) => `${kind}_encrypted_response_${half}`)),
     ...optionsOf('lib/passport/options.ts', 'LoginOptions'),
     ...optionsOf('lib/passport/options.ts', 'IDPartnerStrategyOptions'),
   ]
