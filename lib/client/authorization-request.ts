@@ -17,6 +17,8 @@ export interface Proofs {
   acr_values?: string | undefined
   /** When the login began, in seconds since 1970; there where `max_age` is. */
   begun?: number | undefined
+  /** The key that tokens of this login are bound to, with `dpop_bound_access_tokens`. */
+  dpopKey?: string | undefined
   /** The `x-fapi-interaction-id` that the application chose itself. */
   interactionId?: string | undefined
 }

@@ -1,10 +1,11 @@
 import { types } from 'node:util'
-import type { JSONWebKeySet } from 'jose'
+import type { JSONWebKeySet, JWK } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
-import { SIGNING_ALGS, type SigningAlg } from '../jwt/algorithms.js'
+import { SIGNING_ALGS, canSign, isSigningAlg, signingAlgOf, type SigningAlg } from '../jwt/algorithms.js'
+import { DPOP_ALGS, type DpopAlg } from '../jwt/dpop-key.js'
 import { checkJwks } from '../jwt/keys.js'
 import { asPem, checkCertificate } from './certificates.js'
 import {
@@ -97,11 +98,23 @@ export interface IDPartnerConfig extends EncryptionOptions {
   request_object_signing_alg?: SigningAlg | undefined
   /** What client assertions are signed with (`private_key_jwt`); by default as requests by default. */
   token_endpoint_auth_signing_alg?: SigningAlg | undefined
+  /**
+   * Binds access tokens to a key of the application's (DPoP, RFC 9449), a new one for each login; `false` by default. The key
+   * comes with the tokens.
+   */
+  dpop_bound_access_tokens?: boolean | undefined
+  /** What DPoP proofs are signed with; `'ES256'` by default. `'PS256'` with a `dpop_key` alone. */
+  dpop_signing_alg?: SigningAlg | undefined
+  /** A private JWK to bind all tokens to, in place of a new key for each login. */
+  dpop_key?: JWK | undefined
   /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
   clock_tolerance?: number | undefined
 }
+
+/** What tokens are bound to by DPoP: always the same key, or a new one of that algorithm. */
+export type DpopChoice = { readonly key: JWK } | { readonly alg: DpopAlg }
 
 /** The options, checked and with every default filled in. */
 export interface ResolvedConfig {
@@ -125,6 +138,7 @@ export interface ResolvedConfig {
   readonly userinfo_signed_response_alg: SigningAlg | undefined
   readonly request_object_signing_alg: SigningAlg | undefined
   readonly token_endpoint_auth_signing_alg: SigningAlg | undefined
+  readonly dpop: DpopChoice | undefined
   readonly encryption: Readonly<Record<Encrypted, Encryption>>
   readonly timeout: number
   readonly clock_tolerance: number
@@ -216,6 +230,11 @@ const schema = v.strictObject({
   userinfo_signed_response_alg: v.optional(signingAlg),
   request_object_signing_alg: v.optional(signingAlg),
   token_endpoint_auth_signing_alg: v.optional(signingAlg),
+  dpop_bound_access_tokens: v.optional(v.boolean('must be true or false'), false),
+  dpop_signing_alg: v.optional(signingAlg),
+  dpop_key: v.optional(
+    v.custom<JWK>((value) => typeof value === 'object' && value !== null, 'must be a JWK'),
+  ),
   ...encryptionEntries,
   timeout: v.optional(
     v.pipe(
@@ -245,7 +264,16 @@ export const CONFIG_OPTIONS = Object.keys(schema.entries)
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
-  const { tls_client_cert, tls_client_key, tls_server_ca, jwks, ...options } = parseOptions(schema, config)
+  const {
+    tls_client_cert,
+    tls_client_key,
+    tls_server_ca,
+    jwks,
+    dpop_bound_access_tokens,
+    dpop_signing_alg,
+    dpop_key,
+    ...options
+  } = parseOptions(schema, config)
   const cert = asPem('tls_client_cert', tls_client_cert)
   const key = asPem('tls_client_key', tls_client_key)
   const ca = asPem('tls_server_ca', tls_server_ca)
@@ -261,6 +289,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     request_object_signing_alg: options.request_object_signing_alg,
     token_endpoint_auth_signing_alg: options.token_endpoint_auth_signing_alg,
     encryption: resolveEncryption(options, keys),
+    dpop: resolveDpop({ dpop_bound_access_tokens, dpop_signing_alg, dpop_key }),
     keys,
     tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
   }
@@ -316,10 +345,10 @@ function checkProfile(config: ResolvedConfig): void {
       `cannot be "${method}" with the profile ${profile}, which has ${rules.authMethods.join(' and ')}`,
     )
   }
-  if (rules.boundTokens && tls.cert === undefined) {
+  if (rules.boundTokens && tls.cert === undefined && config.dpop === undefined) {
     throw badOption(
       'profile',
-      `is ${profile}, whose tokens are bound to the application: set tls_client_cert and tls_client_key`,
+      `is ${profile}, whose tokens are bound to the application: set dpop_bound_access_tokens, or tls_client_cert and tls_client_key`,
     )
   }
   if (config.authorization_response_iss === 'optional') {
@@ -337,6 +366,40 @@ function checkProfile(config: ResolvedConfig): void {
       )
     }
   }
+}
+
+function resolveDpop({
+  dpop_bound_access_tokens: bound,
+  dpop_signing_alg: alg,
+  dpop_key: key,
+}: Pick<IDPartnerConfig, 'dpop_bound_access_tokens' | 'dpop_signing_alg' | 'dpop_key'>):
+  DpopChoice | undefined {
+  if (!bound) {
+    const useless = alg !== undefined ? 'dpop_signing_alg' : key !== undefined ? 'dpop_key' : undefined
+    if (useless !== undefined) throw badOption(useless, 'needs dpop_bound_access_tokens beside it')
+    return undefined
+  }
+  if (key === undefined) {
+    const made = DPOP_ALGS.find((one) => one === (alg ?? 'ES256'))
+    if (made === undefined)
+      throw badOption(
+        'dpop_signing_alg',
+        `is ${String(alg)}, whose keys are too slow to make for each login: set dpop_key`,
+      )
+    return { alg: made }
+  }
+  const kind = { kty: String(key.kty), crv: key.crv }
+  const own = alg ?? key.alg ?? signingAlgOf(kind)
+  if (!isSigningAlg(own) || !canSign(kind, own) || (key.alg ?? own) !== own) {
+    throw badOption('dpop_key', `must be a private key for ${alg ?? SIGNING_ALGS.join(', ')}`)
+  }
+  const jwk = { ...key, alg: own }
+  try {
+    checkJwks({ keys: [{ ...jwk, use: 'sig' }] })
+  } catch {
+    throw badOption('dpop_key', 'must be a private JWK that is whole')
+  }
+  return { key: jwk }
 }
 
 function withoutEncryption<T extends object>(options: T): Omit<T, keyof EncryptionOptions> {

@@ -20,12 +20,14 @@ import {
 } from './callback-params.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } from './config.js'
+import { DpopNonces } from './dpop.js'
 import { decryptionOf } from './encryption.js'
 import { checkEndSession, endSessionUrl, type EndedLogin, type EndSessionParams } from './end-session.js'
 import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
 import { Http, joinUrl, parseEndpoint } from '../net/http.js'
+import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
 import { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
@@ -49,6 +51,7 @@ const proofsShape = v.looseObject({
   acr_values: v.optional(v.string()),
   begun: v.optional(v.number()),
   interactionId: v.optional(v.string()),
+  dpopKey: v.optional(v.string()),
 })
 
 const credentialMetadata = v.looseObject({
@@ -64,7 +67,14 @@ export interface CallOptions {
 
 /** A call to a provider, and of which login it is. */
 interface ProviderCall extends CallOptions {
-  interactionId?: string
+  interactionId?: string | undefined
+  /** What binds its tokens, if anything does (DPoP). */
+  dpop?: Binding | undefined
+}
+
+/** To which key tokens are bound; to that of the option where there is none. */
+interface Binding {
+  key: string | undefined
 }
 
 /**
@@ -81,6 +91,8 @@ export class IDPartner {
   readonly #trustDirectoryKeys: FindKeys
   readonly #keys: Promise<ClientKeys>
   readonly #allowed: AllowedIssuers
+  readonly #nonces = new DpopNonces()
+  readonly #fixedDpopKey: Promise<DpopKey | undefined>
   readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
@@ -98,6 +110,9 @@ export class IDPartner {
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
     this.#keys.catch(() => undefined)
+    const { dpop } = this.#config
+    this.#fixedDpopKey = dpop && 'key' in dpop ? importDpopKey(dpop.key) : Promise.resolve(undefined)
+    this.#fixedDpopKey.catch(() => undefined)
   }
 
   /** @internal */
@@ -139,6 +154,7 @@ export class IDPartner {
       codeVerifier: this.generateCodeVerifier(),
       ...(max_age !== undefined && { max_age }),
       ...(acr_values !== undefined && { acr_values }),
+      ...this.generateDpopKey(),
     }
   }
 
@@ -148,6 +164,21 @@ export class IDPartner {
    */
   generateCodeVerifier(): string {
     return oidc.randomPKCECodeVerifier()
+  }
+
+  /**
+   * Makes the other one, where tokens are bound to a key of each login (DPoP). The bank gets to know the verifier, so
+   * nothing that it must not know can be derived from that.
+   * @internal
+   */
+  generateDpopKey(): Pick<Proofs, 'dpopKey'> {
+    const { dpop } = this.#config
+    return dpop && 'alg' in dpop ? { dpopKey: newDpopKey(dpop.alg) } : {}
+  }
+
+  /** What the tokens of a login are to be bound to, where they are. */
+  #loginBinding({ dpopKey }: Pick<Proofs, 'dpopKey'> = this.generateDpopKey()): Binding | undefined {
+    return this.#config.dpop && { key: 'key' in this.#config.dpop ? undefined : dpopKey }
   }
 
   /**
@@ -185,7 +216,7 @@ export class IDPartner {
     }
     const parameters = requestParameters(this.#config, proofs, scope, { ...selected, ...extra })
     const interactionId = proofs.interactionId ?? interactionIdFrom(proofs.codeVerifier)
-    const call = { ...options, interactionId }
+    const call = { ...options, interactionId, dpop: this.#loginBinding(proofs) }
     try {
       const url = await (direct
         ? this.#bankUrl(params, parameters, call)
@@ -409,8 +440,9 @@ export class IDPartner {
     }
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
     const { interactionId = interactionIdFrom(login.codeVerifier) } = login
-    const bank = await this.#providerOf(issuer, { ...options, interactionId })
-    return this.#vouched(issuer, await bank.exchange(outcome.code, login))
+    const dpop = this.#loginBinding(login.dpopKey === undefined ? undefined : login)
+    const bank = await this.#providerOf(issuer, { ...options, interactionId, dpop })
+    return this.#vouched(issuer, bound(await bank.exchange(outcome.code, login), dpop))
   }
 
   /**
@@ -422,7 +454,7 @@ export class IDPartner {
     tokens: TokenSet & { claims: IDPartnerClaims },
     options: CallOptions = {},
   ): Promise<UserInfo> {
-    const bank = await this.#providerOf(issuer, { ...options, ...interactionOf(tokens) })
+    const bank = await this.#providerOf(issuer, { ...options, ...callOf(tokens) })
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -465,8 +497,9 @@ export class IDPartner {
       )
     }
     checkToken(refreshToken)
-    const bank = await this.#allowedProvider(issuer, options, tokens)
-    const renewed = await bank.refresh(refreshToken)
+    const dpop = callOf(tokens).dpop ?? this.#loginBinding()
+    const bank = await this.#allowedProvider(issuer, { ...options, dpop }, tokens)
+    const renewed = bound(await bank.refresh(refreshToken), dpop)
     const earlier = typeof tokens === 'string' ? undefined : tokens.claims
     if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
     const claims = renewed.claims ?? earlier
@@ -594,7 +627,7 @@ export class IDPartner {
       if (needsVoucher && vouched === issuer) this.#allowed.vouch(issuer)
     }
     await inTime(call.signal, this.#allowed.check(issuer))
-    return this.#providerOf(issuer, { ...call, ...interactionOf(tokens) })
+    return this.#providerOf(issuer, { ...callOf(tokens), ...call })
   }
 
   /** Tokens of a bank that is allowed, with what shows that to other processes. */
@@ -607,9 +640,12 @@ export class IDPartner {
   /** A provider whose issuer is configured, or was allowed before in this operation. */
   async #providerOf(
     issuer: string,
-    { signal, interactionId = randomUUID() }: ProviderCall,
+    { signal, interactionId = randomUUID(), dpop }: ProviderCall,
   ): Promise<Provider> {
-    const [keys, metadata] = await inTime(signal, Promise.all([this.#keys, this.#issuers.metadata(issuer)]))
+    const [keys, metadata, dpopKey] = await inTime(
+      signal,
+      Promise.all([this.#keys, this.#issuers.metadata(issuer), dpop && this.#dpopKey(dpop)]),
+    )
     return new Provider({
       config: this.#config,
       http: this.#http,
@@ -617,15 +653,35 @@ export class IDPartner {
       issuerKeys: this.#issuers.keys(issuer),
       metadata,
       interactionId,
+      dpop: dpopKey,
+      nonces: this.#nonces,
       signal,
     })
   }
+
+  async #dpopKey({ key }: Binding): Promise<DpopKey> {
+    const dpopKey = key === undefined ? await this.#fixedDpopKey : await readDpopKey(key)
+    if (dpopKey) return dpopKey
+    throw new IDPartnerError(
+      'config_invalid',
+      'the key that binds these tokens (DPoP) is missing: store what generateProofs() made, and all of a token set',
+    )
+  }
 }
 
-/** The login that tokens are of. */
-function interactionOf(tokens: Partial<TokenSet> | string | undefined): { interactionId?: string } {
-  const { interactionId } = typeof tokens === 'object' ? tokens : {}
-  return interactionId === undefined ? {} : { interactionId }
+/** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */
+function callOf(tokens: Partial<TokenSet> | string | undefined): ProviderCall {
+  if (typeof tokens !== 'object') return {}
+  const { token_type, dpop_key, interactionId } = tokens
+  return {
+    ...(token_type?.toLowerCase() === 'dpop' && { dpop: { key: dpop_key } }),
+    ...(interactionId !== undefined && { interactionId }),
+  }
+}
+
+/** Tokens with the key that they are bound to, so that other processes can use them. */
+function bound<T extends TokenSet>(tokens: T, dpop: Binding | undefined): T {
+  return dpop?.key === undefined ? tokens : { ...tokens, dpop_key: dpop.key }
 }
 
 /** Options that are there but `undefined` count as not given. */

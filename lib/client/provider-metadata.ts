@@ -31,6 +31,7 @@ const LISTS = {
   id_token_signing_alg_values_supported: 'id_token_signed_response_alg',
   id_token_encryption_alg_values_supported: 'id_token_encrypted_response_alg',
   userinfo_signing_alg_values_supported: 'userinfo_signed_response_alg',
+  dpop_signing_alg_values_supported: 'dpop_signing_alg',
 } as const
 type SupportList = keyof typeof LISTS
 

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
+import { dpopHandle, type DpopNonces } from './dpop.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { INTERACTION_ID } from './interaction-id.js'
@@ -8,6 +9,7 @@ import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf, shallow, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
+import type { DpopKey } from '../jwt/dpop-key.js'
 import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { PROFILES } from './profile.js'
@@ -26,6 +28,9 @@ interface ProviderContext {
   metadata: ProviderMetadata
   /** Of the login that it is about. */
   interactionId: string
+  /** What binds its tokens to the application. */
+  dpop?: DpopKey | undefined
+  nonces: DpopNonces
   signal: AbortSignal | undefined
 }
 
@@ -68,15 +73,18 @@ export class Provider {
     this.#assertComplete()
     const { signedRequests } = PROFILES[config.profile]
     const signed = signedRequests === 'always' || (signedRequests === 'with a key' && keys.signing.length > 0)
-    const request = signed && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
     return this.#ask(
       'pushed_authorization_request_endpoint',
-      (client) => oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters),
+      async (client, options) => {
+        // Anew for each try, since banks refuse what they have seen.
+        const request = signed && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
+        return oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters, options)
+      },
       {
         sent: secretsOf(parameters),
         // An assertion names the client, and a certificate does not (RFC 8705, section 2).
         requestAlone:
-          Boolean(request) &&
+          signed &&
           !config.pushed_request_client_id &&
           config.token_endpoint_auth_method === 'private_key_jwt',
       },
@@ -108,10 +116,14 @@ export class Provider {
   }
 
   async userInfo(accessToken: string, subject: string): Promise<UserInfo> {
-    return this.#ask('userinfo_endpoint', (client) => oidc.fetchUserInfo(client, accessToken, subject), {
-      otherwise: 'token_invalid',
-      read: (response) => this.#openUserInfo(response),
-    })
+    return this.#ask(
+      'userinfo_endpoint',
+      (client, options) => oidc.fetchUserInfo(client, accessToken, subject, options),
+      {
+        otherwise: 'token_invalid',
+        read: (response) => this.#openUserInfo(response),
+      },
+    )
   }
 
   async revoke(token: string): Promise<void> {
@@ -128,8 +140,8 @@ export class Provider {
     if (body !== undefined) headers.set('content-type', 'application/json')
     const [method, text] = body === undefined ? ['GET', undefined] : ['POST', JSON.stringify(body)]
     const asked = this.#asked(name, { content: body })
-    const response = await this.#send(asked, configuration(this.#context), (client) =>
-      oidc.fetchProtectedResource(client, accessToken, url, method, text, headers),
+    const response = await this.#send(asked, configuration(this.#context), (client, options) =>
+      oidc.fetchProtectedResource(client, accessToken, url, method, text, headers, options),
     )
     return jsonOf(response, asked.what)
   }
@@ -148,7 +160,11 @@ export class Provider {
     // fetches rotated keys a minute late, and takes null for a value.
     const read = async (response: Response): Promise<Response> => {
       const text = await shallowText(response, this.#what('token response'))
-      const issued = readTokenResponse(parseJson(text), this.#what('token response'))
+      const issued = readTokenResponse(
+        parseJson(text),
+        this.#what('token response'),
+        this.#context.dpop !== undefined,
+      )
       // What else is wrong with it, openid-client finds.
       if (!issued) return new Response(text, response)
       const { id_token, ...others } = issued
@@ -164,12 +180,16 @@ export class Provider {
     }
     const tokens = await this.#ask(
       'token_endpoint',
-      (client) => oidc.genericGrantRequest(client, type, parameters),
+      (client, options) => oidc.genericGrantRequest(client, type, parameters, options),
       { otherwise: 'token_invalid', read },
     )
     const { interactionId } = this.#context
     return tokenSet(
-      { ...tokens, ...(verified && { id_token: verified.jws }) },
+      {
+        ...tokens,
+        token_type: this.#context.dpop ? 'dpop' : 'bearer',
+        ...(verified && { id_token: verified.jws }),
+      },
       verified?.claims,
       interactionId,
     )
@@ -200,7 +220,7 @@ export class Provider {
 
   /** What a login needs at its end has to be there before the person is sent to the bank. */
   #assertComplete(): void {
-    const { config, keys, metadata } = this.#context
+    const { config, keys, metadata, dpop } = this.#context
     this.#endpoint('pushed_authorization_request_endpoint')
     if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
     this.#endpoint('token_endpoint')
@@ -214,6 +234,7 @@ export class Provider {
       ['id_token_signing_alg_values_supported', [config.id_token_signed_response_alg]],
       ['id_token_encryption_alg_values_supported', this.#encryptionAlgs('id_token')],
       ['userinfo_signing_alg_values_supported', [config.userinfo_signed_response_alg ?? []].flat()],
+      ...(dpop ? [['dpop_signing_alg_values_supported', [dpop.alg]] as const] : []),
     ])
   }
 
@@ -280,7 +301,7 @@ export class Provider {
    */
   #ask<T>(
     endpoint: Endpoint,
-    call: (client: oidc.Configuration) => Promise<T>,
+    call: Call<T>,
     { sent = [], ...how }: How & { sent?: string[] } = {},
   ): Promise<T> {
     const { config, metadata } = this.#context
@@ -294,14 +315,21 @@ export class Provider {
     return this.#send(asked, client, call, how)
   }
 
-  /** Sends a single request with openid-client, and turns what goes wrong into our own error. */
+  /**
+   * Sends a single request with openid-client, and turns what goes wrong into our own error.
+   *
+   * It is sent a second time for one reason alone: a server that wants another nonce in the proof has done nothing with it
+   * (RFC 9449, section 8). The call makes all of it anew, the client assertion too.
+   */
   async #send<T>(
     asked: Asked,
     client: oidc.Configuration,
-    call: (client: oidc.Configuration) => Promise<T>,
+    call: Call<T>,
     { otherwise = 'provider_unavailable', read, requestAlone = false }: How = {},
   ): Promise<T> {
-    const { http, interactionId, signal, metadata } = this.#context
+    const { http, interactionId, signal, metadata, dpop, nonces } = this.#context
+    const options = dpop ? { DPoP: dpopHandle(client, dpop, nonces) } : {}
+    let wantsNonce = false
     // Looked for only when something went wrong.
     let secrets = (): string[] => []
     client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
@@ -309,8 +337,12 @@ export class Provider {
       if (requestAlone && body instanceof URLSearchParams) body.delete('client_id')
       secrets = () => [
         ...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])),
-        ...secretsOf({ authorization: headers['authorization']?.split(' ')[1] ?? '' }),
+        ...secretsOf({
+          authorization: headers['authorization']?.split(' ')[1] ?? '',
+          proof: headers['dpop'] ?? '',
+        }),
       ]
+      const shown = dpop && nonces.of(url)
       const namedBy = metadata.issuer
       const response = await http.fetch(url, {
         what: asked.what,
@@ -321,14 +353,24 @@ export class Provider {
         namedBy,
         mutualTls: true,
       })
+      const nonce = dpop && nonces.note(url, response)
       if (response.status >= 400) {
+        wantsNonce = [400, 401].includes(response.status) && nonce !== undefined && nonce !== shown
         const failure = await errorResponse(response, withSent(asked, secrets()))
+        if (failure && dpop && nonce === undefined && failure.providerError === 'use_dpop_nonce') {
+          const { cause, providerError } = failure
+          const why = 'asked for a DPoP nonce, and sent no nonce'
+          throw new IDPartnerError('provider_error', `${asked.what} ${why}`, { cause, providerError })
+        }
         if (failure) throw failure
       }
       return read && response.status === 200 ? read(response) : shallow(response, asked.what)
     }
     try {
-      return await call(client)
+      return await call(client, options).catch((err: unknown) => {
+        if (wantsNonce) return call(client, options)
+        throw err
+      })
     } catch (err) {
       throw providerFailure(err, withSent(asked, secrets()), otherwise)
     }
@@ -373,6 +415,9 @@ interface How {
   read?: Read
   requestAlone?: boolean
 }
+
+/** A call of openid-client, which may be made twice. */
+type Call<T> = (client: oidc.Configuration, options: oidc.DPoPOptions) => Promise<T>
 
 type Read = (response: Response) => Response | Promise<Response>
 

@@ -56,8 +56,14 @@ const BY_ERROR = new Map([
   ['unsupported_token_type', 'the bank does not revoke tokens of this kind'],
   ['invalid_target', 'the bank does not know the "resource" asked for'],
   ['invalid_authorization_details', 'check the option "authorization_details" against what the bank offers'],
-  ['invalid_dpop_proof', 'the bank wants tokens bound by DPoP: check what "client_id" is registered for'],
-  ['use_dpop_nonce', 'the bank wants tokens bound by DPoP: check what "client_id" is registered for'],
+  [
+    'invalid_dpop_proof',
+    'check "dpop_bound_access_tokens" against what "client_id" is registered for, then "dpop_signing_alg", and this server\'s clock',
+  ],
+  [
+    'use_dpop_nonce',
+    'the bank wants tokens bound by DPoP: check "dpop_bound_access_tokens" against what "client_id" is registered for',
+  ],
 ])
 
 /** Words by which banks say more than the name of the error, the narrowest first. */

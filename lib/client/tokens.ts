@@ -12,7 +12,8 @@ import { printableUrl } from '../jwt/sealed-jwt.js'
  */
 export interface TokenSet {
   access_token: string
-  token_type: 'bearer'
+  /** `'dpop'` where it is bound to a key of the application's (RFC 9449); see `dpop_key`. */
+  token_type: 'bearer' | 'dpop'
   /** Seconds from the moment of issue. */
   expires_in?: number
   /** Seconds since 1970. */
@@ -28,6 +29,11 @@ export interface TokenSet {
   voucher?: string
   /** The claims of the ID token, verified as the bank's, with the types they are declared with; what they say of the person is the bank's word. */
   claims?: IDPartnerClaims
+  /**
+   * The private key that the tokens are bound to, as a short text; not there where it is that of the option `dpop_key`.
+   * Without it nobody can use them, and with it and them anybody can.
+   */
+  dpop_key?: string
   /** The `x-fapi-interaction-id` of the login, which later calls with these tokens repeat. */
   interactionId?: string
 }
@@ -43,8 +49,7 @@ const seconds = v.union([
 /** The part of a token response that is read here. */
 const tokenResponse = v.object({
   access_token: token,
-  // One that was not asked for may be bound to a key that we have not.
-  token_type: v.pipe(v.string(), v.regex(/^bearer$/i)),
+  token_type: v.pipe(v.string(), v.toLowerCase(), v.picklist(['bearer', 'dpop'])),
   expires_in: v.optional(seconds),
   scope: v.optional(token),
   refresh_token: v.optional(token),
@@ -57,25 +62,32 @@ type TokenResponse = v.InferOutput<typeof tokenResponse>
  * there, as many serializers write what they have not.
  *
  * @param what whose response it is, for messages
+ * @param bound whether the tokens have to be bound by DPoP, and must not be otherwise: a key that we have not may bind them
  * @throws {IDPartnerError} `token_invalid`
  */
-export function readTokenResponse(body: unknown, what: string): TokenResponse | undefined {
+export function readTokenResponse(body: unknown, what: string, bound: boolean): TokenResponse | undefined {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
   const present = Object.entries(body).filter(([, value]) => value !== null && value !== '')
   const parsed = v.safeParse(tokenResponse, Object.fromEntries(present))
-  if (parsed.success) return parsed.output
+  if (parsed.success) {
+    if ((parsed.output.token_type === 'dpop') === bound) return parsed.output
+    const wrong = bound
+      ? 'is not bound by DPoP, although "dpop_bound_access_tokens" is set: register the client so at the bank'
+      : 'is bound by DPoP, which was not asked for: set the option "dpop_bound_access_tokens"'
+    throw new IDPartnerError('token_invalid', `${what} ${wrong}`)
+  }
   throw new IDPartnerError('token_invalid', `${what} has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
 }
 
 /** Picks the known members of a token response; a bank's further ones are not the application's concern. */
 export function tokenSet(
-  { access_token, expires_in, scope, refresh_token, id_token }: Omit<TokenResponse, 'token_type'>,
+  { access_token, token_type, expires_in, scope, refresh_token, id_token }: TokenResponse,
   claims: IDPartnerClaims | undefined,
   interactionId: string,
 ): TokenSet {
   return {
     access_token,
-    token_type: 'bearer',
+    token_type,
     ...(expires_in !== undefined && { expires_in, expires_at: Math.floor(Date.now() / 1000) + expires_in }),
     ...(scope !== undefined && { scope }),
     ...(refresh_token !== undefined && { refresh_token }),
@@ -88,6 +100,8 @@ export function tokenSet(
 const tokenSetShape = v.looseObject({
   access_token: token,
   refresh_token: v.optional(token),
+  token_type: v.optional(v.string()),
+  dpop_key: v.optional(v.string()),
   voucher: v.optional(v.string()),
   // It goes into a header.
   interactionId: v.optional(v.pipe(v.string(), v.regex(/^[\w.:-]{1,64}$/))),

@@ -20,6 +20,8 @@ export interface PendingLogin {
   acr_values?: string | undefined
   /** A hash of what the strategy asks of every login, if it asks for `max_age` or `acr_values`. */
   floor?: string | undefined
+  /** The private key that its tokens are bound to, with `dpop_bound_access_tokens`. */
+  dpopKey?: string | undefined
   /** Whether it began on the callback's own route. */
   sameRoute?: boolean | undefined
   /** The application's own value; comes back in `req.authInfo.state`. */
@@ -49,6 +51,7 @@ export const pendingLogin = v.object({
   max_age: v.optional(v.number()),
   acr_values: v.optional(v.string()),
   floor: v.optional(v.string()),
+  dpopKey: v.optional(v.string()),
   sameRoute: v.optional(v.boolean()),
   state: v.optional(v.unknown()),
 })

@@ -54,6 +54,8 @@ const entry = v.object({
   m: v.optional(v.number()),
   a: optional,
   f: optional,
+  /** The key that binds its tokens. */
+  j: optional,
   r: v.optional(v.literal(1)),
   /** How little the person is known to have wanted it: {@link intrusionOf}. */
   e: v.optional(v.picklist([1, 2])),
@@ -289,12 +291,13 @@ function shorten(state: string, login: PendingLogin, ttlSeconds: number): Entry 
     ...(login.max_age !== undefined && { m: login.max_age }),
     ...(login.acr_values !== undefined && { a: login.acr_values }),
     ...(login.floor !== undefined && { f: login.floor }),
+    ...(login.dpopKey !== undefined && { j: login.dpopKey }),
     ...(login.sameRoute === true && { r: 1 }),
     ...(login.state !== undefined && { s: login.state }),
   }
 }
 
-function lengthen({ v, b, o, n, d, i, m, a, f, r, s }: Entry): PendingLogin {
+function lengthen({ v, b, o, n, d, i, m, a, f, j, r, s }: Entry): PendingLogin {
   return {
     codeVerifier: v,
     nonce: n ?? nonceFrom(v),
@@ -305,6 +308,7 @@ function lengthen({ v, b, o, n, d, i, m, a, f, r, s }: Entry): PendingLogin {
     ...(m !== undefined && { max_age: m }),
     ...(a !== undefined && { acr_values: a }),
     ...(f !== undefined && { floor: f }),
+    ...(j !== undefined && { dpopKey: j }),
     ...(r !== undefined && { sameRoute: true }),
     ...(s !== undefined && { state: s }),
   }

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
-import { neededAcr } from '../client/authorization-request.js'
+import { neededAcr, type Proofs } from '../client/authorization-request.js'
 import {
   callbackParams,
   optionalParam,
@@ -173,7 +173,8 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   ): Promise<string> {
     const { client, settings } = this
     const begun = now()
-    const { interactionId, ...proofs } = proofsOf(client.generateCodeVerifier())
+    const { interactionId, ...derived } = proofsOf(client.generateCodeVerifier())
+    const proofs: Proofs = { ...derived, ...client.generateDpopKey() }
     const { scope, ...asked } = loginOptions(settings.login, options)
     const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
     const url = await withInteractionId(interactionId, () =>
@@ -190,6 +191,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       max_age: proofs.max_age,
       acr_values: proofs.acr_values,
       floor: settings.floor,
+      dpopKey: proofs.dpopKey,
       sameRoute: this.isSameRoute(req),
       state: options.state ?? (await this.selectorState(req, params, signal)),
     }

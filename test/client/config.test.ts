@@ -86,7 +86,7 @@ describe('without options of its own', () => {
 
   test('an option that is undefined is one that is not there', () => {
     const optional = Object.keys(resolveConfig(proxy())).filter(
-      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption'].includes(name),
+      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption', 'dpop'].includes(name),
     )
     const undefineds = Object.fromEntries(optional.map((name) => [name, undefined]))
     expect(resolveConfig(proxy(undefineds))).toEqual(resolveConfig(proxy()))
@@ -156,10 +156,20 @@ describe('a profile', () => {
     ['plain answers to signed requests', { profile: 'fapi2-message-signing', response_mode: 'query' }],
     ['signed answers to plain requests', { response_mode: 'jwt' }],
     ['"client_id" beside a request', { profile: 'fapi2-message-signing', pushed_request_client_id: true }],
+    [
+      'no certificate, where tokens are bound by DPoP',
+      {
+        tls_client_cert: undefined,
+        tls_client_key: undefined,
+        dpop_bound_access_tokens: true,
+        profile: 'fapi2-security',
+      },
+    ],
     ['no "iss" of the only bank', { authorization_response_iss: 'optional' }],
     ['a certificate for authentication', { token_endpoint_auth_method: 'tls_client_auth' }],
   ])('of FAPI 2.0 may have %s', (_name, options) => {
-    expect(resolveConfig(fapi2(options))).toMatchObject(options)
+    const { profile = 'fapi2-security' } = options
+    expect(resolveConfig(fapi2(options))).toMatchObject({ profile })
   })
 
   test.each<[string, string, Options, RegExp]>([

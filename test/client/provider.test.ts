@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ServerOptions } from 'node:https'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { DpopNonces } from '../../lib/client/dpop.js'
 import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
 import type { ErrorResponse, IDPartnerError } from '../../lib/errors.js'
 import { Http } from '../../lib/net/http.js'
@@ -90,6 +91,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     issuerKeys: remoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
     interactionId: INTERACTION,
+    nonces: new DpopNonces(),
     signal,
   })
 }

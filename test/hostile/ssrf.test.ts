@@ -3,6 +3,7 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { AllowedIssuers } from '../../lib/client/allowed-issuers.js'
 import { resolveConfig } from '../../lib/client/config.js'
 import { Http } from '../../lib/net/http.js'
+import { DpopNonces } from '../../lib/client/dpop.js'
 import { Issuers } from '../../lib/client/issuers.js'
 import { importKeys } from '../../lib/jwt/keys.js'
 import { Provider } from '../../lib/client/provider.js'
@@ -397,6 +398,7 @@ describe('a bank on the internet that names this machine', () => {
       issuerKeys,
       metadata,
       interactionId: 'x',
+      nonces: new DpopNonces(),
       signal: undefined,
     })
     const calls: Record<string, () => Promise<unknown>> = {

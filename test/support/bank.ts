@@ -4,6 +4,7 @@ import type { JWK } from 'jose'
 import type { TokenEndpointAuthMethod } from 'passport-idpartner'
 import { encryptionKid, mint, type Change, type JwtBend } from './bends.js'
 import { CLIENT_ID, type AuthorizationRequest, type ClientChecks } from './client-checks.js'
+import { DpopChecks, type Proof } from './dpop-checks.js'
 import { json, type Reply } from './faults.js'
 import type { Members } from './jws.js'
 import { ecKey, ed25519Key, extraKey, publicJwk, rsaKey } from './key-pairs.js'
@@ -45,6 +46,8 @@ export interface BankOptions {
   path: string
   auth?: TokenEndpointAuthMethod
   responseMode?: 'jwt' | 'query'
+  /** Whether tokens have to be bound by DPoP. */
+  dpop?: boolean
   /** Has its endpoints at a second host too, which asks for a client certificate. */
   mutual?: ServerOptions
 }
@@ -55,6 +58,8 @@ export class Bank {
   signer: string
   metadata: Change = (document) => document
   jwks: (keys: JWK[]) => JWK[] = (keys) => keys
+  /** Its side of DPoP. */
+  readonly dpop: DpopChecks
   readonly name: string
   readonly issuer: string
   readonly #options: BankOptions
@@ -70,6 +75,7 @@ export class Bank {
     this.#options = options
     this.#server = server
     this.issuer = `${server.origin}${options.path}`
+    this.dpop = new DpopChecks(options.wire.complaints, Boolean(options.dpop))
   }
 
   static async start(name: string, options: BankOptions): Promise<Bank> {
@@ -80,8 +86,8 @@ export class Bank {
       [`par ${base}/par`]: (request) => bank.#push(request),
       [`token ${base}/token`]: (request) => bank.#token(request),
       [`userinfo ${base}/userinfo`]: (request) => bank.#userInfo(request),
-      [`payment ${base}/payment`]: () => json({ status: 'accepted' }),
-      [`paymentDetails ${base}/payment-details`]: () => json({ account: 'DE00' }),
+      [`payment ${base}/payment`]: (request) => bank.#resource(request, { status: 'accepted' }),
+      [`paymentDetails ${base}/payment-details`]: (request) => bank.#resource(request, { account: 'DE00' }),
       [`revocation ${base}/revocation`]: () => json({}),
       [`credentialIssuer ${base}/.well-known/openid-credential-issuer`]: () =>
         json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
@@ -196,10 +202,13 @@ export class Bank {
     }
   }
 
-  async #push({ body, headers }: SeenRequest): Promise<Reply> {
+  async #push(seen: SeenRequest): Promise<Reply> {
+    const { body, headers } = seen
     const { checks, now } = this.#options
     const params = new URLSearchParams(body)
     await this.#authenticate(params, headers.authorization)
+    const proof = await this.dpop.proof('par', seen)
+    if ('refusal' in proof) return proof.refusal
     checks.pushed(params, this.#options.auth ?? 'private_key_jwt')
     const jwt = params.get('request')
     const asked =
@@ -209,12 +218,16 @@ export class Bank {
     const request = { ...asked, interactionId: checks.interactionId(headers, asked.interactionId) }
     const request_uri = `urn:ietf:params:oauth:request_uri:${randomUUID()}`
     this.#pushed.set(request_uri, request)
-    return json({ request_uri, expires_in: 600 }, 201)
+    this.dpop.bind(request.state, proof)
+    return this.dpop.withNonce('par', json({ request_uri, expires_in: 600 }, 201))
   }
 
-  async #token({ body, headers }: SeenRequest): Promise<Reply> {
+  async #token(seen: SeenRequest): Promise<Reply> {
+    const { body, headers } = seen
     const params = new URLSearchParams(body)
     await this.#authenticate(params, headers.authorization)
+    const proof = await this.dpop.proof('token', seen)
+    if ('refusal' in proof) return proof.refusal
     const handle = params.get('code') ?? params.get('refresh_token') ?? ''
     const grant = this.#grants.get(handle)
     // A code is good for one try.
@@ -225,13 +238,15 @@ export class Bank {
     }
     // Of a bare refresh token nobody knows the login.
     if (!refreshing) this.#sameInteraction(headers, grant)
-    return json(await this.#tokens(grant, refreshing))
+    this.dpop.bind(refreshing ? handle : grant.request.state, proof)
+    return this.dpop.withNonce('token', json(await this.#tokens(grant, refreshing, proof)))
   }
 
-  async #tokens(grant: Grant, refreshing: boolean): Promise<unknown> {
+  async #tokens(grant: Grant, refreshing: boolean, proof: Proof): Promise<unknown> {
     const { request, person, bends } = grant
     const { idToken, tokens } = refreshing ? (bends.refreshed ?? {}) : bends
     const access_token = this.#issue('access', grant)
+    this.dpop.bind(access_token, proof)
     const now = this.#options.now()
     const claims = {
       iss: this.issuer,
@@ -245,7 +260,7 @@ export class Bank {
     const id_token = await this.#mint(claims, idToken)
     const body = {
       access_token,
-      token_type: 'Bearer',
+      token_type: this.dpop.type,
       expires_in: 900,
       refresh_token: this.#issue('refresh', grant),
       scope: 'openid email profile',
@@ -254,9 +269,17 @@ export class Bank {
     return tokens ? tokens(body) : body
   }
 
-  async #userInfo({ method, headers, url }: SeenRequest): Promise<Reply> {
-    const token = headers.authorization?.replace(/^Bearer /, '') ?? ''
+  async #resource(seen: SeenRequest, body: unknown): Promise<Reply> {
+    const proof = await this.dpop.resourceProof('resource', seen)
+    return 'refusal' in proof ? proof.refusal : this.dpop.withNonce('resource', json(body))
+  }
+
+  async #userInfo(seen: SeenRequest): Promise<Reply> {
+    const { method, headers, url } = seen
+    const token = headers.authorization?.replace(/^\w+ /, '') ?? ''
     const grant = this.#grants.get(token)
+    const proof = await this.dpop.resourceProof('userinfo', seen)
+    if ('refusal' in proof) return proof.refusal
     this.#sameInteraction(headers, grant)
     if (!grant || method !== 'GET' || url.includes('?')) {
       return {
@@ -266,7 +289,7 @@ export class Bank {
     }
     const { userInfo, userInfoJwt } = grant.bends
     const claims = (userInfo ?? ((members) => members))({ ...grant.person })
-    if (!userInfoJwt) return json(claims)
+    if (!userInfoJwt) return this.dpop.withNonce('userinfo', json(claims))
     const signed = await mint(
       { claims: { iss: this.issuer, aud: CLIENT_ID, ...claims }, key: await rsaKey(this.signer) },
       userInfoJwt,

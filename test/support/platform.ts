@@ -27,6 +27,8 @@ export interface PlatformOptions {
   mutual?: boolean
   /** What the banks follow; FAPI 1.0 Advanced by default. */
   profile?: Profile
+  /** Whether tokens are bound by DPoP. */
+  dpop?: boolean
   /** As the profile has it by default. */
   responseMode?: 'jwt' | 'query'
 }
@@ -80,7 +82,15 @@ export class Platform {
     const checks = new ClientChecks(wire.complaints, { profile, responseMode })
     const clock = { now: () => 0 }
     const { auth, encrypted = true, mutual } = options
-    const shared = { wire, checks, now: () => clock.now(), encrypted, responseMode, ...(auth && { auth }) }
+    const shared = {
+      wire,
+      checks,
+      now: () => clock.now(),
+      encrypted,
+      responseMode,
+      ...(auth && { auth }),
+      ...(options.dpop && { dpop: true }),
+    }
     const { client, server } = mutual ? await tlsCertificates() : {}
     const tls = client &&
       server && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
@@ -102,7 +112,7 @@ export class Platform {
   /** What an application on this platform is configured with. */
   async config(): Promise<IDPartnerConfig> {
     const { keys } = await clientJwks()
-    const { auth, encrypted = true, mutual, profile, responseMode } = this.#options
+    const { auth, encrypted = true, mutual, profile, responseMode, dpop } = this.#options
     const { client, server } = mutual ? await tlsCertificates() : {}
     return {
       client_id: CLIENT_ID,
@@ -110,6 +120,7 @@ export class Platform {
       jwks: { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
       flow: this.flow,
       ...(profile && { profile }),
+      ...(dpop && { dpop_bound_access_tokens: true }),
       ...(responseMode && { response_mode: responseMode }),
       oidc_proxy_service_url: this.proxy.issuer,
       trust_directory_service_url: this.directory.url,
