@@ -65,7 +65,7 @@ try {
   assert.deepEqual(
     files
       .map((file) => file.path)
-      .filter((file) => !/^dist\/shared\/(sandbox|chunk)-[A-Z0-9]{8}\.js$/.test(file))
+      .filter((file) => !/^dist\/shared\/(sandbox|preflight|chunk)-[A-Z0-9]{8}\.js$/.test(file))
       .sort(),
     expected,
     'the tarball holds exactly what it should',

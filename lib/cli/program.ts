@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isError } from '../errors.js'
+import { doctorCommand } from './doctor.js'
 import { keysCommand } from './keys.js'
 import type { Terminal } from './terminal.js'
 
@@ -26,6 +27,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .showHelpAfterError('(--help lists what there is)')
     .addHelpText('after', EXIT_CODES)
   keysCommand(program, terminal, ended)
+  doctorCommand(program, terminal, ended)
   try {
     await program.parseAsync(args, { from: 'user' })
     return code

@@ -36,6 +36,8 @@ import { importKeys, type ClientKeys } from '../jwt/keys.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
 import { readPlainAnswer, readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
+import type { Checks } from './check.js'
+import type { PreflightOptions } from './preflight.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
@@ -131,6 +133,27 @@ export class IDPartner {
    */
   get timeout(): number {
     return this.#config.timeout
+  }
+
+  /**
+   * Looks, before anybody logs in, at whatever a login needs: keys, certificate, the published JWKS, IDPartner and the
+   * banks of `trusted_issuers`, the clock.
+   *
+   * Sends IDPartner, or in the direct flow each bank, one login request that nobody goes on with. Asks no other bank, says
+   * nothing secret, and is loaded when it is called.
+   *
+   * @returns what was found, and what to do about it; it does not reject for what is wrong
+   */
+  async preflight(options: PreflightOptions = {}): Promise<Checks> {
+    const { preflight } = await import('./preflight.js')
+    return preflight(
+      {
+        config: this.#config,
+        publicKeys: await this.getPublicJWKs(),
+        begin: (query) => this.getAuthorizationUrl(query, this.generateProofs(), 'openid'),
+      },
+      options,
+    )
   }
 
   /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
