@@ -43,8 +43,9 @@ const EXPLANATIONS: Record<string, Explanation> = {
     advice: 'You or your bank said no. Nothing about you was shared with us.',
   },
   response_invalid: {
-    title: 'We could not trust that answer',
-    advice: 'What came back from the bank did not pass our checks, so we threw it away. Please log in again.',
+    title: 'No answer that we can trust',
+    advice:
+      'Nothing came back from the bank, or it did not pass our checks, so you are not logged in. Please log in again.',
   },
   provider_refused: {
     title: 'We do not work with this bank',

@@ -156,6 +156,10 @@ async function quickStart(page: string, file: string): Promise<void> {
   expect(textOf(denied.html)).toMatch(/cancel|said no/)
   expect(denied.html).toContain('href="/login"')
 
+  const atLogin = await visitor().open(`${url}/login?error=access_denied`)
+  expect(atLogin.status).toBe(401)
+  expect(textOf(atLogin.html)).toMatch(/^this browser came back without .* path\. Try again$/)
+
   const stranger = await visitor().open(answerOf(browser))
   expect(stranger.status).toBe(401)
   expect(textOf(stranger.html)).toMatch(/answered before|session/)
@@ -320,6 +324,25 @@ const runs: Record<string, () => Promise<void>> = {
       console.error = error
     }
     expect(printed).toHaveLength(1)
+  },
+
+  'docs/errors.md async-callback.ts': async () => {
+    const { logIn: route } = (await load('docs/errors.md', 'async-callback.ts')) as {
+      logIn: (finish: () => Promise<void>) => RequestHandler
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    passport.use(new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, () => false))
+    const handler = route(() => Promise.reject(new Error('of the application')))
+    app.use(sessions()).get('/login/callback', handler)
+    const onError: ErrorRequestHandler = (err: Error, _req, res, next) => {
+      if (res.headersSent) next(err)
+      else res.status(500).send(err.message)
+    }
+    app.use(onError)
+    const failed = await visitor().open(`${url}/login/callback?response=x`)
+    expect(failed).toMatchObject({ status: 500, html: 'of the application' })
   },
 
   'docs/after-login.md later.ts': async () => {

@@ -3,7 +3,7 @@ import type { TokenEndpointAuthMethod } from './config.js'
 /** Causes of `invalid_client`, the likeliest first. */
 const BY_METHOD: Record<TokenEndpointAuthMethod, string> = {
   private_key_jwt:
-    'check that the bank has the public keys of "jwks", then "client_id", this server\'s clock, and the method registered',
+    'check that the bank has the public keys of "jwks" (not new ones at every start), then "client_id", this server\'s clock, and the method registered',
   client_secret_basic: 'check "client_secret", then "client_id", and the method registered',
   tls_client_auth:
     'check that "tls_client_cert" is the certificate registered and has not expired, then "client_id"',
@@ -79,7 +79,10 @@ const BY_WORDS: [RegExp, string][] = [
     /\b(iat|nbf|exp)\b|\bclock\b|in the future|not (yet |currently )?active|not yet valid|expired|too (old|early|late)/i,
     'check this server\'s clock, then "clock_tolerance"',
   ],
-  [/signature|\bkeys?\b|\bkid\b|\bjwks?\b/i, 'check that the bank has the public keys of "jwks"'],
+  [
+    /signature|\bkeys?\b|\bkid\b|\bjwks?\b/i,
+    'check that the bank has the public keys of "jwks" (not new ones at every start)',
+  ],
   [
     /client_id|(unknown|unregistered|no such) client|client[\w ]* not (found|known|registered)|client not exist/i,
     'check "client_id": the bank does not know it',

@@ -98,7 +98,7 @@ export async function decryptJwt(
   const ours = shortened(decryption.keys.map((one) => one.kid).join(', '), 100)
   throw invalidJwt(
     kind,
-    `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}); is the published JWKS current?`,
+    `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}): this application may have been restarted with new keys (generateJwks at every start), or publish an old JWKS`,
   )
 }
 

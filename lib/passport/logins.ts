@@ -90,15 +90,16 @@ const MISSING: Record<MissingReason, string> = {
 }
 
 /** A failure that says why no login is waiting, and what setting is the likeliest reason. */
-export function loginMissing(answer: string | undefined, req: object): IDPartnerError {
+export function loginMissing(answer: string | undefined, req: object, callback?: string): IDPartnerError {
   // A store of the application's own may give any answer.
   const reason = Object.hasOwn(MISSING, String(answer)) ? (answer as MissingReason) : 'no_login'
-  const message = reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req)}` : MISSING[reason]
+  const message =
+    reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req, callback)}` : MISSING[reason]
   return new IDPartnerError('login_missing', message, { reason })
 }
 
 /** The likeliest setting behind a lost session. */
-function sessionHint(req: object): string {
+function sessionHint(req: object, callback: string | undefined): string {
   const { session, headers } = req as {
     session?: { cookie?: { secure?: unknown } }
     headers?: IncomingHttpHeaders
@@ -108,7 +109,8 @@ function sessionHint(req: object): string {
     return 'The session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
   }
   if (!headers?.cookie) {
-    return "It sent no cookie: check SameSite (lax, not strict), the cookie's path, and that login and callback have the same host"
+    const host = callback === undefined ? '' : `, ${new URL(callback).host}`
+    return `It sent no cookie: check that the login begins at the callback's host${host} (localhost is not 127.0.0.1), SameSite (lax, not strict), and the cookie's path`
   }
   // Which of the cookies is the session's is not known here: all that came may be another app's on this host.
   return "Another login may have renewed it (see keepSessionInfo), its cookie may not have come (SameSite, or another host than the callback's), or the processes do not share one session store"

@@ -254,7 +254,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     // Another bank's answer is no answer to this login, so it must not use it up.
     if (typeof waiting === 'object') this.assertBelongs(waiting, answer.issuer, req)
     const taken = await this.fromStore(() => logins.take(req, answer.state), signal)
-    if (!taken || typeof taken === 'string') throw loginMissing(taken, req)
+    if (!taken || typeof taken === 'string') throw loginMissing(taken, req, this.settings.callback)
     return this.assertBelongs(taken, answer.issuer, req)
   }
 
@@ -296,7 +296,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       return authorizationError(error).withInteractionId(interactionId)
     }
     const waiting = await this.fromStore(() => logins.peek?.(req, state), signal)
-    if (typeof waiting === 'string') return loginMissing(waiting, req)
+    if (typeof waiting === 'string') return loginMissing(waiting, req, this.settings.callback)
     const visited = waiting?.issuer === ACCOUNT_SELECTOR
     const id = visited ? undefined : waiting?.interactionId
     return authorizationError(error).withInteractionId(id)

@@ -68,7 +68,11 @@ describe("an error in the bank's answer", () => {
   })
 
   test.each<[string, Asked['auth'], RegExp]>([
-    ['a key', 'private_key_jwt', /public keys of "jwks", then "client_id", this server's clock/],
+    [
+      'a key',
+      'private_key_jwt',
+      /public keys of "jwks" \(not new ones at every start\), then "client_id", this server's clock/,
+    ],
     ['a secret', 'client_secret_basic', /check "client_secret", then "client_id"/],
     ['a certificate', 'tls_client_auth', /"tls_client_cert" .* then "client_id"/],
   ])('that does not know us names what we authenticate with: %s', async (_name, auth, hint) => {

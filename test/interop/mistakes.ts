@@ -47,7 +47,7 @@ const issuerOf = (world: World, { realm }: SetUp): string => world.bank.admin.is
 const AUTHENTICATION_FAILED = /^HTTP 401 invalid_request: Authentication failed/
 
 const KEYS_CLIENT_CLOCK =
-  /invalid_client \(check that the bank has the public keys of "jwks", then "client_id", this server's clock/
+  /invalid_client \(check that the bank has the public keys of "jwks" \(not new ones at every start\), then "client_id", this server's clock/
 const SECRET_CLIENT = /invalid_client \(check "client_secret", then "client_id", and the method registered/
 const CERTIFICATE_CLIENT =
   /invalid_client \(check that "tls_client_cert" is the certificate registered and has not expired, then "client_id"/

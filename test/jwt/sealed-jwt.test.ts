@@ -194,7 +194,7 @@ describe('an envelope is refused when', () => {
     const err = await refusalOf(decryptJwt(jwe, decryption, kind))
     const ours = decryption.keys.map(({ kid }) => kid).join(', ')
     expect(err.message).toBe(
-      `the thing was encrypted to a key that is not ours (${shown}; ours: ${ours}); is the published JWKS current?`,
+      `the thing was encrypted to a key that is not ours (${shown}; ours: ${ours}): this application may have been restarted with new keys (generateJwks at every start), or publish an old JWKS`,
     )
   })
 

@@ -498,7 +498,7 @@ describe('the failure for a missing login', () => {
     [
       'no_session',
       { headers: {}, session: {} },
-      /without the session in which the login began\. It sent no cookie: check SameSite .* same host$/,
+      /without the session in which the login began\. It sent no cookie: check that the login begins at the callback's host \(localhost is not 127\.0\.0\.1\), SameSite .* and the cookie's path$/,
     ],
     ['no_session', {}, /It sent no cookie/],
     ['no_session', { headers: { cookie: '' } }, /It sent no cookie/],
@@ -534,5 +534,12 @@ describe('the failure for a missing login', () => {
     (answer) => {
       expect(loginMissing(answer, {})).toMatchObject({ code: 'login_missing', reason: 'no_login' })
     },
+  )
+})
+
+test('who came back without a cookie is told where the callback is', () => {
+  const { message } = loginMissing('no_session', {}, 'http://localhost:3000/login/callback')
+  expect(message).toContain(
+    "that the login begins at the callback's host, localhost:3000 (localhost is not 127.0.0.1)",
   )
 })
