@@ -4,6 +4,7 @@ import { set, without, type Change } from '../support/bends.js'
 import { HOUR, travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
+import type { Members } from '../support/jws.js'
 import { startScene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 
@@ -54,6 +55,52 @@ describe('the application authenticates in the way that is configured, and in no
       )
     },
   )
+})
+
+/** Every server here speaks TLS and asks whoever comes for a certificate. */
+describe('the certificate is shown to the endpoints that take it, and to nobody else who asks', () => {
+  test.each([
+    { flow: 'proxy', at: 'their aliases', taking: 'bankA+mtls', metadata: (all: Members) => all },
+    { flow: 'direct', at: 'their aliases', taking: 'bankA+mtls', metadata: (all: Members) => all },
+    // The same server then has what takes the certificate and what does not.
+    {
+      flow: 'direct',
+      at: 'the endpoints themselves',
+      taking: 'bankA',
+      metadata: without('mtls_endpoint_aliases'),
+    },
+    {
+      flow: 'proxy',
+      at: 'the endpoints themselves',
+      taking: 'bankA',
+      metadata: without('mtls_endpoint_aliases'),
+    },
+  ] as const)('$flow flow, $at', async ({ flow, taking, metadata }) => {
+    const options = { flow, auth: 'tls_client_auth', mutual: true, everywhere: true } as const
+    const scene = await startScene({ ...options, strategy: { fetchUserInfo: true } })
+    const { platform, victim } = scene
+    platform.bankA.metadata = metadata
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+    const tokens = scene.logins[0]?.tokens
+    if (!tokens) throw new Error('nobody was logged in')
+    const { client } = scene.strategy
+    await client.refreshToken(platform.bankA.issuer, tokens)
+    await client.paymentProcessing(platform.bankA.issuer, tokens, { amount: 1 })
+    await client.paymentDetailsInfo(platform.bankA.issuer, tokens)
+    await client.revokeToken(platform.bankA.issuer, tokens)
+
+    const seen = new Map(platform.wire.requests.map(({ endpoint, certificate }) => [endpoint, certificate]))
+    const shown = flow === 'direct' ? ['par'] : []
+    shown.push('token', 'userinfo', 'payment', 'paymentDetails', 'revocation')
+    expect(Object.fromEntries(seen)).toEqual({
+      ...Object.fromEntries(shown.map((name) => [`${taking}.${name}`, 'test-app'])),
+      'bankA.discovery': undefined,
+      'bankA.jwks': undefined,
+      ...(flow === 'proxy' && { 'proxy.discovery': undefined, 'directory.jwks': undefined }),
+    })
+    for (const { endpoint, certificate } of platform.wire.requests)
+      expect(certificate).toBe(seen.get(endpoint))
+  })
 })
 
 const aliases =

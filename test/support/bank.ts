@@ -50,6 +50,8 @@ export interface BankOptions {
   dpop?: boolean
   /** Has its endpoints at a second host too, which asks for a client certificate. */
   mutual?: ServerOptions
+  /** Over TLS alone. */
+  tls?: ServerOptions
 }
 
 /** An OpenID Provider that behaves, apart from what a test bends. */
@@ -93,8 +95,11 @@ export class Bank {
         json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
       [`credential ${base}/credential`]: () => json({ credential: 'vc' }),
     }
-    const { host, mutual: tls, wire } = options
-    const server = await startServer(name, routes, wire, host === undefined ? {} : { host })
+    const { host, tls: ordinary, mutual: tls, wire } = options
+    const server = await startServer(name, routes, wire, {
+      ...(host !== undefined && { host }),
+      ...(ordinary && { tls: ordinary }),
+    })
     const mutual = tls && (await startServer(`${name}+mtls`, routes, wire, { tls }))
     const bank = new Bank(name, options, server, mutual)
     return bank

@@ -1,3 +1,4 @@
+import type { ServerOptions } from 'node:https'
 import type { JWK } from 'jose'
 import { mint, set, type JwtBend } from './bends.js'
 import { json } from './faults.js'
@@ -26,11 +27,12 @@ export class TrustDirectory {
     this.#server = server
   }
 
-  static async start(wire: Wire): Promise<TrustDirectory> {
+  static async start(wire: Wire, tls?: ServerOptions): Promise<TrustDirectory> {
     const server = await startServer(
       'directory',
       { 'jwks /trust-directory/jwks': async () => json({ keys: await directory.keys() }) },
       wire,
+      tls && { tls },
     )
     const directory = new TrustDirectory(server)
     return directory

@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { json, send, type Fault, type Reply } from './faults.js'
 
 /** A request that reached the platform. */
@@ -11,6 +12,8 @@ export interface SeenRequest {
   url: string
   headers: IncomingHttpHeaders
   body: string
+  /** Whose certificate the client showed; only over TLS, and where the server asks for one. */
+  certificate?: string
 }
 
 export type Handler = (request: SeenRequest) => Reply | Promise<Reply>
@@ -91,11 +94,26 @@ async function serve(
   const path = url.split('?')[0] ?? ''
   const name = Object.keys(routes).find((route) => route.slice(route.indexOf(' ') + 1) === path)
   const endpoint = `${party}.${name?.split(' ')[0] ?? 'unknown'}`
-  const seen = { endpoint, method: req.method ?? '', url, headers: req.headers, body: await bodyOf(req) }
+  const certificate = certificateOf(req)
+  const seen = {
+    endpoint,
+    method: req.method ?? '',
+    url,
+    headers: req.headers,
+    body: await bodyOf(req),
+    ...(certificate !== undefined && { certificate }),
+  }
   wire.requests.push(seen)
   const fault = wire.next(endpoint)
   const genuine = name === undefined ? json({}, 404) : await routes[name]?.(seen)
   ;(fault ?? send)(res, genuine ?? json({}, 404))
+}
+
+function certificateOf({ socket }: IncomingMessage): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  // Of a client that showed none, an empty object.
+  const { subject } = socket.getPeerCertificate() as { subject?: { CN: string } }
+  return subject?.CN
 }
 
 async function bodyOf(req: IncomingMessage): Promise<string> {

@@ -25,6 +25,8 @@ export interface PlatformOptions {
   auth?: TokenEndpointAuthMethod
   /** Whether it has a client certificate as well. */
   mutual?: boolean
+  /** Whether all of IDPartner, and bank A, is there over TLS alone, asks for a certificate, and goes on without one. */
+  everywhere?: boolean
   /** What the banks follow; FAPI 1.0 Advanced by default. */
   profile?: Profile
   /** Whether tokens are bound by DPoP. */
@@ -81,7 +83,7 @@ export class Platform {
     const { responseMode = profile === 'fapi2-security' ? 'query' : 'jwt' } = options
     const checks = new ClientChecks(wire.complaints, { profile, responseMode })
     const clock = { now: () => 0 }
-    const { auth, encrypted = true, mutual } = options
+    const { auth, encrypted = true, mutual, everywhere } = options
     const shared = {
       wire,
       checks,
@@ -94,10 +96,16 @@ export class Platform {
     const { client, server } = mutual ? await tlsCertificates() : {}
     const tls = client &&
       server && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
+    const asking = everywhere && tls ? { ...tls, rejectUnauthorized: false } : undefined
     const parties = await Promise.all([
-      Proxy.start(wire),
-      TrustDirectory.start(wire),
-      Bank.start('bankA', { ...shared, path: '/a', ...(tls && { mutual: tls }) }),
+      Proxy.start(wire, asking),
+      TrustDirectory.start(wire, asking),
+      Bank.start('bankA', {
+        ...shared,
+        path: '/a',
+        ...(asking && { tls: asking }),
+        ...(tls && { mutual: tls }),
+      }),
       // Another spelling of this machine, and an issuer that ends with a slash.
       Bank.start('bankB', { ...shared, path: '/b/', host: 'localhost', ...(tls && { mutual: tls }) }),
       startServer('evil', {}, wire),

@@ -1,3 +1,4 @@
+import type { ServerOptions } from 'node:https'
 import type { Change } from './bends.js'
 import { json } from './faults.js'
 import { startServer, type Running, type Wire } from './loopback-server.js'
@@ -12,11 +13,12 @@ export class Proxy {
     this.#server = server
   }
 
-  static async start(wire: Wire): Promise<Proxy> {
+  static async start(wire: Wire, tls?: ServerOptions): Promise<Proxy> {
     const server = await startServer(
       'proxy',
       { 'discovery /oidc-proxy/.well-known/openid-configuration': () => json(proxy.document()) },
       wire,
+      tls && { tls },
     )
     const proxy = new Proxy(server)
     return proxy
