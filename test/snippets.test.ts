@@ -29,6 +29,9 @@ const pages = ['README.md', ...readdirSync('docs').filter((name) => name.endsWit
 )
 const snippets = pages.flatMap(snippetsOf)
 const programs = snippets.filter(({ language }) => language !== 'sh')
+
+/** Those that test/networks.test.ts runs, at banks of their own. */
+const RUN_ELSEWHERE = ['docs/networks.md connectId.ts', 'docs/networks.md openFinanceUae.ts']
 const folder = new SnippetFolder('pages')
 
 const codeOf = (page: string, file: string): string => {
@@ -200,6 +203,16 @@ const runs: Record<string, () => Promise<void>> = {
     })
     const { html } = await logIn(visitor(), `${url}/login`)
     expect(html).toContain(sandbox.banks[0]?.issuer)
+  },
+
+  'docs/networks.md idpartner.ts': async () => {
+    const app = await appWith({})
+    writeFileSync(path.join(folder.path, 'idpartner-jwks.json'), JSON.stringify(await generateJwks()))
+    const { options } = (await load('docs/networks.md', 'idpartner.ts', {
+      "'jwks.json'": JSON.stringify(path.join(folder.path, 'idpartner-jwks.json')),
+    })) as { options: IDPartnerConfig }
+    app.use({ ...options, ...app.sandbox.config })
+    expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
   },
 
   'docs/options.md set-ups.ts': async () => {
@@ -534,7 +547,7 @@ for (const file of [
 const nameOf = ({ page, file }: Snippet): string => `${page} ${file}`
 
 test('every program of the pages has a file of its own, and is run here', () => {
-  expect(programs.map(nameOf).sort()).toEqual(Object.keys(runs).sort())
+  expect(programs.map(nameOf).sort()).toEqual([...Object.keys(runs), ...RUN_ELSEWHERE].sort())
 })
 
 describe('a block does what its page says', () => {
