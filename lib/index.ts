@@ -8,6 +8,7 @@ export type {
 } from './client/authorization-request.js'
 export type { EndedLogin, EndSessionParams } from './client/end-session.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
+export type { FreshTokensOptions } from './client/fresh-tokens.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'

@@ -372,6 +372,24 @@ const runs: Record<string, () => Promise<void>> = {
     expect(Object.values(found)).not.toContain(undefined)
   },
 
+  'docs/after-login.md fresh.ts': async () => {
+    const { emailOf } = (await load('docs/after-login.md', 'fresh.ts')) as {
+      emailOf: (strategy: IDPartnerStrategy, account: object) => Promise<string>
+    }
+    const app = await appWith({
+      strategy: { scope: ['openid', 'email', 'offline_access'], prompt: 'consent' },
+    })
+    await ended(app)
+    const [{ issuer, tokens } = { issuer: '', tokens: {} }] = app.logins
+    const saved: object[] = []
+    const save = (one: object) => Promise.resolve(saved.push(one))
+    expect(await emailOf(app.strategy, { issuer, save, tokens: { ...tokens, expires_at: 0 } })).toMatch('@')
+    expect(saved).toHaveLength(1)
+    await app.strategy.client.revokeToken(issuer, saved[0] as IDPartnerLogin['tokens'])
+    const over = { issuer, save, tokens: { ...saved[0], expires_at: 0 } }
+    expect(await emailOf(app.strategy, over)).toBe('please log in again')
+  },
+
   'docs/after-login.md alone.ts': async () => {
     const app = express()
     const url = await listen(app)

@@ -23,6 +23,7 @@ import { resolveConfig, type Flow, type IDPartnerConfig, type ResolvedConfig } f
 import { DpopNonces } from './dpop.js'
 import { decryptionOf } from './encryption.js'
 import { checkEndSession, endSessionUrl, type EndedLogin, type EndSessionParams } from './end-session.js'
+import { Refreshes, type FreshTokensOptions } from './fresh-tokens.js'
 import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
@@ -95,6 +96,7 @@ export class IDPartner {
   readonly #allowed: AllowedIssuers
   readonly #nonces = new DpopNonces()
   readonly #fixedDpopKey: Promise<DpopKey | undefined>
+  readonly #refreshes = new Refreshes()
   readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
@@ -527,6 +529,34 @@ export class IDPartner {
     if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
     const claims = renewed.claims ?? earlier
     return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
+  }
+
+  /**
+   * Gives the token set back while its access token is good for another half a minute, or else a renewed one.
+   *
+   * Renews once, whoever asks and however many at the same moment, in this process; several processes have to lock what they
+   * share themselves. A set that nobody knows the end of counts as good: where the bank has refused its access token, pass
+   * `{ ...tokens, expires_at: 0 }`.
+   *
+   * @throws {IDPartnerError} with `status` 401 where the person has to log in again: `provider_error` (the bank refuses the
+   *   refresh token), `access_denied` (there is none); else as {@link IDPartner.refreshToken}; and what `save` throws
+   * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
+   */
+  async freshTokens(tokens: TokenSet, options: FreshTokensOptions): Promise<TokenSet> {
+    const { save, signal, issuer = tokens.claims?.iss } = options
+    if (typeof save !== 'function') {
+      throw new IDPartnerError(
+        'config_invalid',
+        'freshTokens needs the function "save", or a renewed set is lost',
+      )
+    }
+    if (issuer === undefined) {
+      throw new IDPartnerError('config_invalid', 'these tokens have no claims: name their bank as "issuer"')
+    }
+    checkTokens(tokens, issuer)
+    // Shared by all who wait for it, so the signal of one must not end it.
+    const refresh = (current: TokenSet): Promise<TokenSet> => this.refreshToken(issuer, current)
+    return this.#refreshes.fresh(issuer, tokens, refresh, { save, signal })
   }
 
   /**
