@@ -10,6 +10,19 @@ export type { EndedLogin, EndSessionParams } from './client/end-session.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'
 export type { FreshTokensOptions } from './client/fresh-tokens.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
+export type {
+  EventOutcome,
+  FetchEvent,
+  IDPartnerEvents,
+  IDPartnerSpans,
+  LoginBegunEvent,
+  LoginEndedEvent,
+  PassEvent,
+  RefusedEvent,
+  StaleEvent,
+  StepEvent,
+} from './events.js'
+export type { Log, LogLevel } from './client/log.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'
 export type { AddressClaim, IDPartnerClaims, UserInfo } from './jwt/claims.js'

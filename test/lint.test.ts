@@ -25,6 +25,9 @@ async function complaints(file: string, code: string): Promise<string[]> {
 test.each([
   ['lib/errors.ts', './net/http.js'],
   ['lib/errors.ts', './index.js'],
+  ['lib/errors.ts', './events.js'],
+  ['lib/events.ts', './net/http.js'],
+  ['lib/events.ts', './index.js'],
   ['lib/net/http.ts', '../jwt/keys.js'],
   ['lib/net/http.ts', '../client/config.js'],
   ['lib/net/http.ts', '../passport/strategy.js'],
@@ -98,6 +101,8 @@ test.each([
   ['lib/client/idpartner.ts', 'openid-client'],
   ['lib/jwt/keys.ts', '../net/http.js'],
   ['lib/net/http.ts', '../errors.js'],
+  ['lib/net/cached.ts', '../events.js'],
+  ['lib/events.ts', './errors.js'],
   ['lib/sandbox/bank/bank.ts', '../pages/index.js'],
   ['lib/sandbox/bank/bank.ts', '../../errors.js'],
   ['lib/sandbox/bank/bank.ts', 'oidc-provider'],

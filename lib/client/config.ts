@@ -15,6 +15,7 @@ import {
   type Encryption,
   type EncryptionOptions,
 } from './encryption.js'
+import { isLog, type Log } from './log.js'
 import { badOption, unknownOption } from './option-errors.js'
 import { PROFILES, type Profile, type ResponseMode } from './profile.js'
 
@@ -111,6 +112,11 @@ export interface IDPartnerConfig extends EncryptionOptions {
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
   clock_tolerance?: number | undefined
+  /**
+   * Where a line goes for each login that fails, each document that cannot be renewed and each refresh that fails: a
+   * function, or an object such as `console` or a pino logger; nowhere by default.
+   */
+  log?: Log | undefined
 }
 
 /** What tokens are bound to by DPoP: always the same key, or a new one of that algorithm. */
@@ -142,6 +148,7 @@ export interface ResolvedConfig {
   readonly encryption: Readonly<Record<Encrypted, Encryption>>
   readonly timeout: number
   readonly clock_tolerance: number
+  readonly log: Log | undefined
   readonly keys: ReturnType<typeof checkJwks>
 }
 
@@ -253,6 +260,12 @@ const schema = v.strictObject({
     ),
     30,
   ),
+  log: v.optional(
+    v.custom<Log>(
+      isLog,
+      'must be a function, or an object with the functions info, warn and error, such as console',
+    ),
+  ),
 })
 
 /** The name of each option of the client. */
@@ -290,6 +303,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     token_endpoint_auth_signing_alg: options.token_endpoint_auth_signing_alg,
     encryption: resolveEncryption(options, keys),
     dpop: resolveDpop({ dpop_bound_access_tokens, dpop_signing_alg, dpop_key }),
+    log: options.log,
     keys,
     tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
   }

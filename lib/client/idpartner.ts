@@ -27,6 +27,7 @@ import { Refreshes, type FreshTokensOptions } from './fresh-tokens.js'
 import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
+import { loginStep, trace, type StepEvent } from '../events.js'
 import { Http, joinUrl, parseEndpoint } from '../net/http.js'
 import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
@@ -39,6 +40,7 @@ import { readPlainAnswer, readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
 import type { Checks } from './check.js'
 import type { PreflightOptions } from './preflight.js'
+import { logNotRefreshed, logNotRenewed, type Log } from './log.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
@@ -66,6 +68,11 @@ const credentialMetadata = v.looseObject({
 export interface CallOptions {
   /** Ends the call before its requests' own timeouts do. */
   signal?: AbortSignal | undefined
+  /**
+   * Learns which bank is asked, once that is allowed.
+   * @internal
+   */
+  seen?: StepEvent
 }
 
 /** A call to a provider, and of which login it is. */
@@ -110,6 +117,12 @@ export class IDPartner {
       this.#http,
       `the keys of ${TRUST_DIRECTORY}`,
       joinUrl(this.#config.trust_directory_service_url, 'jwks'),
+      {
+        issuer: this.#config.trust_directory_issuer,
+        notRenewed: (err, age) => {
+          logNotRenewed(this.#config.log, `the keys of ${TRUST_DIRECTORY}`, err, age)
+        },
+      },
     )
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
@@ -135,6 +148,14 @@ export class IDPartner {
    */
   get timeout(): number {
     return this.#config.timeout
+  }
+
+  /**
+   * Where lines for an operator go.
+   * @internal
+   */
+  get log(): Log | undefined {
+    return this.#config.log
   }
 
   /**
@@ -243,9 +264,11 @@ export class IDPartner {
     const interactionId = proofs.interactionId ?? interactionIdFrom(proofs.codeVerifier)
     const call = { ...options, interactionId, dpop: this.#loginBinding(proofs) }
     try {
-      const url = await (direct
-        ? this.#bankUrl(params, parameters, call)
-        : this.#proxyUrl(params, parameters, call))
+      const url = await trace('request', loginStep(interactionId), (step) =>
+        direct
+          ? this.#bankUrl(params, parameters, call, step)
+          : this.#proxyUrl(params, parameters, call, step),
+      )
       return url.href
     } catch (err) {
       throw err instanceof IDPartnerError ? err.withInteractionId(interactionId) : err
@@ -264,7 +287,9 @@ export class IDPartner {
     params: URLSearchParams,
     parameters: Record<string, string>,
     call: ProviderCall,
+    step: StepEvent,
   ): Promise<URL> {
+    step.issuer = this.#config.oidc_proxy_service_url
     const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, call)
     const url = await proxy.signedAuthorizationUrl(parameters)
     const visitor = optionalParam(params, 'visitor_id')
@@ -276,8 +301,13 @@ export class IDPartner {
     params: URLSearchParams,
     parameters: Record<string, string>,
     call: ProviderCall,
+    step: StepEvent,
   ): Promise<URL> {
-    const bank = await this.#allowedProvider(optionalParam(params, 'iss') ?? '', call)
+    const issuer = optionalParam(params, 'iss') ?? ''
+    await inTime(call.signal, this.#allowed.check(issuer))
+    step.issuer = issuer
+    if (call.seen) call.seen.issuer = issuer
+    const bank = await this.#providerOf(issuer, call)
     return bank.pushedAuthorizationUrl(parameters)
   }
 
@@ -313,15 +343,19 @@ export class IDPartner {
    * @internal
    */
   async readProxyDocument(response: string): Promise<ProxyDocument> {
-    const document = await verifyProxyDocument(response, {
-      keys: this.#trustDirectoryKeys,
-      issuer: this.#config.trust_directory_issuer,
-      audience: this.#config.client_id,
-      clockTolerance: this.#config.clock_tolerance,
+    return trace('document', {}, async (step) => {
+      const document = await verifyProxyDocument(response, {
+        keys: this.#trustDirectoryKeys,
+        issuer: this.#config.trust_directory_issuer,
+        audience: this.#config.client_id,
+        clockTolerance: this.#config.clock_tolerance,
+      })
+      const { issuer_url } = document.identity_provider
+      this.#allowed.vouch(issuer_url)
+      await this.#allowed.check(issuer_url)
+      Object.assign(step, loginStep(document.interactionId, issuer_url))
+      return document
     })
-    this.#allowed.vouch(document.identity_provider.issuer_url)
-    await this.#allowed.check(document.identity_provider.issuer_url)
-    return document
   }
 
   /**
@@ -403,8 +437,10 @@ export class IDPartner {
     issuer?: string,
   ): Promise<AuthorizationAnswer> {
     if (typeof sealed === 'object' && 'code' in sealed) {
-      return readPlainAnswer(sealed, this.#config, issuer, (from) =>
-        inTime(options.signal, this.#allowed.check(from)),
+      return readingAnswer({}, () =>
+        readPlainAnswer(sealed, this.#config, issuer, (from) =>
+          inTime(options.signal, this.#allowed.check(from)),
+        ),
       )
     }
     if (typeof sealed === 'string') {
@@ -415,10 +451,12 @@ export class IDPartner {
         options,
       )
     }
-    const { idp_response_code, identity_provider } = sealed
+    const { idp_response_code, identity_provider, interactionId } = sealed
     // readProxyDocument has asked whether this bank is allowed.
     const keysOf = (from: string): Promise<FindKeys> => Promise.resolve(this.#issuers.keys(from))
-    return this.#verifyAnswer(idp_response_code, identity_provider.issuer_url, keysOf, options, true)
+    const { issuer_url } = identity_provider
+    const step = loginStep(interactionId, issuer_url)
+    return this.#verifyAnswer(idp_response_code, issuer_url, keysOf, options, step)
   }
 
   async #verifyAnswer(
@@ -426,20 +464,22 @@ export class IDPartner {
     issuer: string | undefined,
     keysOf: (issuer: string) => Promise<FindKeys>,
     { signal }: CallOptions,
-    vouched = false,
+    vouched?: StepEvent,
   ): Promise<AuthorizationAnswer> {
-    const keys = await this.#keys
-    const verifying = verifyJarm(response, {
-      decryption: decryptionOf(this.#config.encryption.authorization, keys),
-      alg: this.#config.authorization_signed_response_alg,
-      clientId: this.#config.client_id,
-      clockTolerance: this.#config.clock_tolerance,
-      issuer,
-      vouched,
-      partyOf: (bank) => partyOf(bank, this.#config),
-      keysOf,
+    return readingAnswer(vouched ?? {}, async () => {
+      const keys = await this.#keys
+      const verifying = verifyJarm(response, {
+        decryption: decryptionOf(this.#config.encryption.authorization, keys),
+        alg: this.#config.authorization_signed_response_alg,
+        clientId: this.#config.client_id,
+        clockTolerance: this.#config.clock_tolerance,
+        issuer,
+        vouched: vouched !== undefined,
+        partyOf: (bank) => partyOf(bank, this.#config),
+        keysOf,
+      })
+      return inTime(signal, verifying)
     })
-    return inTime(signal, verifying)
   }
 
   async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKeys> {
@@ -522,13 +562,22 @@ export class IDPartner {
       )
     }
     checkToken(refreshToken)
-    const dpop = callOf(tokens).dpop ?? this.#loginBinding()
-    const bank = await this.#allowedProvider(issuer, { ...options, dpop }, tokens)
-    const renewed = bound(await bank.refresh(refreshToken), dpop)
-    const earlier = typeof tokens === 'string' ? undefined : tokens.claims
-    if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
-    const claims = renewed.claims ?? earlier
-    return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
+    const step = loginStep(callOf(tokens).interactionId)
+    try {
+      return await trace('refresh', step, async () => {
+        const dpop = callOf(tokens).dpop ?? this.#loginBinding()
+        const bank = await this.#allowedProvider(issuer, { ...options, dpop }, tokens)
+        step.issuer = issuer
+        const renewed = bound(await bank.refresh(refreshToken), dpop)
+        const earlier = typeof tokens === 'string' ? undefined : tokens.claims
+        if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
+        const claims = renewed.claims ?? earlier
+        return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
+      })
+    } catch (err) {
+      logNotRefreshed(this.#config.log, err, step)
+      throw err
+    }
   }
 
   /**
@@ -720,6 +769,18 @@ export class IDPartner {
       'the key that binds these tokens (DPoP) is missing: store what generateProofs() made, and all of a token set',
     )
   }
+}
+
+/** Watches how a bank's answer is read. */
+function readingAnswer(
+  known: StepEvent,
+  read: () => Promise<AuthorizationAnswer>,
+): Promise<AuthorizationAnswer> {
+  return trace('answer', known, async (step) => {
+    const answer = await read()
+    step.issuer = answer.issuer
+    return answer
+  })
 }
 
 /** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */

@@ -1,7 +1,8 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerError } from '../errors.js'
-import { Cached } from '../net/cached.js'
+import { Cached, type About } from '../net/cached.js'
 import type { ResolvedConfig } from './config.js'
+import { logNotRenewed } from './log.js'
 import { nearlySpelled } from './issuer-spelling.js'
 import type { Http } from '../net/http.js'
 import { shallow } from '../net/json.js'
@@ -17,7 +18,7 @@ const TTL = 10 * 60_000
 /** Far more banks than one application meets; a bound all the same, since a `trusted_issuers` function may allow any. */
 const MAX_ISSUERS = 1000
 
-type Config = Parameters<typeof partyOf>[1] & Partial<Pick<ResolvedConfig, 'trusted_issuers'>>
+type Config = Parameters<typeof partyOf>[1] & Partial<Pick<ResolvedConfig, 'trusted_issuers' | 'log'>>
 
 interface Issuer {
   metadata: Cached<ProviderMetadata>
@@ -55,13 +56,22 @@ export class Issuers {
     const known = this.#known.get(issuer)
     if (known) return known
     const party = partyOf(issuer, this.#config)
-    const metadata = new Cached((slot) => this.#discover(issuer, party, slot), { ttl: TTL })
+    const about = (what: string): Omit<About, 'document'> => ({
+      issuer,
+      notRenewed: (err, age) => {
+        logNotRenewed(this.#config.log, `${what} of ${party}`, err, age)
+      },
+    })
+    const metadata = new Cached((slot) => this.#discover(issuer, party, slot), {
+      ttl: TTL,
+      about: { ...about('the discovery document'), document: 'metadata' },
+    })
     const jwksUri = async (): Promise<string> => {
       const { jwks_uri } = await metadata.get()
       if (jwks_uri === undefined) throw badMetadata(party, 'names no jwks_uri')
       return jwks_uri
     }
-    const keys = remoteKeys(this.#http, `the keys of ${party}`, jwksUri, issuer)
+    const keys = remoteKeys(this.#http, `the keys of ${party}`, jwksUri, about('the keys'), issuer)
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= MAX_ISSUERS) this.#known.delete(oldest)
     this.#known.set(issuer, { metadata, keys })

@@ -201,7 +201,8 @@ async function publishedCheck(
 
 async function directoryCheck(http: Http, config: ResolvedConfig): Promise<Check[]> {
   const url = joinUrl(config.trust_directory_service_url, 'jwks')
-  await hasKey(remoteKeys(http, `the keys of ${TRUST_DIRECTORY}`, url), 'PS256')
+  const about = { issuer: config.trust_directory_issuer }
+  await hasKey(remoteKeys(http, `the keys of ${TRUST_DIRECTORY}`, url, about), 'PS256')
   return [ok('trust_directory', `publishes keys for PS256, at ${url}`)]
 }
 

@@ -4,6 +4,7 @@ import type { ResolvedConfig } from './config.js'
 import { dpopHandle, type DpopNonces } from './dpop.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
+import { loginStep, trace, type StepEvent } from '../events.js'
 import { INTERACTION_ID } from './interaction-id.js'
 import { isLoopback } from '../net/addresses.js'
 import { parseEndpoint, type Http } from '../net/http.js'
@@ -54,6 +55,10 @@ export class Provider {
     return this.#context.metadata.issuer
   }
 
+  get #step(): StepEvent {
+    return loginStep(this.#context.interactionId, this.issuer)
+  }
+
   /** Where to send the browser with a signed request in the URL (RFC 9101). */
   async signedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { config, keys } = this.#context
@@ -96,6 +101,13 @@ export class Provider {
     code: string,
     login: IdTokenChecks & { codeVerifier: string },
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
+    return trace('exchange', this.#step, () => this.#exchange(code, login))
+  }
+
+  async #exchange(
+    code: string,
+    login: IdTokenChecks & { codeVerifier: string },
+  ): Promise<TokenSet & { claims: IDPartnerClaims }> {
     const tokens = await this.#grant(
       'authorization_code',
       {
@@ -116,13 +128,15 @@ export class Provider {
   }
 
   async userInfo(accessToken: string, subject: string): Promise<UserInfo> {
-    return this.#ask(
-      'userinfo_endpoint',
-      (client, options) => oidc.fetchUserInfo(client, accessToken, subject, options),
-      {
-        otherwise: 'token_invalid',
-        read: (response) => this.#openUserInfo(response),
-      },
+    return trace('userinfo', this.#step, () =>
+      this.#ask(
+        'userinfo_endpoint',
+        (client, options) => oidc.fetchUserInfo(client, accessToken, subject, options),
+        {
+          otherwise: 'token_invalid',
+          read: (response) => this.#openUserInfo(response),
+        },
+      ),
     )
   }
 

@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose'
 import * as v from 'valibot'
-import { Cached } from '../net/cached.js'
+import { Cached, type About } from '../net/cached.js'
 import { IDPartnerError } from '../errors.js'
 import type { Http } from '../net/http.js'
 import { deepJsonOf, unusableAnswer } from '../net/json.js'
@@ -23,6 +23,7 @@ export type FindKeys = (alg: SigningAlg, kid: string | undefined) => AsyncIterab
  * Where none of the known ones verifies, they may have been rotated a moment ago, so they are fetched again, once.
  *
  * @param what whose keys these are, for messages: `the keys of the bank login.bank.example`
+ * @param about whose keys they are, for events, and whom to tell of a renewal that fails
  * @param namedBy whose document named the URL, if it is not configured
  * @throws {IDPartnerError} `provider_unavailable` when there are none, or none that can be used
  */
@@ -30,6 +31,7 @@ export function remoteKeys(
   http: Http,
   what: string,
   url: string | (() => Promise<string>),
+  about: Omit<About, 'document'>,
   namedBy?: string,
 ): FindKeys {
   const load = async (slot: () => Promise<void>): Promise<KeySet> => {
@@ -41,7 +43,11 @@ export function remoteKeys(
     })
     return readKeySet(response, what)
   }
-  const cached = new Cached(load, { ttl: TTL, patience: Math.min(PATIENCE, http.timeout / 4) })
+  const cached = new Cached(load, {
+    ttl: TTL,
+    patience: Math.min(PATIENCE, http.timeout / 4),
+    about: { ...about, document: 'keys' },
+  })
 
   return async function* (alg, kid) {
     const { loads } = cached

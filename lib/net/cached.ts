@@ -1,3 +1,4 @@
+import { publish, trace, type FetchEvent } from '../events.js'
 import { within } from './deadline.js'
 
 /** Milliseconds from the beginning of one request to that of the next: anyone can send answers whose `kid` nobody knows. */
@@ -21,6 +22,22 @@ const SILENCE = 3600_000
  */
 type Load<T> = (slot: () => Promise<void>) => Promise<T>
 
+/** Whose document it is, and whom to tell. */
+export interface About {
+  issuer: string
+  document: FetchEvent['document']
+  /** Called when a renewal fails, with the milliseconds since the copy was fetched that serves on. */
+  notRenewed?: ((err: unknown, age: number) => void) | undefined
+}
+
+interface CachedOptions {
+  /** Milliseconds until a copy is renewed. */
+  ttl: number
+  /** Milliseconds that may be waited for a newer copy after an hour in which nobody asked. */
+  patience?: number
+  about: About
+}
+
 interface Copy<T> {
   value: T
   loadedAt: number
@@ -36,6 +53,7 @@ export class Cached<T> {
   readonly #load: Load<T>
   readonly #ttl: number
   readonly #patience: number
+  readonly #about: About
   #copy: Copy<T> | undefined
   /** The load under way, and the one that begins after it. */
   #loading: Promise<T> | undefined
@@ -47,14 +65,11 @@ export class Cached<T> {
   /** The little that is waited after a silence. */
   #pause: Promise<T> | undefined
 
-  /**
-   * @param ttl milliseconds until a copy is renewed
-   * @param patience milliseconds that may be waited for a newer copy after an hour in which nobody asked
-   */
-  constructor(load: Load<T>, { ttl, patience = 0 }: { ttl: number; patience?: number }) {
+  constructor(load: Load<T>, { ttl, patience = 0, about }: CachedOptions) {
     this.#load = load
     this.#ttl = ttl
     this.#patience = patience
+    this.#about = about
   }
 
   /** How many loads have begun: what {@link refresh} takes to know what is newer. */
@@ -78,6 +93,10 @@ export class Cached<T> {
           })
       }
     }
+    if (this.#failedAt >= copy.loadedAt + this.#ttl) {
+      const { issuer, document } = this.#about
+      publish('stale', { issuer, document, age: now - copy.loadedAt })
+    }
     return this.#pause ?? copy.value
   }
 
@@ -88,7 +107,11 @@ export class Cached<T> {
   async refresh(since = this.#loads): Promise<T | undefined> {
     if (this.#copy && this.#copy.load > since) return this.#copy.value
     if (this.#loading && this.#loads > since) return this.#loading
-    if (this.#waiting >= MAX_WAITING) return undefined
+    if (this.#waiting >= MAX_WAITING) {
+      const { issuer, document } = this.#about
+      publish('refused', { issuer, document })
+      return undefined
+    }
     this.#waiting++
     try {
       return await this.#reload()
@@ -108,13 +131,16 @@ export class Cached<T> {
     await this.#slot()
     this.#next = undefined
     const load = ++this.#loads
-    this.#loading = this.#load(() => this.#slot())
+    const { issuer, document, notRenewed } = this.#about
+    const renewal = this.#copy !== undefined
+    this.#loading = trace('fetch', { issuer, document, renewal }, () => this.#load(() => this.#slot()))
     try {
       const value = await this.#loading
       this.#copy = { value, loadedAt: Date.now(), load }
       return value
     } catch (err) {
       this.#failedAt = Date.now()
+      if (this.#copy) notRenewed?.(err, this.#failedAt - this.#copy.loadedAt)
       throw err
     } finally {
       this.#loading = undefined

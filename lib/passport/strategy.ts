@@ -27,6 +27,8 @@ import {
   type Settings,
 } from './options.js'
 import { requestParams } from './request-params.js'
+import { loginStep, type PassEvent } from '../events.js'
+import { watched } from './watched.js'
 import { forbidCaching } from './response-headers.js'
 import { isSpeculative } from './speculative.js'
 import { runVerify, type IDPartnerLogin, type Verify, type VerifyWithRequest } from './verify.js'
@@ -53,7 +55,7 @@ type Passed = { type: 'redirect'; url: string } | { type: 'login'; login: IDPart
 type Outcome =
   | { type: 'redirect'; url: string }
   | { type: 'success'; user: object; info: object }
-  | { type: 'fail'; info: object; status: number | undefined }
+  | { type: 'fail'; info: object; status: number | undefined; err?: IDPartnerError }
   | { type: 'error'; err: Error }
 
 /**
@@ -97,34 +99,46 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
   authenticate(req: object, options: AuthenticateOptions = {}): void {
     forbidCaching(req)
-    void this.outcome(req as Req, options).then((outcome) => {
-      deliver(this, req, outcome)
+    const outcome = isSpeculative(req)
+      ? Promise.resolve(failed(speculative()))
+      : watched(this.client.log, (seen) => this.outcome(req as Req, options, seen))
+    void outcome.then((one) => {
+      deliver(this, req, one)
     })
   }
 
-  private async outcome(req: Req, options: AuthenticateOptions): Promise<Outcome> {
+  private async outcome(req: Req, options: AuthenticateOptions, seen: PassEvent): Promise<Outcome> {
     const budget = 2 * this.client.timeout + GRACE
     try {
-      const passed = await within(budget, ({ signal }) => this.proceed(req, options, signal))
+      const passed = await within(budget, ({ signal }) => this.proceed(req, options, seen, signal))
       if (passed.type === 'redirect') return passed
       // Without a limit of its own here, and whatever it throws is an error.
       return await this.decide(req, passed.login).catch(failed)
     } catch (err) {
       if (!(err instanceof IDPartnerError)) return failed(isTimeout(err) ? tooLate(err) : err)
-      return err.isFailure ? { type: 'fail', info: failureInfo(err), status: err.status } : failed(err)
+      return err.isFailure ? { type: 'fail', info: failureInfo(err), status: err.status, err } : failed(err)
     }
   }
 
   /** The three passes of a login; the second is made in the direct flow alone. */
-  private async proceed(req: Req, options: AuthenticateOptions, signal: AbortSignal): Promise<Passed> {
-    if (isSpeculative(req)) throw speculative()
+  private async proceed(
+    req: Req,
+    options: AuthenticateOptions,
+    seen: PassEvent,
+    signal: AbortSignal,
+  ): Promise<Passed> {
     const params = requestParams(req)
     const brought = callbackParams(params, this.client.responseMode)
-    if (brought) return { type: 'login', login: await this.finishLogin(req, brought, signal) }
+    if (brought) {
+      seen.pass = 'callback'
+      return { type: 'login', login: await this.finishLogin(req, brought, seen, signal) }
+    }
     await this.assertNotEmptyAnswer(req, params, signal)
-    const url = this.client.selectsAccount(params)
-      ? await this.visitAccountSelector(req, params, options, signal)
-      : await this.startLogin(req, params, options, signal)
+    seen.pass = this.client.selectsAccount(params) ? 'select' : 'begin'
+    const url =
+      seen.pass === 'select'
+        ? await this.visitAccountSelector(req, params, options, signal)
+        : await this.startLogin(req, params, options, seen, signal)
     return { type: 'redirect', url }
   }
 
@@ -169,16 +183,18 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     req: Req,
     params: URLSearchParams,
     options: AuthenticateOptions,
+    seen: PassEvent,
     signal: AbortSignal,
   ): Promise<string> {
     const { client, settings } = this
     const begun = now()
     const { interactionId, ...derived } = proofsOf(client.generateCodeVerifier())
     const proofs: Proofs = { ...derived, ...client.generateDpopKey() }
+    Object.assign(seen, loginStep(interactionId))
     const { scope, ...asked } = loginOptions(settings.login, options)
     const extra = { ...asked, 'x-fapi-interaction-id': interactionId }
     const url = await withInteractionId(interactionId, () =>
-      client.getAuthorizationUrl(params, proofs, scope, extra, { signal }),
+      client.getAuthorizationUrl(params, proofs, scope, extra, { signal, seen }),
     )
     const { state, nonce, codeVerifier } = proofs
     const login: PendingLogin = {
@@ -208,7 +224,12 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
   }
 
   /** In this order: is the answer authentic, is it of a login begun here, and only then what it says. */
-  private async finishLogin(req: Req, brought: CallbackParams, signal: AbortSignal): Promise<IDPartnerLogin> {
+  private async finishLogin(
+    req: Req,
+    brought: CallbackParams,
+    seen: PassEvent,
+    signal: AbortSignal,
+  ): Promise<IDPartnerLogin> {
     if ('error' in brought) throw await this.unsigned(req, brought, signal)
     const { client } = this
     const sealed = 'response' in brought ? brought.response : brought
@@ -216,9 +237,12 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       client.flow === 'proxy' && typeof sealed === 'string'
         ? await client.readProxyDocument(sealed)
         : undefined
+    Object.assign(seen, loginStep(document?.interactionId, document?.identity_provider.issuer_url))
     return withInteractionId(document?.interactionId, async () => {
       const answer = await client.readAnswer(document ?? sealed, { signal })
+      seen.issuer = answer.issuer
       const pending = await this.takeLogin(req, answer, signal)
+      Object.assign(seen, loginStep(pending.interactionId))
       return withInteractionId(pending.interactionId, async () => {
         const { issuer } = answer
         const identityProvider = document?.identity_provider ?? {

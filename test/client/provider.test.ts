@@ -88,7 +88,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     config,
     http,
     keys: await importKeys(config.keys),
-    issuerKeys: remoteKeys(http, 'the keys of the bank', `${origin}/jwks`),
+    issuerKeys: remoteKeys(http, 'the keys of the bank', `${origin}/jwks`, { issuer: origin }),
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
     interactionId: INTERACTION,
     nonces: new DpopNonces(),

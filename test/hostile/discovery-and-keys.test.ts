@@ -610,7 +610,7 @@ describe('a publisher whose server fails', () => {
     })
     const party = 'https://bank.example'
     const issuers = new Issuers(http, { oidc_proxy_service_url: 'https://proxy.example' })
-    const keys = remoteKeys(http, 'the keys of the bank', `${party}/jwks`)
+    const keys = remoteKeys(http, 'the keys of the bank', `${party}/jwks`, { issuer: party })
     const logins: Promise<unknown>[] = []
     for (let at = 0; at < 3000; at += 100) {
       const login = which === 'discovery' ? issuers.metadata(party) : firstOf(keys('PS256', 'kid'))

@@ -30,9 +30,10 @@ async function jwk(name: string, members: object = {}): Promise<JWK> {
 }
 
 const BANK = 'the keys of the bank bank.example'
+const ABOUT = { issuer: 'https://bank.example' }
 
 const bankKeys = (timeout = 20_000): FindKeys =>
-  remoteKeys(new Http({ timeout }), BANK, `${server.origin}/jwks`)
+  remoteKeys(new Http({ timeout }), BANK, `${server.origin}/jwks`, ABOUT)
 
 /** All that may have made a signature, as far as it is asked: the modulus or the point of each. */
 async function all(keys: FindKeys, kid: string | undefined, alg: SigningAlg = 'PS256'): Promise<unknown[]> {
@@ -100,15 +101,18 @@ describe('published keys', () => {
   })
 
   test('may be at an address that is only known later', async () => {
-    const keys = remoteKeys(new Http({ timeout: 20_000 }), BANK, () =>
-      Promise.resolve(`${server.origin}/jwks`),
+    const keys = remoteKeys(
+      new Http({ timeout: 20_000 }),
+      BANK,
+      () => Promise.resolve(`${server.origin}/jwks`),
+      ABOUT,
     )
     await expectKey(find(keys, 'first'), 'first')
   })
 
   test('are not fetched from this machine for a party that is elsewhere', async () => {
     const http = new Http({ timeout: 20_000 })
-    const keys = remoteKeys(http, BANK, `${server.origin}/jwks`, 'https://bank.example')
+    const keys = remoteKeys(http, BANK, `${server.origin}/jwks`, ABOUT, 'https://bank.example')
     expect(await refusal(find(keys, 'first'))).toMatchObject({
       code: 'provider_unavailable',
       message: expect.stringContaining('has an address of this machine'),
@@ -427,8 +431,11 @@ describe('keys that cannot be had', () => {
   })
 
   test('are unavailable as well when their address is', async () => {
-    const keys = remoteKeys(new Http({ timeout: 20_000 }), BANK, () =>
-      Promise.reject(new Error('no address')),
+    const keys = remoteKeys(
+      new Http({ timeout: 20_000 }),
+      BANK,
+      () => Promise.reject(new Error('no address')),
+      ABOUT,
     )
     await expect(find(keys, 'first')).rejects.toThrow('no address')
   })

@@ -30,7 +30,11 @@ class Source {
   readonly cached: Cached<string>
 
   constructor(patience?: number) {
-    this.cached = new Cached(() => this.#load(), { ttl: TTL, ...(patience !== undefined && { patience }) })
+    this.cached = new Cached(() => this.#load(), {
+      ttl: TTL,
+      ...(patience !== undefined && { patience }),
+      about: { issuer: 'https://bank.example', document: 'keys' },
+    })
   }
 
   async #load(): Promise<string> {
@@ -199,7 +203,7 @@ describe('a failure', () => {
         begun.push(Date.now())
         throw new Error('failure')
       },
-      { ttl: TTL },
+      { ttl: TTL, about: { issuer: 'https://bank.example', document: 'keys' } },
     )
     const asked = []
     for (let at = 0; at < 5 * SECOND; at += 10) {

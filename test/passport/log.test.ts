@@ -1,0 +1,236 @@
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import {
+  IDPartnerError,
+  IDPartnerStrategy,
+  type IDPartnerStrategyOptions,
+  type Log,
+} from 'passport-idpartner'
+import { FAULTS, type Fault } from 'passport-idpartner/sandbox'
+import { startApp, type Ended, type TestApp } from '../support/app.js'
+import { Browser } from '../support/browser.js'
+import { MINUTE, travel, useClock } from '../support/clock.js'
+import { json, reset, send } from '../support/faults.js'
+import { settle } from '../support/settle.js'
+import { startScene, useScenes, type Scene } from '../support/scene.js'
+
+useScenes()
+useClock()
+
+afterEach(() => {
+  jest.restoreAllMocks()
+})
+
+/** A log that keeps its lines, each with its level. */
+class Lines {
+  readonly lines: string[] = []
+  readonly info = (line: string): unknown => this.lines.push(`info ${line}`)
+  readonly warn = (line: string): unknown => this.lines.push(`warn ${line}`)
+  readonly error = (line: string): unknown => this.lines.push(`error ${line}`)
+
+  get only(): string {
+    expect(this.lines).toHaveLength(1)
+    return this.lines[0] ?? ''
+  }
+}
+
+const LINES: Record<Fault, [beginning: string, says: RegExp]> = {
+  access_denied: ['info', /\(access_denied\)/],
+  login_required: ['info', /\(provider_error\).*login_required/],
+  server_error: ['error', /\(provider_error\).*server_error/],
+  temporarily_unavailable: ['error', /\(provider_error\).*temporarily_unavailable/],
+  expired_document: ['warn', /\(response_invalid\).*(expired|clock)/],
+  clock_off: ['warn', /\(response_invalid\).*clock/],
+  rogue_key: ['warn', /\(response_invalid\).*signature/],
+  wrong_audience: ['warn', /\(response_invalid\).*"aud"/],
+  unencrypted: ['warn', /\(response_invalid\).*not encrypted/],
+  forged_answer: ['warn', /\(response_invalid\).*signature/],
+  other_state: ['info', /\(login_missing, no_login\)/],
+  id_token_rogue_key: ['error', /\(token_invalid\).*signature/],
+  id_token_wrong_nonce: ['error', /\(token_invalid\).*nonce/],
+  id_token_unencrypted: ['error', /\(token_invalid\).*not encrypted/],
+  id_token_expired: ['error', /\(token_invalid\).*(expired|clock)/],
+  bank_down: ['error', /\(provider_unavailable\).*because HTTP 503/],
+  token_error: ['error', /\(provider_error\).*because HTTP 400 invalid_grant/],
+  slow: ['error', /\(provider_unavailable\).*in time/],
+  rotated_keys: ['', /^$/],
+}
+
+describe.each(['proxy', 'direct'] as const)('each fault of the sandbox leaves one line: %s flow', (flow) => {
+  let app: TestApp
+  const log = jest.fn<(line: string, level: string) => void>()
+
+  beforeAll(async () => {
+    app = await startApp({ sandbox: { flow }, strategy: { timeout: 4000, log } })
+  })
+
+  afterAll(() => app.close())
+
+  async function logIn(): Promise<Ended> {
+    const browser = new Browser()
+    let page = await browser.press(await browser.open(`${app.url}/login`), 'Mikomo Bank')
+    if (page.html.includes('name="password"')) {
+      page = await browser.press(page, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
+      page = await browser.press(page, 'Share and continue')
+    }
+    return JSON.parse(page.html) as Ended
+  }
+
+  test.each(Object.keys(FAULTS) as Fault[])('%s', async (fault) => {
+    log.mockClear()
+    app.sandbox.next({ fault })
+    const ended = await logIn()
+    const [level, says] = LINES[fault]
+    if (level === '') {
+      expect(ended.user).toBeDefined()
+      expect(log.mock.calls).toEqual([])
+      return
+    }
+    expect(log.mock.calls).toHaveLength(1)
+    const [[line, at] = []] = log.mock.calls
+    expect(at).toBe(level)
+    expect(line).toMatch(says)
+    expect(line).toMatch(/^passport-idpartner: a login failed \(/)
+    expect(line).toMatch(/^[\x20-\x7e]+$/)
+    log.mockClear()
+    expect((await logIn()).user).toBeDefined()
+    expect(log.mock.calls).toEqual([])
+  })
+})
+
+const scene = (log: Log, options: Partial<IDPartnerStrategyOptions<object>> = {}): Promise<Scene> =>
+  startScene({ flow: 'direct', strategy: { log, ...options } as never })
+
+describe('a line', () => {
+  test('names the bank, the login and the words of the bank', async () => {
+    const log = new Lines()
+    const { platform, visitor } = await scene(log)
+    const begun = await visitor.begin()
+    const error_description = 'the code is too old\nERROR forged \u001b[31m'
+    platform.fault('bankA.token', (res) => {
+      send(res, json({ error: 'invalid_grant', error_description }, 400))
+    })
+    await visitor.finish(begun)
+    expect(log.only).toContain(`[bank ${new URL(platform.bankA.issuer).host}, interaction `)
+    expect(log.only).toContain(begun.request.interactionId)
+    expect(log.only).toContain('because HTTP 400 invalid_grant: the code is too old?ERROR forged ?[31m')
+    expect(log.only).toMatch(/^[\x20-\x7e]+$/)
+  })
+
+  test('of a function of the application has its name alone', async () => {
+    const log = new Lines()
+    const { visitor } = await scene(log, {
+      acceptProvider: () => {
+        throw Object.assign(new TypeError('no account of philip@example.com'), { code: 'ENOUSER' })
+      },
+    })
+    await visitor.finish(await visitor.begin())
+    expect(log.only).toMatch(
+      /^error passport-idpartner: a login failed in a function of the application: TypeError ENOUSER \[bank \S+, interaction \S+\]$/,
+    )
+  })
+
+  test('is of the same pass but once, also where it cannot begin', async () => {
+    const log = new Lines()
+    const { visitor } = await scene(log)
+    await visitor.login({ iss: 'https://stranger.example' })
+    expect(log.only).toMatch(/^warn .*\(provider_refused\): .*trusted_issuers/)
+    expect(log.only).not.toContain('[bank')
+  })
+
+  test('says which middleware is missing', async () => {
+    const log = new Lines()
+    const { strategy } = await scene(log)
+    await settle(strategy, { method: 'GET', url: '/login', headers: {} }, {})
+    log.lines.splice(0)
+    await settle(
+      strategy,
+      {
+        method: 'POST',
+        url: '/callback',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        session: {},
+      },
+      {},
+    )
+    expect(log.only).toMatch(/^error .*\(config_invalid\): .*express\.urlencoded\(\)/)
+  })
+
+  test('is written where verify refuses, and none where it says yes', async () => {
+    const log = new Lines()
+    const { strategy, visitor } = await scene(log)
+    await visitor.finish(await visitor.begin())
+    expect(log.lines).toEqual([])
+    Object.assign(strategy, {
+      settings: {
+        ...(strategy as never as { settings: object }).settings,
+        verifier: { verify: () => false },
+      },
+    })
+    await visitor.finish(await visitor.begin())
+    expect(log.only).toMatch(/^info .* was refused by verify \[bank /)
+  })
+
+  test('is written where a copy serves on that could not be renewed, and not again at once', async () => {
+    const log = new Lines()
+    const { platform, visitor } = await scene(log)
+    await visitor.finish(await visitor.begin())
+    platform.fault('bankA.discovery', reset)
+    travel(11 * MINUTE)
+    const begun = await visitor.begin()
+    while (log.lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    await visitor.begin()
+    expect((await visitor.finish(begun)).via).toBe('success')
+    expect(log.only).toMatch(
+      /^warn passport-idpartner: could not renew the discovery document of the bank \S+, whose copy of 11 min ago serves on \(provider_unavailable\): /,
+    )
+  })
+
+  test('is written where tokens cannot be refreshed', async () => {
+    const log = new Lines()
+    const { platform, strategy } = await scene(log)
+    platform.fault('bankA.token', (res) => {
+      send(res, json({ error: 'invalid_grant' }, 400))
+    })
+    const refreshing = strategy.client.refreshToken(platform.bankA.issuer, 'a refresh token')
+    await expect(refreshing).rejects.toBeInstanceOf(IDPartnerError)
+    expect(log.only).toMatch(
+      /^error passport-idpartner: could not refresh tokens \(provider_error\): .* \[bank /,
+    )
+  })
+})
+
+describe('a log', () => {
+  const broken: [string, Log][] = [
+    ['throws', { info: fail, warn: fail, error: fail }],
+    ['rejects', () => Promise.reject(new Error('the log is full'))],
+  ]
+
+  function fail(): never {
+    throw new Error('the log is full')
+  }
+
+  test.each(broken)('that %s breaks no login', async (_how, log) => {
+    const { visitor } = await scene(log)
+    expect(await visitor.login({ iss: 'https://stranger.example' })).toMatchObject({ via: 'fail' })
+    expect(await visitor.finish(await visitor.begin())).toMatchObject({ via: 'success' })
+  })
+
+  test('has its methods called as its own', async () => {
+    class Own extends Lines {
+      override readonly warn = function (this: Own, line: string): unknown {
+        return this.lines.push(line)
+      }
+    }
+    const log = new Own()
+    const { visitor } = await scene(log)
+    await visitor.login({ iss: 'https://stranger.example' })
+    expect(log.only).toContain('provider_refused')
+  })
+
+  test.each([true, 'console', {}, { info() {}, warn() {} }, null])('%j is refused', (log) => {
+    const options = { client_id: 'a', callback: 'https://app.example/cb', flow: 'direct' } as const
+    expect(() => new IDPartnerStrategy({ ...options, log: log as never }, () => Promise.resolve({}))).toThrow(
+      'option "log" must be a function, or an object with the functions info, warn and error',
+    )
+  })
+})
