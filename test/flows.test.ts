@@ -108,6 +108,34 @@ describe('a person logs in', () => {
     expect(app.logins[0]?.userInfo?.email).toMatch('@')
   })
 
+  test.each(
+    (['fapi2-security', 'fapi2-message-signing'] as const).flatMap((profile) =>
+      (['private_key_jwt', 'tls_client_auth'] as const).flatMap((method) =>
+        [true, false].map((dpop) => [profile, method, dpop] as const),
+      ),
+    ),
+  )('with %s, %s, and tokens bound by DPoP: %s', async (profile, token_endpoint_auth_method, dpop) => {
+    await start({
+      sandbox: {
+        ...direct,
+        profile,
+        token_endpoint_auth_method,
+        dpop_bound_access_tokens: dpop,
+        tls_client_certificate_bound_access_tokens: !dpop,
+      },
+      strategy: { fetchUserInfo: true },
+      authenticate: { scope: ['openid', 'email', 'offline_access'], prompt: 'consent' },
+    })
+    expect(await logIn()).toHaveProperty('user')
+    const [login] = app.logins
+    if (!login) throw new Error('nobody logged in')
+    expect(login.userInfo?.email).toMatch('@')
+    expect(login.tokens.token_type).toBe(dpop ? 'dpop' : 'bearer')
+    const stored = JSON.parse(JSON.stringify(login.tokens)) as typeof login.tokens
+    const renewed = await app.strategy.client.refreshToken(login.issuer, stored)
+    await expect(app.strategy.client.userInfo(login.issuer, renewed)).resolves.toHaveProperty('sub')
+  })
+
   test('with an ID token alone that is encrypted, as it is registered', async () => {
     await start({ sandbox: { ...direct, id_token_encrypted_response_alg: 'RSA-OAEP' } })
     expect(await logIn()).toHaveProperty('user')

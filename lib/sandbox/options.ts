@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { bankId, type OwnBank, type OwnPersona } from './bank/personas.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
+import type { Profile } from '../client/profile.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
 import { CONTENT_ENCRYPTION_ALGS, ENCRYPTED, KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from './algorithms.js'
 
@@ -24,6 +25,13 @@ export interface SandboxOptions {
    * another site than an app at `localhost`, as in life, and a session cookie with `SameSite=Strict` fails.
    */
   host?: 'localhost' | '127.0.0.1' | '[::1]' | undefined
+  /**
+   * What the banks follow; `'fapi1-advanced'` by default. With `fapi2-security` they answer in plain parameters, with
+   * `fapi2-message-signing` they take signed requests alone. In the direct flow.
+   */
+  profile?: Profile | undefined
+  /** Binds access tokens to a key of the app (DPoP, RFC 9449); the banks then ask for a nonce everywhere. */
+  dpop_bound_access_tokens?: boolean | undefined
   /** A free port by default. */
   port?: number | undefined
   /** People of your own at every bank; one with the login of a customer who is there takes that one's place. */
@@ -152,6 +160,14 @@ const schema = v.strictObject({
   banks,
   allow_production: flag,
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
+  profile: v.optional(
+    v.picklist(
+      ['fapi1-advanced', 'fapi2-security', 'fapi2-message-signing'],
+      'must be "fapi1-advanced", "fapi2-security" or "fapi2-message-signing"',
+    ),
+    'fapi1-advanced',
+  ),
+  dpop_bound_access_tokens: v.optional(v.boolean('must be true or false'), false),
   login_url: v.optional(url),
   post_logout_redirect_uris: v.optional(v.array(url, 'must be a list of absolute http: or https: URLs')),
   backchannel_logout_uri: v.optional(url),
@@ -200,10 +216,28 @@ function checkTogether(options: ResolvedOptions): void {
     const encrypted = ENCRYPTED.find((kind) => options[`${kind}_encrypted_response_alg`])
     if (encrypted) throw badOption('jwks_uri', `is required for ${encrypted}_encrypted_response_alg`)
   }
+  if (options.profile !== 'fapi1-advanced') {
+    if (flow === 'proxy')
+      throw badOption('profile', `is ${options.profile}, which the proxy flow does not have`)
+    if (method === 'client_secret_basic') {
+      throw badOption('token_endpoint_auth_method', `cannot be client_secret_basic with ${options.profile}`)
+    }
+    const bound = options.dpop_bound_access_tokens || options.tls_client_certificate_bound_access_tokens
+    if (!bound && method !== 'tls_client_auth') {
+      throw badOption(
+        'profile',
+        `is ${options.profile}, whose tokens are bound: set dpop_bound_access_tokens`,
+      )
+    }
+  }
   if (flow === 'proxy' && options.login_url !== undefined) {
     throw badOption('login_url', 'is for the direct flow; the proxy sends the browser to the callback')
   }
-  if (method === 'tls_client_auth' && options.tls_client_certificate_bound_access_tokens === false) {
+  if (
+    method === 'tls_client_auth' &&
+    options.tls_client_certificate_bound_access_tokens === false &&
+    !options.dpop_bound_access_tokens
+  ) {
     throw badOption('tls_client_certificate_bound_access_tokens', 'cannot be false with tls_client_auth')
   }
   for (const kind of ENCRYPTED) {

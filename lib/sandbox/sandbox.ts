@@ -10,6 +10,7 @@ import type { AppLink } from './pages/layout.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
+import type { Profile } from '../client/profile.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
 import { banksOf, type Persona } from './bank/personas.js'
@@ -27,6 +28,9 @@ export interface SandboxConfig extends AlgorithmOptions {
   client_id: string
   callback: string
   flow: Flow
+  /** Where it is not FAPI 1.0 Advanced. */
+  profile?: Profile
+  dpop_bound_access_tokens?: true
   oidc_proxy_service_url: string
   trust_directory_service_url: string
   account_selector_service_url: string
@@ -115,6 +119,8 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
           Bank.create({
             data,
             algs,
+            profile: resolved.profile,
+            dpop: resolved.dpop_bound_access_tokens,
             baseUrl,
             mutualTlsBaseUrl,
             flow: resolved.flow,
@@ -142,6 +148,8 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
         client_id: resolved.client_id,
         callback: resolved.callback,
         flow: resolved.flow,
+        ...(resolved.profile !== 'fapi1-advanced' && { profile: resolved.profile }),
+        ...(resolved.dpop_bound_access_tokens && { dpop_bound_access_tokens: true as const }),
         oidc_proxy_service_url: proxy.url,
         trust_directory_service_url: trustDirectory.url,
         account_selector_service_url: `${baseUrl}/v1`,

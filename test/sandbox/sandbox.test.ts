@@ -302,6 +302,26 @@ describe('options', () => {
       'option "userinfo_encrypted_response_alg" needs userinfo_signed_response_alg beside it',
     ],
     [
+      'FAPI 2.0 in the proxy flow',
+      { profile: 'fapi2-security' },
+      'option "profile" is fapi2-security, which the proxy flow does not have',
+    ],
+    [
+      'FAPI 2.0 with tokens that are bound to nothing',
+      { flow: 'direct', profile: 'fapi2-security' },
+      'option "profile" is fapi2-security, whose tokens are bound: set dpop_bound_access_tokens',
+    ],
+    [
+      'FAPI 2.0 with a secret',
+      {
+        flow: 'direct',
+        profile: 'fapi2-message-signing',
+        dpop_bound_access_tokens: true,
+        token_endpoint_auth_method: 'client_secret_basic',
+      },
+      'option "token_endpoint_auth_method" cannot be client_secret_basic with fapi2-message-signing',
+    ],
+    [
       'a login route in the proxy flow',
       { login_url: 'http://localhost:3001/login' },
       'option "login_url" is for the direct flow; the proxy sends the browser to the callback',

@@ -10,6 +10,7 @@ import { generateSigningKey, type SigningKey } from '../keys.js'
 import { logo } from '../pages/logo.js'
 import type { BankData, Persona } from './personas.js'
 import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
+import type { Profile } from '../../client/profile.js'
 import type { BankAlgorithms } from './configuration.js'
 import type { AuthorizationRequest } from '../platform/request-object.js'
 import type { IdentityProvider } from '../platform/trust-directory.js'
@@ -24,6 +25,8 @@ export interface BankOptions extends Pick<
 > {
   data: BankData
   algs: BankAlgorithms
+  profile: Profile
+  dpop: boolean
   baseUrl: string
   /** The base URL with which a client certificate can be shown, if there is one. */
   mutualTlsBaseUrl: string | undefined

@@ -6,6 +6,8 @@ import {
   type JWK,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
+import { randomBytes } from 'node:crypto'
+import type { Profile } from '../../client/profile.js'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, claimsByScope } from './claims.js'
@@ -19,6 +21,9 @@ export interface BankConfigurationInput {
   id: string
   issuer: string
   algs: BankAlgorithms
+  profile: Profile
+  /** Whether the app's tokens are bound by DPoP. */
+  dpop: boolean
   keys: readonly SigningKey[]
   cookieKeys: readonly string[]
   stores: Map<string, BankStore>
@@ -61,10 +66,13 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     },
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      // As the strictest networks do: a first proof is never good.
+      dPoP: input.dpop
+        ? { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true }
+        : { enabled: false },
       claimsParameter: { enabled: true },
       encryption: { enabled: true },
-      fapi: { enabled: true, profile: '1.0 Final' },
+      fapi: { enabled: true, profile: input.profile === 'fapi1-advanced' ? '1.0 Final' : '2.0' },
       introspection: { enabled: true, allowedPolicy: isOwnToken },
       jwtResponseModes: { enabled: true },
       jwtUserinfo: { enabled: true },
@@ -150,6 +158,7 @@ export interface BankAlgorithms {
 function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Configuration['enabledJWA']> {
   const { authorization, id_token, userinfo } = encryption
   return {
+    dPoPSigningAlgValues: ['ES256', 'ES384', 'ES512', 'EdDSA'],
     clientAuthSigningAlgValues: signing,
     requestObjectSigningAlgValues: signing,
     requestObjectEncryptionAlgValues: [],

@@ -32,6 +32,8 @@ export function registration(
       tls_client_auth_subject_dn: CLIENT_SUBJECT,
     }),
     ...(bindsTokens(options) && { tls_client_certificate_bound_access_tokens: true }),
+    ...(options.dpop_bound_access_tokens && { dpop_bound_access_tokens: true }),
+    ...(options.profile === 'fapi2-message-signing' && { require_signed_request_object: true }),
     ...(keys && { jwks: { keys: keys.keys } }),
     authorization_signed_response_alg: options.authorization_signed_response_alg ?? 'PS256',
     id_token_signed_response_alg: options.id_token_signed_response_alg ?? 'PS256',
@@ -52,7 +54,7 @@ export function registration(
 export function bindsTokens(options: ResolvedOptions): boolean {
   return (
     options.tls_client_certificate_bound_access_tokens ??
-    options.token_endpoint_auth_method === 'tls_client_auth'
+    (options.token_endpoint_auth_method === 'tls_client_auth' && !options.dpop_bound_access_tokens)
   )
 }
 
