@@ -14,6 +14,8 @@ export interface Registration {
   enc?: { alg: string; enc: string } | undefined
   /** Binds access tokens to the client certificate. */
   bound?: boolean
+  /** Binds them to a key of each login. */
+  dpop?: boolean
   callback: string
   jwks_uri: string
   client_secret?: string | undefined
@@ -128,6 +130,7 @@ function attributes({
   idTokenAlg,
   enc,
   bound,
+  dpop,
   jwks_uri,
   commonName,
 }: Registration): Record<string, string> {
@@ -137,7 +140,7 @@ function attributes({
     'pkce.code.challenge.method': 'S256',
     'require.pushed.authorization.requests': 'true',
     'tls.client.certificate.bound.access.tokens': String(bound ?? auth === 'tls_client_auth'),
-    'consent.screen.text': '',
+    'dpop.bound.access.tokens': String(dpop ?? false),
     ...(commonName !== undefined && {
       'x509.subjectdn': `CN=${commonName}`,
       'x509.casubjectdn': `CN=${AUTHORITY}`,

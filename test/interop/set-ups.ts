@@ -19,6 +19,8 @@ export interface Kind {
   alg: NonNullable<Registration['alg']>
   encrypted: boolean
   profile?: IDPartnerConfig['profile']
+  /** Binds tokens to a key of each login. */
+  dpop?: boolean
   /** Shows a client certificate, whichever way it authenticates. */
   bound?: boolean
   /** At the bank: what is registered otherwise than it should be. */
@@ -90,6 +92,22 @@ export const REALMS: { realm: string; profile?: string; kinds: Record<string, Ki
       MATRIX.map((kind) => ({ ...kind, bound: true, profile: 'fapi2-message-signing' })),
     ),
   },
+  {
+    realm: 'fapi2-dpop',
+    profile: 'fapi-2-dpop-security-profile',
+    kinds: named(
+      'fapi2-dpop',
+      MATRIX.map((kind) => ({ ...kind, dpop: true, bound: false, profile: 'fapi2-security' })),
+    ),
+  },
+  {
+    realm: 'fapi2-dpop-signing',
+    profile: 'fapi-2-dpop-message-signing',
+    kinds: named(
+      'fapi2-dpop-signing',
+      MATRIX.map((kind) => ({ ...kind, dpop: true, bound: false, profile: 'fapi2-message-signing' })),
+    ),
+  },
 ]
 
 /** Makes the keys, certificate and secret of an application, and both sides of its registration. */
@@ -98,15 +116,15 @@ async function setUp(
   authority: Authority,
   { name, realm, issuer, kind }: { name: string; realm: string; issuer: string; kind: Kind },
 ): Promise<SetUp> {
-  const { auth, alg, encrypted, profile, registered } = kind
+  const { auth, alg, encrypted, profile, dpop = false, registered } = kind
   const encryption = encrypted ? ENCRYPTION[alg] : undefined
   const { keys } = await generateJwks({ alg, ...(encryption && { enc: encryption.alg }) })
   const jwks = { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') }
   const bound = kind.bound ?? auth === 'tls_client_auth'
-  const certificate = bound ? await authority.client(name) : undefined
+  const certificate = bound || auth === 'tls_client_auth' ? await authority.client(name) : undefined
   const client_secret = auth === 'client_secret_basic' ? randomBytes(16).toString('hex') : undefined
   const registration: Registration = {
-    ...{ client_id: name, auth, alg, enc: encryption, bound, client_secret, commonName: name },
+    ...{ client_id: name, auth, alg, enc: encryption, bound, dpop, client_secret, commonName: name },
     ...{ callback: app.callback(name), jwks_uri: app.jwksUri(name) },
     ...registered,
   }
@@ -116,6 +134,7 @@ async function setUp(
     flow: 'direct',
     trusted_issuers: [issuer],
     profile,
+    dpop_bound_access_tokens: dpop,
     token_endpoint_auth_method: auth,
     tls_server_ca: authority.certificate,
     // A machine that is busy is no fault.
