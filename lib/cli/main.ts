@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { run } from './program.js'
 
@@ -10,4 +11,7 @@ process.exitCode = await run(process.argv.slice(2), {
   err: (written) => process.stderr.write(written),
   watched: process.stderr.isTTY,
   input: () => text(process.stdin),
+  interrupted: async () => {
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  },
 })

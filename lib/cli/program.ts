@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { isError } from '../errors.js'
 import { doctorCommand } from './doctor.js'
 import { keysCommand } from './keys.js'
+import { sandboxCommand } from './sandbox.js'
 import type { Terminal } from './terminal.js'
 
 const EXIT_CODES = `
@@ -28,6 +29,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .addHelpText('after', EXIT_CODES)
   keysCommand(program, terminal, ended)
   doctorCommand(program, terminal, ended)
+  sandboxCommand(program, terminal)
   try {
     await program.parseAsync(args, { from: 'user' })
     return code

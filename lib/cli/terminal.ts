@@ -8,6 +8,8 @@ export interface Terminal {
   watched: boolean
   /** All of the standard input. */
   input: () => Promise<string>
+  /** Resolves when the person wants a command to end that does not end by itself. */
+  interrupted: () => Promise<void>
 }
 
 /** A command that could not be run at all: exit code 2. Its message is all that people need. */

@@ -63,6 +63,12 @@ const LOGIN_SECONDS = 60 * 60
 /** Which login is to go wrong, and how: a login is known by its nonce, from the first request to the token. */
 export class Faults {
   #next: Fault | undefined
+
+  /** The fault that waits for the next login. */
+  get waiting(): Fault | undefined {
+    return this.#next
+  }
+
   readonly #faults = new ExpiringMap<Fault>()
 
   /** @throws {TypeError} for a fault that is not in the list */
@@ -72,6 +78,11 @@ export class Faults {
       throw new TypeError(`sandbox.next: fault ${JSON.stringify(fault)} is not one of ${known}`)
     }
     this.#next = fault
+  }
+
+  /** The next login goes well. */
+  disarm(): void {
+    this.#next = undefined
   }
 
   /** A login begins; it takes the fault that waits, if there is one. */

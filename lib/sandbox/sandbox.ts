@@ -4,7 +4,7 @@ import Router from 'router'
 import { Bank } from './bank/bank.js'
 import { CONTINUE_SCRIPT } from './pages/continue.js'
 import { errorPage } from './pages/error.js'
-import { Faults, type Fault } from './faults.js'
+import { FAULTS, Faults, type Fault } from './faults.js'
 import { indexPage } from './pages/index.js'
 import type { AppLink } from './pages/layout.js'
 import { listen, type Listener } from './http/listener.js'
@@ -17,7 +17,8 @@ import { banksOf, type Persona } from './bank/personas.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
 import { RelyingParty } from './platform/relying-party.js'
-import { sendPage } from './http/reply.js'
+import { redirect, sendPage } from './http/reply.js'
+import { readForm } from './http/request.js'
 import { accountSelector } from './platform/account-selector.js'
 import { STYLESHEET } from './pages/stylesheet.js'
 import { Certificates, type ClientCertificate, type ClientCertificateKind } from './http/tls.js'
@@ -135,7 +136,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
     const selector = accountSelector({ banks, loginUrl, relyingParty, trustDirectory })
 
-    app.use(pages(resolved, { app: relyingParty, baseUrl, proxy, trustDirectory, banks }))
+    app.use(pages(resolved, { app: relyingParty, baseUrl, faults, proxy, trustDirectory, banks }))
     app.use('/trust-directory', trustDirectory.router())
     if (resolved.flow === 'proxy') app.use('/oidc-proxy', proxy.router())
     else app.use('/v1/select-accounts', selector)
@@ -185,12 +186,13 @@ function pages(
   parts: {
     app: AppLink
     baseUrl: string
+    faults: Faults
     proxy: Proxy
     trustDirectory: TrustDirectory
     banks: readonly Bank[]
   },
 ): Router.Router {
-  const { app, baseUrl, proxy, trustDirectory, banks } = parts
+  const { app, baseUrl, faults, proxy, trustDirectory, banks } = parts
   const router = Router()
   const overview = {
     app,
@@ -204,10 +206,17 @@ function pages(
         : { 'Account selector': `${baseUrl}/v1/select-accounts` }),
       'Trust directory': trustDirectory.jwksUri,
     },
+    faults: Object.keys(FAULTS),
     banks,
   }
   router.get('/', (_req, res) => {
-    sendPage(res, indexPage(overview))
+    sendPage(res, indexPage({ ...overview, waiting: faults.waiting }))
+  })
+  router.post('/next', async (req, res) => {
+    const chosen = (await readForm(req)).get('fault') ?? ''
+    if (chosen === '') faults.disarm()
+    else faults.arm({ fault: chosen as Fault })
+    redirect(res, '/')
   })
   const files = {
     '/sandbox.css': ['text/css; charset=utf-8', STYLESHEET],

@@ -7,13 +7,18 @@ export interface Ran {
 }
 
 /** Runs the command line in this process, as a program would that nobody watches. */
-export async function cli(args: readonly string[], input = ''): Promise<Ran> {
+export async function cli(
+  args: readonly string[],
+  input = '',
+  interrupted: (soFar: Ran) => Promise<void> = () => Promise.resolve(),
+): Promise<Ran> {
   const ran: Ran = { code: 0, out: '', err: '' }
   ran.code = await run(args, {
     out: (text) => (ran.out += text),
     err: (text) => (ran.err += text),
     watched: false,
     input: () => Promise.resolve(input),
+    interrupted: () => interrupted(ran),
   })
   return ran
 }

@@ -10,6 +10,9 @@ export interface SandboxOverview {
   jwksUri: string | undefined
   flow: 'proxy' | 'direct'
   endpoints: Record<string, string>
+  /** What can go wrong with the next login, and what will. */
+  faults: readonly string[]
+  waiting: string | undefined
   banks: readonly { name: string; logo: string; issuer: string; personas: readonly Persona[] }[]
 }
 
@@ -21,6 +24,8 @@ export function indexPage({
   jwksUri,
   flow,
   endpoints,
+  faults,
+  waiting,
   banks,
 }: SandboxOverview): Html {
   return layout({
@@ -39,6 +44,19 @@ export function indexPage({
         ${fact('Public keys', jwksUri ?? 'none: answers are signed, but not encrypted')}
         ${fact('Flow', flow === 'proxy' ? 'proxy: IDPartner vouches for the bank' : 'direct: app and bank talk to each other')}
       </dl>
+
+      <h2>The next login</h2>
+      <p role="status">
+        ${waiting === undefined ? 'The next login goes well.' : html`The next login goes wrong: <code>${waiting}</code>.`}
+      </p>
+      <form method="post" action="/next" class="next">
+        <label for="fault">What goes wrong with it, and with no other</label>
+        <select id="fault" name="fault">
+          <option value="" ${waiting === undefined ? html`selected` : ''}>nothing</option>
+          ${faults.map((fault) => html`<option value="${fault}" ${fault === waiting ? html`selected` : ''}>${fault}</option>`)}
+        </select>
+        <div class="actions"><button class="primary" type="submit">Set</button></div>
+      </form>
 
       <h2>IDPartner</h2>
       <dl class="facts">${Object.entries(endpoints).map(([label, url]) => fact(label, url))}</dl>

@@ -117,7 +117,7 @@ code { font: .92em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 .brand span { color: var(--muted); font-size: .875rem }
 
 label { display: block; margin-bottom: .3rem; font-size: .925rem; font-weight: 600 }
-input {
+input, select {
   width: 100%;
   margin: 0 0 1rem;
   padding: .65rem .8rem;
@@ -127,7 +127,7 @@ input {
   color: inherit;
   font: inherit;
 }
-input:focus-visible { outline-offset: 0; border-color: var(--accent) }
+input:focus-visible, select:focus-visible { outline-offset: 0; border-color: var(--accent) }
 input[aria-invalid] { border-color: var(--alarm) }
 
 button { font: inherit; cursor: pointer }
