@@ -18,7 +18,7 @@ export interface AppOptions {
 export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Express {
   const { sessionSecret = randomBytes(32).toString('hex'), bankNames = {} } = options
   const strategy = new IDPartnerStrategy(
-    { scope: ['openid', 'profile', 'email', 'age_over_21'], ...config },
+    { scope: ['openid', 'profile', 'email', 'age_over_21'], log: console, ...config },
     // A real app finds or creates its account here, by `claims.iss` and `claims.sub` together, never by email.
     // This user is all that the session holds; the tokens at `login.tokens` are not needed, and so not kept.
     ({ claims, issuer, identityProvider, interactionId }) =>

@@ -94,7 +94,8 @@ export const notFound: RequestHandler = (_req, res) => {
 /** Express knows an error handler by its four parameters. */
 export const onError: ErrorRequestHandler = (err: Error & { status?: number }, _req, res, next) => {
   const status = err.status ?? 500
-  if (status >= 500) console.error(err)
+  // The strategy's log has had a line of its own.
+  if (status >= 500 && !(err instanceof IDPartnerError)) console.error(err)
   if (res.headersSent) next(err)
   // Only an IDPartnerError's message is written to be shown.
   else if (err instanceof IDPartnerError) showFailure(res, status, err)
