@@ -1,6 +1,5 @@
 import type { JSONWebKeySet, JWK } from 'jose'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
-import type { BankAlgorithms } from './bank/configuration.js'
 import type { ResolvedOptions } from './options.js'
 
 export const SIGNING_ALGS = ['PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const satisfies SigningAlg[]
@@ -46,6 +45,14 @@ function encryptionAlgs(
   if (alg !== undefined) return { alg, enc }
   const none = kind === 'userinfo' || ENCRYPTED.some((one) => options[`${one}_encrypted_response_alg`])
   return none ? undefined : USUAL
+}
+
+/** What a bank signs with and encrypts with. */
+export interface BankAlgorithms {
+  signing: readonly SigningAlg[]
+  encryption: Readonly<
+    Record<Encrypted, { alg: readonly KeyEncryptionAlg[]; enc: readonly ContentEncryptionAlg[] }>
+  >
 }
 
 /** What the banks announce: what is usual at IDPartner, and what the app is registered for. */

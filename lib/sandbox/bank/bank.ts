@@ -11,7 +11,7 @@ import { logo } from '../pages/logo.js'
 import type { BankData, Persona } from './personas.js'
 import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
 import type { Profile } from '../../client/profile.js'
-import type { BankAlgorithms } from './configuration.js'
+import type { BankAlgorithms } from '../algorithms.js'
 import type { AuthorizationRequest } from '../platform/request-object.js'
 import type { IdentityProvider } from '../platform/trust-directory.js'
 

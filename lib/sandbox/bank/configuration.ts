@@ -11,9 +11,8 @@ import type { Profile } from '../../client/profile.js'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, claimsByScope } from './claims.js'
-import type { Encrypted } from '../algorithms.js'
+import type { BankAlgorithms } from '../algorithms.js'
 import type { SigningKey } from '../keys.js'
-import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../../jwt/algorithms.js'
 import type { Persona } from './personas.js'
 import { CLIENT_SUBJECT, clientCertificateOf } from '../http/tls.js'
 
@@ -145,14 +144,6 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     loadExistingGrant: grantOfThisLogin,
     renderError: input.renderError,
   }
-}
-
-/** What a bank signs with and encrypts with. */
-export interface BankAlgorithms {
-  signing: readonly SigningAlg[]
-  encryption: Readonly<
-    Record<Encrypted, { alg: readonly KeyEncryptionAlg[]; enc: readonly ContentEncryptionAlg[] }>
-  >
 }
 
 function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Configuration['enabledJWA']> {
