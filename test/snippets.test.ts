@@ -6,10 +6,20 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { SpanStatusCode, metrics, trace } from '@opentelemetry/api'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type DataPoint,
+} from '@opentelemetry/sdk-metrics'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import cookieSession from 'cookie-session'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import session from 'express-session'
 import passport from 'passport'
+import type { Counter } from 'prom-client'
 import {
   IDPartnerStrategy,
   generateJwks,
@@ -356,6 +366,76 @@ const runs: Record<string, () => Promise<void>> = {
     app.use(onError)
     const failed = await visitor().open(`${url}/login/callback?response=x`)
     expect(failed).toMatchObject({ status: 500, html: 'of the application' })
+  },
+
+  'docs/events.md pino.ts': async () => {
+    const written: string[] = []
+    Object.assign(globalThis, { destination: { write: (line: string) => written.push(line) } })
+    const { options } = (await load('docs/events.md', 'pino.ts', {
+      "pino({ name: 'login' })":
+        "pino({ name: 'login' }, (globalThis as unknown as { destination: { write(line: string): void } }).destination)",
+    })) as { options: Partial<IDPartnerStrategyOptions> }
+    const app = await appWith({ strategy: options })
+    await ended(app)
+    expect(written).toEqual([])
+    await cancel(visitor(), `${app.url}/login`)
+    expect(written.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { name: 'login', level: 30, msg: expect.stringContaining('(access_denied)') },
+    ])
+  },
+
+  'docs/events.md prometheus.ts': async () => {
+    const { logins } = (await load('docs/events.md', 'prometheus.ts')) as { logins: Counter }
+    const app = await appWith({})
+    await ended(app)
+    await cancel(visitor(), `${app.url}/login`)
+    const bank = app.sandbox.banks[0]?.issuer
+    const { values } = await logins.get()
+    expect(values.filter(({ labels }) => labels['bank'] === bank)).toEqual([
+      { value: 1, labels: { bank, outcome: 'success', code: '' } },
+      { value: 1, labels: { bank, outcome: 'fail', code: 'access_denied' } },
+    ])
+  },
+
+  'docs/events.md opentelemetry.ts': async () => {
+    const spans = new InMemorySpanExporter()
+    const sums = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+    const reader = new PeriodicExportingMetricReader({ exporter: sums, exportIntervalMillis: 3600_000 })
+    const meters = new MeterProvider({ readers: [reader] })
+    trace.setGlobalTracerProvider(
+      new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] }),
+    )
+    metrics.setGlobalMeterProvider(meters)
+    closing.push(() => {
+      trace.disable()
+      metrics.disable()
+      return meters.shutdown()
+    })
+    await load('docs/events.md', 'opentelemetry.ts')
+    const app = await appWith({})
+    await ended(app)
+    await cancel(visitor(), `${app.url}/login`)
+    app.sandbox.next({ fault: 'token_error' })
+    await ended(app)
+    const [{ issuer } = { issuer: '' }] = app.sandbox.banks
+    const begun = { pass: 'begin', outcome: 'success' }
+    const outcomes = [
+      { issuer, outcome: 'success' },
+      { issuer, outcome: 'fail', code: 'access_denied' },
+      { issuer, outcome: 'error', code: 'provider_error' },
+    ]
+    const finished = spans.getFinishedSpans()
+    expect(finished.map(({ attributes }) => attributes)).toMatchObject(
+      outcomes.flatMap((outcome) => [
+        begun,
+        { pass: 'callback', interactionId: expect.any(String), ...outcome },
+      ]),
+    )
+    expect(finished.filter(({ status }) => status.code === SpanStatusCode.ERROR)).toEqual(finished.slice(-1))
+    await meters.forceFlush()
+    const [{ scopeMetrics: [counted] } = { scopeMetrics: [] }] = sums.getMetrics()
+    const points: DataPoint<unknown>[] = counted?.metrics[0]?.dataPoints ?? []
+    expect(points).toMatchObject(outcomes.map((attributes) => ({ attributes, value: 1 })))
   },
 
   'docs/after-login.md later.ts': async () => {
