@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { Cached } from '../../lib/net/cached.js'
 
@@ -329,6 +330,24 @@ describe('a refresh', () => {
     const next = watch(source.refresh())
     await pass(SECOND)
     expect(next.ended).toBe('copy 3')
+  })
+
+  test('tells whoever watches of each that was turned away, and of nobody else', async () => {
+    const refused: unknown[] = []
+    const listener = (payload: unknown): void => void refused.push(payload)
+    subscribe('passport-idpartner:refused', listener)
+    try {
+      const source = await loaded()
+      const asked = Array.from({ length: 1000 }, () => watch(source.refresh()))
+      expect(refused).toEqual([])
+      await source.refresh()
+      expect(refused).toEqual([{ issuer: 'https://bank.example', document: 'keys' }])
+      await pass(SECOND)
+      expect(asked.every(({ ended }) => ended === 'copy 2')).toBe(true)
+      expect(refused).toHaveLength(1)
+    } finally {
+      unsubscribe('passport-idpartner:refused', listener)
+    }
   })
 
   test('waits a second at most when the clock was set back', async () => {
