@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 /** The files of lib/ that check anything; the others are types, lists of names and the router of public keys. */
 export const FILES = [
   'cli/doctor',
+  'cli/explain',
   'cli/key-file',
   'cli/keys',
   'client/account-selector',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isError } from '../errors.js'
 import { doctorCommand } from './doctor.js'
+import { explainCommand } from './explain.js'
 import { keysCommand } from './keys.js'
 import { sandboxCommand } from './sandbox.js'
 import type { Terminal } from './terminal.js'
@@ -29,6 +30,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .addHelpText('after', EXIT_CODES)
   keysCommand(program, terminal, ended)
   doctorCommand(program, terminal, ended)
+  explainCommand(program, terminal, ended)
   sandboxCommand(program, terminal)
   try {
     await program.parseAsync(args, { from: 'user' })

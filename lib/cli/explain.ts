@@ -1,0 +1,274 @@
+import type { Command } from 'commander'
+import {
+  compactDecrypt,
+  compactVerify,
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  importJWK,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTPayload,
+} from 'jose'
+import { authorizationError } from '../client/authorization-error.js'
+import { isError, printable } from '../errors.js'
+import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
+import type { IDPartnerStrategyOptions } from '../passport/options.js'
+import { readText } from './key-file.js'
+import { readOptions } from './options-file.js'
+import { CannotRun, type Terminal } from './terminal.js'
+
+interface Options {
+  config?: string
+  env?: string
+  jwks?: string[]
+  showClaims?: true
+  json?: true
+}
+
+/** One thing inside of another, the outermost first. */
+interface Layer {
+  name: string
+  facts: Record<string, string>
+  problems: string[]
+}
+
+interface Known {
+  options: Partial<IDPartnerStrategyOptions>
+  /** Public keys of those who may have signed. */
+  keys: JSONWebKeySet | undefined
+  showClaims: boolean
+}
+
+/** Claims that say when, for whom and from whom; they are told, as they say nothing of a person. */
+const TOLD = new Set(['iss', 'aud', 'exp', 'iat', 'nbf'])
+/** What belongs to one login alone: never told, whatever is asked for. */
+const SECRET = new Set(['code', 'state', 'nonce', 'sub', 'c_hash', 's_hash', 'at_hash', 'jti'])
+
+/** `explain`: what a callback brought, layer by layer, without asking anybody. */
+export function explainCommand(program: Command, terminal: Terminal, ended: (code: number) => void): void {
+  program
+    .command('explain')
+    .description('say what a callback URL or a response is, who signed it, and what is wrong with it')
+    .argument('<WHAT>', 'the callback URL, its query, or the value of "response"; - reads standard input')
+    .option('--config <FILE>', "the strategy's options, with which it is compared and opened")
+    .option('--env <FILE>', 'the same as variables')
+    .option('--jwks <FILE...>', 'public keys of IDPartner and the bank, to check signatures with')
+    .option('--show-claims', 'print what is said of the person as well')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nNothing is sent to anybody. Codes, keys and values of one login are never printed.',
+    )
+    .action(async (what: string, { config, env, jwks, showClaims, json }: Options) => {
+      const known: Known = {
+        options: config === undefined && env === undefined ? {} : await readOptions({ config, env }),
+        keys: jwks && { keys: (await Promise.all(jwks.map(readKeys))).flat() },
+        showClaims: showClaims === true,
+      }
+      const layers = await layersOf((what === '-' ? await terminal.input() : what).trim(), known)
+      const problems = layers.flatMap((layer) => layer.problems)
+      const ok = problems.length === 0
+      if (json) terminal.out(`${JSON.stringify({ ok, layers, problems }, null, 2)}\n`)
+      else {
+        for (const { name, facts, problems: wrong } of layers) {
+          terminal.out(`${name}\n`)
+          for (const [fact, value] of Object.entries(facts)) terminal.out(`  ${fact}: ${value}\n`)
+          for (const problem of wrong) terminal.out(`  WRONG: ${problem}\n`)
+        }
+        terminal.out(ok ? '\nNothing wrong was seen.\n' : `\n${String(problems.length)} wrong.\n`)
+      }
+      ended(ok ? 0 : 1)
+    })
+}
+
+async function readKeys(file: string): Promise<JWK[]> {
+  try {
+    return (JSON.parse(await readText(file)) as JSONWebKeySet).keys
+  } catch (err) {
+    throw err instanceof CannotRun ? err : new CannotRun(`${file} is no JWKS`)
+  }
+}
+
+async function layersOf(text: string, known: Known): Promise<Layer[]> {
+  if (text === '') throw new CannotRun('there is nothing to explain')
+  if (!/[?=]|^https?:/.test(text)) return jwtLayers(text, 'response', known)
+  const { layer, response } = query(text, known)
+  return response === undefined ? [layer] : [layer, ...(await jwtLayers(response, 'response', known))]
+}
+
+/** What the browser was sent to. */
+function query(text: string, { options }: Known): { layer: Layer; response: string | undefined } {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const params = url ? url.searchParams : new URLSearchParams(text.replace(/^[^?]*\?/, ''))
+  const layer: Layer = { name: url ? 'callback URL' : 'query of a callback', facts: {}, problems: [] }
+  const { facts, problems } = layer
+  if (url) facts['address'] = `${url.origin}${url.pathname}`
+  const names = [...params.keys()].map((name) => printable(name) ?? 'an unprintable name')
+  facts['parameters'] = names.join(', ') || 'none'
+  if (url && options.callback !== undefined && URL.canParse(options.callback)) {
+    const wanted = new URL(options.callback)
+    if (url.origin + url.pathname !== wanted.origin + wanted.pathname) {
+      problems.push(`it is not the option "callback", ${wanted.origin}${wanted.pathname}`)
+    }
+  }
+  for (const name of ['response', 'error', 'code', 'state', 'iss']) {
+    if (params.getAll(name).length > 1) problems.push(`"${name}" is there more than once`)
+  }
+  if ([...params.keys()].some((name) => name.startsWith('amp;'))) {
+    problems.push('it was copied from HTML: each &amp; has to be a plain &')
+  }
+  const response = params.get('response') ?? undefined
+  const error = params.get('error')
+  if (error !== null) {
+    facts['error'] = authorizationError(printable(error)).message
+    problems.push('nobody signed this error: it ends no login, and may be from anybody')
+  }
+  if (params.has('code')) {
+    facts['plain answer'] = `from ${shown(params.get('iss') ?? 'nobody who says so')}`
+    const plain = options.response_mode === 'query' || options.profile === 'fapi2-security'
+    if (!plain) problems.push('a bare code is never used: the answer has to be signed (JARM)')
+    else if (!params.has('iss')) problems.push('"iss" is missing, with which the bank has to name itself')
+  }
+  if (response === undefined && error === null && !params.has('code')) {
+    problems.push('there is no answer in it: no "response", "error" or "code"')
+  }
+  return { layer, response }
+}
+
+async function jwtLayers(text: string, name: string, known: Known): Promise<Layer[]> {
+  const layer: Layer = { name, facts: {}, problems: [] }
+  const { facts, problems } = layer
+  const wrong = (problem: string): Layer[] => {
+    problems.push(problem)
+    return [layer]
+  }
+  if (text.length > MAX_ANSWER_LENGTH) return wrong('it is longer than 64 KiB, which no answer is')
+  const parts = text.split('.').length
+  if (parts !== 3 && parts !== 5) {
+    return wrong(`it is no JWT, which has 3 parts or 5: it has ${String(parts)}, and may have been cut off`)
+  }
+  let header: ReturnType<typeof decodeProtectedHeader>
+  try {
+    header = decodeProtectedHeader(text)
+  } catch {
+    return wrong('its header cannot be read: it is no JWT, or was changed on the way')
+  }
+  const alg = printable(header.alg) ?? 'no known algorithm'
+  facts['kid'] = printable(header.kid) ?? 'none'
+  if (parts === 5) {
+    layer.name = `${name}: encrypted (JWE)`
+    facts['encrypted with'] = `${alg}, ${printable(header.enc) ?? 'nothing known'}`
+    const opened = await decrypt(text, known)
+    if (typeof opened === 'string') return [layer, ...(await jwtLayers(opened, `${name}, opened`, known))]
+    if (opened.wrong) problems.push(opened.says)
+    else facts['inside'] = opened.says
+    return [layer]
+  }
+  facts['signed with'] = alg
+  let claims: JWTPayload
+  try {
+    claims = decodeJwt(text)
+  } catch {
+    return wrong('its content cannot be read: it is no JWT, or was changed on the way')
+  }
+  const document = typeof claims['identity_provider'] === 'object'
+  layer.name = `${name}: ${document ? "IDPartner's document" : "a bank's answer"}, signed (JWS)`
+  const wanted = document ? 'PS256' : (known.options.authorization_signed_response_alg ?? 'PS256')
+  if (alg !== wanted) problems.push(`it is signed with ${alg}, and ${wanted} is wanted`)
+  facts['signature'] = await verify(text, wanted, known, problems)
+  checkClaims(claims, known, facts, problems)
+  if (!document) checkAnswer(claims, problems)
+  const inner = document && typeof claims.sub === 'string' ? claims.sub : undefined
+  return inner === undefined
+    ? [layer]
+    : [layer, ...(await jwtLayers(inner, "the bank's answer inside", known))]
+}
+
+function checkAnswer({ code, error, state }: JWTPayload, problems: string[]): void {
+  if (typeof state !== 'string') problems.push('it has no "state", so that it belongs to no login')
+  if (typeof error === 'string') {
+    problems.push(`the bank did not log the person in: ${printable(error) ?? 'no known reason'}`)
+  } else if (typeof code !== 'string') problems.push('it has neither a "code" nor an "error"')
+}
+
+async function decrypt(jwe: string, { options }: Known): Promise<string | { says: string; wrong: boolean }> {
+  const own = (options.jwks?.keys ?? []).filter(({ use }) => use !== 'sig')
+  if (own.length === 0) return { says: 'not opened: give your keys with --config', wrong: false }
+  for (const jwk of own) {
+    try {
+      const { plaintext } = await compactDecrypt(jwe, await importJWK({ ...jwk }, jwk.alg ?? 'RSA-OAEP'))
+      return new TextDecoder().decode(plaintext)
+    } catch {
+      // Another may fit.
+    }
+  }
+  return {
+    says: 'none of your keys opens it: it was encrypted to a key that you do not have (any more)',
+    wrong: true,
+  }
+}
+
+async function verify(jws: string, alg: string, { keys }: Known, problems: string[]): Promise<string> {
+  if (!keys) return 'not checked: give the public keys with --jwks'
+  try {
+    await compactVerify(jws, createLocalJWKSet(keys), { algorithms: [alg] })
+    return 'good'
+  } catch (err) {
+    const reason =
+      err instanceof errors.JWKSNoMatchingKey
+        ? 'none of the given keys is the one it names: the keys are of somebody else, or were changed since'
+        : err instanceof errors.JWSSignatureVerificationFailed
+          ? 'it does not fit the key it names: it is forged, or was changed on the way'
+          : `it cannot be checked (${isError(err) ? err.name : 'no known reason'})`
+    problems.push(`its signature: ${reason}`)
+    return 'not good'
+  }
+}
+
+function checkClaims(
+  claims: JWTPayload,
+  { options, showClaims }: Known,
+  facts: Record<string, string>,
+  problems: string[],
+): void {
+  const now = Date.now() / 1000
+  const tolerance = options.clock_tolerance ?? 30
+  const { iss, aud, exp, iat } = claims
+  facts['issuer'] = shown(iss ?? 'nobody')
+  facts['for'] = shown([aud ?? 'nobody'].flat().join(', '))
+  if (options.client_id !== undefined && ![aud].flat().includes(options.client_id)) {
+    problems.push('it is for another application than the option "client_id" says')
+  }
+  if (typeof exp !== 'number') problems.push('it does not say when it expires ("exp")')
+  else {
+    facts['expires'] = new Date(exp * 1000).toISOString()
+    if (exp + tolerance < now) problems.push(`it expired ${duration(now - exp)} ago`)
+  }
+  if (typeof iat === 'number') {
+    facts['issued'] = new Date(iat * 1000).toISOString()
+    if (iat - tolerance > now) {
+      problems.push(`it was issued ${duration(iat - now)} in the future: one of the two clocks is wrong`)
+    }
+  }
+  const others = Object.keys(claims).filter((name) => !TOLD.has(name))
+  facts['claims'] = others.map((name) => printable(name) ?? 'an unprintable name').join(', ') || 'none'
+  if (!showClaims) return
+  for (const name of others.filter((one) => !SECRET.has(one))) {
+    facts[`claim ${printable(name) ?? 'without a printable name'}`] = shown(JSON.stringify(claims[name]))
+  }
+}
+
+/** Harmless to print, and on one line. */
+function shown(value: string): string {
+  return value.slice(0, 300).replace(/[^\x20-\x7e]/g, '?')
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${String(Math.round(seconds))} s`
+  if (seconds < 7200) return `${String(Math.round(seconds / 60))} minutes`
+  return seconds < 172_800
+    ? `${String(Math.round(seconds / 3600))} hours`
+    : `${String(Math.round(seconds / 86_400))} days`
+}
