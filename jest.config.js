@@ -1,8 +1,8 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  // Most of what they do is wait: for time limits, for the second in which keys may be asked for again.
-  maxWorkers: '200%',
+  // Two for each of two processors: most of what they do is wait, for time limits and for the second between two fetches.
+  maxWorkers: 4,
   // A test that hangs is noticed; one on a busy machine is not taken for it.
   testTimeout: 60_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
