@@ -22,6 +22,7 @@ export async function whileServed<T>(
     return await run(`${protocol}//${hostname}:${String((app.address() as AddressInfo).port)}`)
   }
   const server = app instanceof Server ? app : createServer(app)
+  server.prependListener('request', endsConnection)
   server.listen(Number(port || 80), hostname.replace(/^\[(.*)\]$/, '$1'))
   try {
     await once(server, 'listening')
@@ -34,8 +35,14 @@ export async function whileServed<T>(
   try {
     return await run(origin)
   } finally {
+    server.off('request', endsConnection)
     server.closeAllConnections()
     server.close()
     await once(server, 'close')
   }
+}
+
+/** The next login listens at the same address, where a connection of this one would be dead. */
+const endsConnection: RequestListener = (_req, res) => {
+  res.shouldKeepAlive = false
 }

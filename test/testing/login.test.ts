@@ -90,6 +90,8 @@ describe.each(['proxy', 'direct'] as const)('a login without a browser (%s flow)
     const { app, sandbox, origin } = await makeApp({ flow })
     const { page, cookie, jar } = await login(app, { sandbox })
     expect(page).toMatchObject({ url: `${origin}/me`, status: 200 })
+    // So that no later login is sent into a connection that has ended with this one.
+    expect(page.headers.get('connection')).toBe('close')
     expect(claimsOf(page)).toMatchObject({ iss: sandbox.banks[0]?.issuer, name: 'Philip Lindqvist' })
     expect(cookie).toMatch(/^connect\.sid=/)
     await listen(createServer(app), Number(new URL(origin).port))
