@@ -8,11 +8,10 @@ import {
   errors,
   importJWK,
   type JSONWebKeySet,
-  type JWK,
   type JWTPayload,
 } from 'jose'
 import { authorizationError } from '../client/authorization-error.js'
-import { isError, printable } from '../errors.js'
+import { printable } from '../errors.js'
 import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
 import type { IDPartnerStrategyOptions } from '../passport/options.js'
 import { readText } from './key-file.js'
@@ -36,15 +35,19 @@ interface Layer {
 
 interface Known {
   options: Partial<IDPartnerStrategyOptions>
-  /** Public keys of those who may have signed. */
-  keys: JSONWebKeySet | undefined
+  /** Public keys of those who may have signed, by the file that they are in. */
+  keys: { file: string; jwks: JSONWebKeySet }[] | undefined
   showClaims: boolean
 }
 
 /** Claims that say when, for whom and from whom; they are told, as they say nothing of a person. */
 const TOLD = new Set(['iss', 'aud', 'exp', 'iat', 'nbf'])
-/** What belongs to one login alone: never told, whatever is asked for. */
-const SECRET = new Set(['code', 'state', 'nonce', 'sub', 'c_hash', 's_hash', 'at_hash', 'jti'])
+/** What belongs to one login alone, or opens something: never told, whatever is asked for, and however deep it lies. */
+const SECRET = /^(code|state|nonce|sub|jti|sid|.*(_hash|token|secret|password|verifier|hint).*)$/i
+/** Something signed or sealed may hold all of these. */
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]*/
+/** The parameters of a callback; others may be anything. */
+const PARAMETERS = new Set(['response', 'error', 'error_description', 'error_uri', 'code', 'state', 'iss'])
 
 /** `explain`: what a callback brought, layer by layer, without asking anybody. */
 export function explainCommand(program: Command, terminal: Terminal, ended: (code: number) => void): void {
@@ -64,7 +67,7 @@ export function explainCommand(program: Command, terminal: Terminal, ended: (cod
     .action(async (what: string, { config, env, jwks, showClaims, json }: Options) => {
       const known: Known = {
         options: config === undefined && env === undefined ? {} : await readOptions({ config, env }),
-        keys: jwks && { keys: (await Promise.all(jwks.map(readKeys))).flat() },
+        keys: jwks && (await Promise.all(jwks.map(readKeys))),
         showClaims: showClaims === true,
       }
       const layers = await layersOf((what === '-' ? await terminal.input() : what).trim(), known)
@@ -83,17 +86,22 @@ export function explainCommand(program: Command, terminal: Terminal, ended: (cod
     })
 }
 
-async function readKeys(file: string): Promise<JWK[]> {
+async function readKeys(file: string): Promise<{ file: string; jwks: JSONWebKeySet }> {
+  const text = await readText(file)
   try {
-    return (JSON.parse(await readText(file)) as JSONWebKeySet).keys
-  } catch (err) {
-    throw err instanceof CannotRun ? err : new CannotRun(`${file} is no JWKS`)
+    const jwks = JSON.parse(text) as JSONWebKeySet
+    createLocalJWKSet(jwks)
+    return { file, jwks }
+  } catch {
+    throw new CannotRun(`${file} is no JWKS`)
   }
 }
 
 async function layersOf(text: string, known: Known): Promise<Layer[]> {
   if (text === '') throw new CannotRun('there is nothing to explain')
-  if (!/[?=]|^https?:/.test(text)) return jwtLayers(text, 'response', known)
+  // A code may hold a = as well.
+  if (!/^https?:|\?|(^|&)(response|error|code|state|iss)=/.test(text))
+    return jwtLayers(text, 'response', known)
   const { layer, response } = query(text, known)
   return response === undefined ? [layer] : [layer, ...(await jwtLayers(response, 'response', known))]
 }
@@ -105,8 +113,10 @@ function query(text: string, { options }: Known): { layer: Layer; response: stri
   const layer: Layer = { name: url ? 'callback URL' : 'query of a callback', facts: {}, problems: [] }
   const { facts, problems } = layer
   if (url) facts['address'] = `${url.origin}${url.pathname}`
-  const names = [...params.keys()].map((name) => printable(name) ?? 'an unprintable name')
-  facts['parameters'] = names.join(', ') || 'none'
+  const names = [...params.keys()]
+  const known = names.filter((name) => PARAMETERS.has(name))
+  facts['parameters'] =
+    `${known.join(', ') || 'none that is known'}, and ${String(names.length - known.length)} others`
   if (url && options.callback !== undefined && URL.canParse(options.callback)) {
     const wanted = new URL(options.callback)
     if (url.origin + url.pathname !== wanted.origin + wanted.pathname) {
@@ -116,7 +126,7 @@ function query(text: string, { options }: Known): { layer: Layer; response: stri
   for (const name of ['response', 'error', 'code', 'state', 'iss']) {
     if (params.getAll(name).length > 1) problems.push(`"${name}" is there more than once`)
   }
-  if ([...params.keys()].some((name) => name.startsWith('amp;'))) {
+  if (names.some((name) => name.startsWith('amp;'))) {
     problems.push('it was copied from HTML: each &amp; has to be a plain &')
   }
   const response = params.get('response') ?? undefined
@@ -130,14 +140,16 @@ function query(text: string, { options }: Known): { layer: Layer; response: stri
     const plain = options.response_mode === 'query' || options.profile === 'fapi2-security'
     if (!plain) problems.push('a bare code is never used: the answer has to be signed (JARM)')
     else if (!params.has('iss')) problems.push('"iss" is missing, with which the bank has to name itself')
+    if (!params.has('state')) problems.push('"state" is missing, so that it belongs to no login')
   }
   if (response === undefined && error === null && !params.has('code')) {
     problems.push('there is no answer in it: no "response", "error" or "code"')
   }
-  return { layer, response }
+  if (response === '') problems.push('"response" is empty')
+  return { layer, response: response || undefined }
 }
 
-async function jwtLayers(text: string, name: string, known: Known): Promise<Layer[]> {
+async function jwtLayers(text: string, name: string, known: Known, opened = false): Promise<Layer[]> {
   const layer: Layer = { name, facts: {}, problems: [] }
   const { facts, problems } = layer
   const wrong = (problem: string): Layer[] => {
@@ -160,10 +172,11 @@ async function jwtLayers(text: string, name: string, known: Known): Promise<Laye
   if (parts === 5) {
     layer.name = `${name}: encrypted (JWE)`
     facts['encrypted with'] = `${alg}, ${printable(header.enc) ?? 'nothing known'}`
-    const opened = await decrypt(text, known)
-    if (typeof opened === 'string') return [layer, ...(await jwtLayers(opened, `${name}, opened`, known))]
-    if (opened.wrong) problems.push(opened.says)
-    else facts['inside'] = opened.says
+    const inside = await decrypt(text, known)
+    if (typeof inside === 'string')
+      return [layer, ...(await jwtLayers(inside, `${name}, opened`, known, true))]
+    if (inside.wrong) problems.push(inside.says)
+    else facts['inside'] = inside.says
     return [layer]
   }
   facts['signed with'] = alg
@@ -180,6 +193,9 @@ async function jwtLayers(text: string, name: string, known: Known): Promise<Laye
   facts['signature'] = await verify(text, wanted, known, problems)
   checkClaims(claims, known, facts, problems)
   if (!document) checkAnswer(claims, problems)
+  if (!document && !opened && known.options.jwks?.keys.some(({ use }) => use === 'enc')) {
+    problems.push('it is not encrypted, and with an encryption key among yours it has to be')
+  }
   const inner = document && typeof claims.sub === 'string' ? claims.sub : undefined
   return inner === undefined
     ? [layer]
@@ -205,26 +221,32 @@ async function decrypt(jwe: string, { options }: Known): Promise<string | { says
     }
   }
   return {
-    says: 'none of your keys opens it: it was encrypted to a key that you do not have (any more)',
+    says: 'none of your keys opens it: it was encrypted to a key that you do not have (any more), or is cut off',
     wrong: true,
   }
 }
 
 async function verify(jws: string, alg: string, { keys }: Known, problems: string[]): Promise<string> {
   if (!keys) return 'not checked: give the public keys with --jwks'
-  try {
-    await compactVerify(jws, createLocalJWKSet(keys), { algorithms: [alg] })
-    return 'good'
-  } catch (err) {
-    const reason =
-      err instanceof errors.JWKSNoMatchingKey
-        ? 'none of the given keys is the one it names: the keys are of somebody else, or were changed since'
-        : err instanceof errors.JWSSignatureVerificationFailed
-          ? 'it does not fit the key it names: it is forged, or was changed on the way'
-          : `it cannot be checked (${isError(err) ? err.name : 'no known reason'})`
-    problems.push(`its signature: ${reason}`)
-    return 'not good'
+  let reason =
+    'none of the given keys is the one it names: the keys are of somebody else, or were changed since'
+  for (const { file, jwks } of keys) {
+    for (const jwk of jwks.keys) {
+      // A key without a name may be any (RFC 7515, section 4.1.4).
+      const { kid } = decodeProtectedHeader(jws)
+      if (kid !== undefined && jwk.kid !== undefined && kid !== jwk.kid) continue
+      try {
+        await compactVerify(jws, await importJWK(jwk, alg), { algorithms: [alg] })
+        return `good, with a key of ${file}`
+      } catch (err) {
+        if (err instanceof errors.JWSSignatureVerificationFailed) {
+          reason = 'it does not fit the key it names: it is forged, was changed on the way, or is cut off'
+        }
+      }
+    }
   }
+  problems.push(`its signature: ${reason}`)
+  return 'not good'
 }
 
 function checkClaims(
@@ -235,29 +257,39 @@ function checkClaims(
 ): void {
   const now = Date.now() / 1000
   const tolerance = options.clock_tolerance ?? 30
-  const { iss, aud, exp, iat } = claims
-  facts['issuer'] = shown(iss ?? 'nobody')
-  facts['for'] = shown([aud ?? 'nobody'].flat().join(', '))
-  if (options.client_id !== undefined && ![aud].flat().includes(options.client_id)) {
+  const { iss, aud, exp, iat, nbf } = claims
+  const audiences = [aud].flat().filter((one) => typeof one === 'string')
+  facts['issuer'] = typeof iss === 'string' ? shown(iss) : 'nobody'
+  facts['for'] = shown(audiences.join(', ') || 'nobody')
+  if (audiences.length > 1) problems.push('it is for several applications ("aud"), and has to be for one')
+  else if (options.client_id !== undefined && audiences[0] !== options.client_id) {
     problems.push('it is for another application than the option "client_id" says')
   }
   if (typeof exp !== 'number') problems.push('it does not say when it expires ("exp")')
   else {
-    facts['expires'] = new Date(exp * 1000).toISOString()
+    facts['expires'] = instant(exp)
     if (exp + tolerance < now) problems.push(`it expired ${duration(now - exp)} ago`)
   }
-  if (typeof iat === 'number') {
-    facts['issued'] = new Date(iat * 1000).toISOString()
-    if (iat - tolerance > now) {
-      problems.push(`it was issued ${duration(iat - now)} in the future: one of the two clocks is wrong`)
-    }
+  if (typeof iat === 'number') facts['issued'] = instant(iat)
+  const begins = Math.max(...[iat, nbf].filter((time) => typeof time === 'number'))
+  if (begins - tolerance > now) {
+    problems.push(`it begins ${duration(begins - now)} in the future: one of the two clocks is wrong`)
   }
   const others = Object.keys(claims).filter((name) => !TOLD.has(name))
   facts['claims'] = others.map((name) => printable(name) ?? 'an unprintable name').join(', ') || 'none'
   if (!showClaims) return
-  for (const name of others.filter((one) => !SECRET.has(one))) {
-    facts[`claim ${printable(name) ?? 'without a printable name'}`] = shown(JSON.stringify(claims[name]))
+  for (const name of others.filter((one) => !SECRET.test(one))) {
+    facts[`claim ${printable(name) ?? 'without a printable name'}`] = shown(
+      JSON.stringify(claims[name], (key, value: unknown) =>
+        SECRET.test(key) || (typeof value === 'string' && JWT.test(value)) ? '(hidden)' : value,
+      ),
+    )
   }
+}
+
+function instant(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.valueOf()) ? 'at no possible time' : date.toISOString()
 }
 
 /** Harmless to print, and on one line. */

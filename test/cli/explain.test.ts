@@ -92,7 +92,11 @@ test('a good callback is told layer by layer, and nothing of the person or the l
     "the bank's answer inside: encrypted (JWE)",
     "the bank's answer inside, opened: a bank's answer, signed (JWS)",
   ])
-  expect(found.layers.at(-1)?.facts).toMatchObject({ issuer: BANK, for: 'me', signature: 'good' })
+  expect(found.layers.at(-1)?.facts).toMatchObject({
+    issuer: BANK,
+    for: 'me',
+    signature: `good, with a key of ${keys}`,
+  })
   const people = await cli(['explain', url, '--config', config, '--jwks', keys, '--show-claims'])
   expect(people).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/Nothing wrong was seen/) })
   const printed = JSON.stringify(found) + people.out.replace('Philip Bank', '')
@@ -104,6 +108,23 @@ test("claims' values are shown when they are asked for", async () => {
   const jwt = await sign(answer({ name: 'Philip' }))
   expect(JSON.stringify(await explain(jwt))).not.toContain('Philip')
   expect((await explain(jwt, '--show-claims')).layers[0]?.facts).toMatchObject({ 'claim name': '"Philip"' })
+})
+
+test('what opens something is never shown, however deep it lies', async () => {
+  const jwt = await sign(
+    answer({ access_token: 'the-code', nested: { nonce: 'the-state', name: 'Kim', a: 'aa.bb.cc' } }),
+  )
+  const { layers } = await explain(jwt, '--show-claims')
+  expect(layers[0]?.facts).toMatchObject({
+    'claim nested': '{"nonce":"(hidden)","name":"Kim","a":"(hidden)"}',
+  })
+  for (const secret of SECRETS) expect(JSON.stringify(layers)).not.toContain(secret)
+})
+
+test('a code in place of a response is not repeated', async () => {
+  const { out } = await cli(['explain', 'SplxlOBeZQQYbYS6WxSbIA=='])
+  expect(out).not.toContain('SplxlOBeZQQYbYS6WxSbIA')
+  expect(out).toContain('it is no JWT')
 })
 
 test('without keys it says that it has not looked, and reads standard input', async () => {
@@ -118,8 +139,13 @@ describe('what is wrong is said:', () => {
   test.each<[string, () => Promise<string> | string, RegExp]>([
     ['expired', () => sign(answer({ exp: now() - 600 })), /^it expired 10 minutes ago$/],
     ['no end', () => sign(answer({ exp: undefined })), /does not say when it expires/],
-    ['from the future', () => sign(answer({ iat: now() + 10_800 })), /issued 3 hours in the future/],
+    ['from the future', () => sign(answer({ iat: now() + 10_800 })), /begins 3 hours in the future/],
     ['for another app', () => sign(answer({ aud: 'other' })), /for another application/],
+    ['for several apps', () => sign(answer({ aud: ['me', 'x'] })), /for several applications/],
+    ['not begun', () => sign(answer({ nbf: now() + 10_800 })), /begins 3 hours in the future/],
+    ['not encrypted', () => sign(answer()), /it is not encrypted/],
+    ['an empty response', () => `${CALLBACK}?response=`, /"response" is empty/],
+    ['a time that is none', () => sign(answer({ iss: 5, exp: 1e20, iat: -1e20 })), /not encrypted/],
     ['no state', () => sign(answer({ state: undefined })), /no "state"/],
     ['nothing in it', () => sign(answer({ code: undefined })), /neither a "code" nor an "error"/],
     [
@@ -179,6 +205,7 @@ describe('what is wrong is said:', () => {
 test.each([
   ['nothing', ['explain', ' '], /nothing to explain/],
   ['a file that is none', ['explain', 'x', '--jwks', 'no-such-file'], /no-such-file/],
+  ['keys that are none', ['explain', 'x', '--jwks', 'package.json'], /package.json is no JWKS/],
 ])('could not be run: %s', async (_name, args, message) => {
   expect(await cli(args)).toMatchObject({ code: 2, out: '', err: expect.stringMatching(message) })
 })
