@@ -121,6 +121,7 @@ const TABLES = {
     'hostile/ssrf',
     'hostile/client-alone',
     'hostile/faults',
+    'hostile/broken-endpoints',
   ],
   'client/issuers': ['hostile/discovery-and-keys'],
   'jwt/jarm': ['hostile/jarm'],
@@ -139,7 +140,13 @@ const TABLES = {
   'jwt/key-set': ['hostile/discovery-and-keys'],
   'jwt/remote-keys': ['hostile/discovery-and-keys'],
   'jwt/sealed-jwt': ['hostile/downgrade', 'hostile/jarm'],
-  'passport/strategy': ['hostile/callback', 'hostile/login-csrf', 'hostile/injection', 'hostile/faults'],
+  'passport/strategy': [
+    'hostile/callback',
+    'hostile/login-csrf',
+    'hostile/injection',
+    'hostile/faults',
+    'hostile/broken-endpoints',
+  ],
 }
 
 /** The tests of one file: those of its own name and the tables, or the tables alone. */
