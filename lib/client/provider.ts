@@ -11,14 +11,15 @@ import { parseEndpoint, type Http } from '../net/http.js'
 import { jsonOf, shallow, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { DpopKey } from '../jwt/dpop-key.js'
-import { signingKey, type ClientKeys, type ImportedKey } from '../jwt/keys.js'
+import { signingKey, type ClientKeys } from '../jwt/keys.js'
 import { partyOf } from './party.js'
 import { PROFILES } from './profile.js'
 import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './provider-metadata.js'
-import { LIFETIME, leaveTransportToHttp, timesOf } from './openid-client-settings.js'
+import { leaveTransportToHttp } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { readUserInfo } from '../jwt/userinfo.js'
+import { clientAssertion, requestObject } from './statements.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
 
 interface ProviderContext {
@@ -66,9 +67,8 @@ export class Provider {
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
     this.#browserEndpoint('authorization_endpoint')
     this.#assertSupports([...askedFor(config), ['request_object_signing_alg_values_supported', [signer.alg]]])
-    return oidc.buildAuthorizationUrlWithJAR(configuration(this.#context), parameters, signer, {
-      [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.request)),
-    })
+    const request = await requestObject(config, signer, this.issuer, parameters)
+    return oidc.buildAuthorizationUrl(configuration(this.#context), { request })
   }
 
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
@@ -494,23 +494,8 @@ function authentication(config: ResolvedConfig, keys: ClientKeys): oidc.ClientAu
       return oidc.ClientSecretBasic(config.client_secret)
     case 'tls_client_auth':
       return oidc.TlsClientAuth()
-    case 'private_key_jwt': {
-      const signer = signingKey(keys, config.token_endpoint_auth_signing_alg)
-      if (!signer) throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
-      return oidc.PrivateKeyJwt(signer, {
-        [oidc.modifyAssertion]: statement(signer, timesOf(config.clock_tolerance, LIFETIME.assertion)),
-      })
-    }
-  }
-}
-
-/** What openid-client signs for the application; it has another name for EdDSA, which banks do not know yet (RFC 9864). */
-function statement({ alg }: ImportedKey, times: ReturnType<typeof timesOf>): oidc.ModifyAssertionFunction {
-  return (header, claims) => {
-    header['alg'] = alg
-    // Some banks insist on it; a request object has its own.
-    header['typ'] ??= 'JWT'
-    times(header, claims)
+    case 'private_key_jwt':
+      return clientAssertion(config, keys)
   }
 }
 

@@ -32,18 +32,27 @@ export const MAX_RSA_BITS = 16_384
 export const KEY_STATUSES = ['current', 'next', 'retired'] as const
 export type KeyStatus = (typeof KEY_STATUSES)[number]
 
-export interface ImportedKey<Alg extends string = string> {
+interface NamedKey<Alg extends string> {
   kid: string
   alg: Alg
-  key: CryptoKey
 }
+
+/** A key that is in this process, or what a key outside it does. */
+type Held<Use> = { key: CryptoKey } | ({ key?: undefined } & Use)
+
+/** What signs: a key, or what makes the signature of some bytes elsewhere. */
+export type SigningKey = NamedKey<SigningAlg> & Held<{ sign: (data: Uint8Array) => Promise<Uint8Array> }>
+
+/** What decrypts: a key, or what opens a compact JWE with one elsewhere; it gives nothing where that does not fit. */
+export type DecryptionKey = NamedKey<KeyEncryptionAlg> &
+  Held<{ open: (jwe: string) => Promise<Uint8Array | undefined> }>
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {
   /** All keys that sign now; see {@link signingKey}. */
-  signing: ImportedKey<SigningAlg>[]
+  signing: SigningKey[]
   /** All encryption keys, so that answers to a key just retired, or just published, can be read. */
-  decryption: ImportedKey<KeyEncryptionAlg>[]
+  decryption: DecryptionKey[]
   public: JSONWebKeySet
 }
 
@@ -51,7 +60,7 @@ export interface ClientKeys {
 export function signingKey(
   { signing }: Pick<ClientKeys, 'signing'>,
   alg?: SigningAlg,
-): ImportedKey<SigningAlg> | undefined {
+): SigningKey | undefined {
   return signing.find((one) => alg === undefined || one.alg === alg)
 }
 
@@ -127,7 +136,8 @@ export async function importKeys(checked: CheckedKey[]): Promise<ClientKeys> {
   const keysFor = <Alg extends string>(
     isOne: (alg: string) => alg is Alg,
     among = imported,
-  ): ImportedKey<Alg>[] => among.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
+  ): (NamedKey<Alg> & { key: CryptoKey })[] =>
+    among.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
   return {
     signing: keysFor(
       isSigningAlg,

@@ -14,14 +14,14 @@ import {
   type KeyEncryptionAlg,
   type SigningAlg,
 } from './algorithms.js'
-import type { ImportedKey } from './keys.js'
+import type { DecryptionKey } from './keys.js'
 import type { FindKeys } from './remote-keys.js'
 
 /** How one kind of JWT is encrypted to the application: not at all where the lists are empty. */
 export interface Decryption {
   alg: readonly KeyEncryptionAlg[]
   enc: readonly ContentEncryptionAlg[]
-  keys: readonly ImportedKey[]
+  keys: readonly DecryptionKey[]
 }
 
 /** Whose JWT this is, in messages, and which code its refusal has. */
@@ -77,29 +77,42 @@ export async function decryptJwt(
   }
   // That of the name first, and then whatever the kid says: a bank may still use the name of a key that was renamed.
   const fitting = decryption.keys.filter((one) => one.alg === alg)
-  const keys = [...fitting.filter((one) => one.kid === kid), ...fitting.filter((one) => one.kid !== kid)]
-  for (const { key } of keys) {
-    const opened = await compactDecrypt(jwt, key, {
-      // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
-      maxDecompressedLength: 0,
-    }).then(
-      ({ plaintext, protectedHeader }) => ({
-        jws: new TextDecoder().decode(plaintext),
-        outer: { iss: protectedHeader['iss'], aud: protectedHeader['aud'] },
-      }),
-      (err: unknown) => {
-        if (err instanceof errors.JWEDecryptionFailed) return undefined
-        const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
-        throw invalidJwt(kind, why, safeCause(err))
-      },
-    )
-    if (opened) return opened
+  const named = fitting.filter((one) => one.kid === kid)
+  const others = fitting.filter((one) => one.kid !== kid && (kid === undefined || isTriedForAny(one)))
+  for (const key of [...named, ...others]) {
+    const plaintext = await opened(jwt, key).catch((err: unknown) => {
+      if (err instanceof IDPartnerError) throw err
+      const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
+      throw invalidJwt(kind, why, safeCause(err))
+    })
+    if (plaintext) {
+      const { iss, aud } = header
+      return { jws: new TextDecoder().decode(plaintext), outer: { iss, aud } }
+    }
   }
   const ours = shortened(decryption.keys.map((one) => one.kid).join(', '), 100)
   throw invalidJwt(
     kind,
     `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}): this application may have been restarted with new keys (generateJwks at every start), or publish an old JWKS`,
   )
+}
+
+/** What is inside; nothing where it was not encrypted to this key, or was changed. */
+async function opened(jwe: string, key: DecryptionKey): Promise<Uint8Array | undefined> {
+  if (!key.key) return key.open(jwe)
+  // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
+  return compactDecrypt(jwe, key.key, { maxDecompressedLength: 0 }).then(
+    ({ plaintext }) => plaintext,
+    (err: unknown) => {
+      if (err instanceof errors.JWEDecryptionFailed) return undefined
+      throw err
+    },
+  )
+}
+
+/** Whether a key is tried on what names another: not where each try is a call to a key service. */
+function isTriedForAny({ key }: DecryptionKey): boolean {
+  return key !== undefined
 }
 
 /** Who an opened JWT says it is from: where to look for the keys, if that issuer is allowed. Nobody has signed it yet. */

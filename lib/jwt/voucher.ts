@@ -1,6 +1,7 @@
-import { SignJWT, createLocalJWKSet, jwtVerify } from 'jose'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import { SIGNING_ALGS } from './algorithms.js'
 import { signingKey, type ClientKeys } from './keys.js'
+import { signJwt } from './own-jwt.js'
 
 /** No other JWT that the application signs has this type, nor itself for its audience (RFC 8725, sections 3.9 and 3.11). */
 const TYPE = 'idpartner-voucher+jwt'
@@ -17,11 +18,7 @@ export async function signVoucher(
   keys: Pick<ClientKeys, 'signing'>,
 ): Promise<string | undefined> {
   const signer = signingKey(keys)
-  if (!signer) return undefined
-  const { alg, kid, key } = signer
-  return new SignJWT({ iss: clientId, aud: clientId, sub: issuer })
-    .setProtectedHeader({ alg, typ: TYPE, kid })
-    .sign(key)
+  return signer && signJwt(signer, { typ: TYPE }, { iss: clientId, aud: clientId, sub: issuer })
 }
 
 /** Far more than IDPartner has banks; a bound all the same. */

@@ -27,9 +27,12 @@ export interface HttpRequest {
   signal?: AbortSignal | undefined
   /** Whose document named the URL. Only a party that is itself on loopback may name another loopback address. */
   namedBy?: string | undefined
-  /** Shows the client certificate, where there is one. */
-  mutualTls?: boolean | undefined
+  /** Shows the client certificate, where there is one: the newest, or that of an earlier {@link Http.identity}. */
+  mutualTls?: boolean | Identity | undefined
 }
+
+/** What a client certificate is shown with. */
+export type Identity = TlsAgent
 
 /** A larger answer than any document of this protocol is an attack or a mistake. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -68,9 +71,10 @@ export class Http {
   /** Milliseconds that one request may take. */
   readonly timeout: number
   readonly #plain: PlainAgent
-  readonly #tls: TlsAgent
+  readonly #makeTls: (tls: ClientTls) => TlsAgent
+  #tls: TlsAgent
   /** The same with the client certificate. */
-  readonly #mutualTls: TlsAgent
+  #mutualTls: TlsAgent
   readonly #idleSince = new WeakMap<object, number>()
 
   constructor({ timeout, tls = {} }: { timeout: number; tls?: ClientTls }) {
@@ -91,15 +95,30 @@ export class Http {
       rejectUnauthorized: true,
       minDHSize: 2048,
     }
-    const { ca } = tls
     this.#plain = this.#watched(new PlainAgent(options))
-    this.#tls = this.#watched(
-      new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ca }) }),
-    )
-    this.#mutualTls =
-      tls.cert === undefined
-        ? this.#tls
-        : this.#watched(new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ...tls }) }))
+    this.#makeTls = (shown) =>
+      this.#watched(new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ...shown }) }))
+    ;[this.#tls, this.#mutualTls] = this.#tlsAgents(tls)
+  }
+
+  #tlsAgents({ ca, ...own }: ClientTls): [TlsAgent, TlsAgent] {
+    const tls = this.#makeTls({ ...(ca && { ca }) })
+    return [tls, own.cert === undefined ? tls : this.#makeTls({ ...own, ...(ca && { ca }) })]
+  }
+
+  /** Has other certificates from now on: requests that are on their way keep their connection, and no later one gets it. */
+  useTls(tls: ClientTls): void {
+    const retired = new Set([this.#tls, this.#mutualTls])
+    ;[this.#tls, this.#mutualTls] = this.#tlsAgents(tls)
+    for (const agent of retired) {
+      agent.keepSocketAlive = () => false
+      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
+    }
+  }
+
+  /** What requests with `mutualTls` show now, for others that have to show the same. */
+  get identity(): Identity {
+    return this.#mutualTls
   }
 
   /**
@@ -146,7 +165,8 @@ export class Http {
 
   async #exchange(url: URL, init: HttpRequest, signal: AbortSignal): Promise<Answer> {
     const isTls = url.protocol === 'https:'
-    const agent = !isTls ? this.#plain : init.mutualTls ? this.#mutualTls : this.#tls
+    const shown = init.mutualTls === true ? this.#mutualTls : init.mutualTls
+    const agent = !isTls ? this.#plain : shown || this.#tls
     await this.#closeUnusable(agent)
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()

@@ -7,6 +7,7 @@ import {
   compactVerify,
   importJWK,
   type JSONWebKeySet,
+  type CryptoKey,
   type JWK,
 } from 'jose'
 import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../../lib/jwt/algorithms.js'
@@ -225,7 +226,7 @@ describe('imported keys', () => {
     const jwks = { keys: [enc, sig, { ...rsa, use: 'sig', kid: 'next' }] }
     const signing = signingKey(await importKeys(checkJwks(jwks)))
     expect(signing?.kid).toBe(sig.kid)
-    if (!signing) throw new Error('no signing key')
+    if (!signing?.key) throw new Error('no signing key')
     const jws = await new CompactSign(Buffer.from('text'))
       .setProtectedHeader({ alg: 'PS256' })
       .sign(signing.key)
@@ -234,7 +235,7 @@ describe('imported keys', () => {
 
   test('sign with ES256 when the first signing key is EC', async () => {
     const signing = signingKey(await importKeys(checkJwks({ keys: [{ ...ec, use: 'sig' }] })))
-    if (!signing) throw new Error('no signing key')
+    if (!signing?.key) throw new Error('no signing key')
     const jws = await new CompactSign(Buffer.from('text'))
       .setProtectedHeader({ alg: 'ES256' })
       .sign(signing.key)
@@ -265,7 +266,7 @@ describe('imported keys', () => {
     const { signing, decryption } = await importKeys(checkJwks(await clientJwks()))
     for (const { key } of [...signing, ...decryption]) {
       expect(key).toMatchObject({ type: 'private', extractable: false })
-      await expect(crypto.subtle.exportKey('jwk', key)).rejects.toThrow(/not extractable/)
+      await expect(crypto.subtle.exportKey('jwk', key as CryptoKey)).rejects.toThrow(/not extractable/)
     }
   })
 
@@ -299,7 +300,7 @@ describe('imported keys', () => {
       return
     }
     const signing = signingKey(await importKeys(checkJwks(jwks)))
-    if (!signing) throw new Error('no signing key')
+    if (!signing?.key) throw new Error('no signing key')
     const jws = new CompactSign(Buffer.from('text')).setProtectedHeader({ alg: 'PS256' }).sign(signing.key)
     await expect(jws).resolves.toEqual(expect.any(String))
   })

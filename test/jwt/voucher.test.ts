@@ -18,7 +18,7 @@ const signed = async (
   claims: Record<string, unknown>,
   typ = TYPE,
 ): Promise<string> => {
-  if (!signing) throw new Error('no key')
+  if (!signing?.key) throw new Error('no key')
   return new SignJWT({ iss: 'app', aud: 'app', sub: BANK, ...claims })
     .setProtectedHeader({ alg: 'PS256', typ, kid: signing.kid })
     .sign(signing.key)

@@ -24,10 +24,22 @@ export function rsaCertificate(): Promise<Pem> {
 
 let rsa: Promise<Pem> | undefined
 
-async function selfSigned(commonName: string, usage: object, keyType: 'ec' | 'rsa' = 'ec'): Promise<Pem> {
+/** A client certificate of its own, with so many days left, or so many since it ended. */
+export function clientCertificate(commonName: string, days = 365): Promise<Pem> {
+  return selfSigned(commonName, { clientAuth: true }, 'ec', days)
+}
+
+async function selfSigned(
+  commonName: string,
+  usage: object,
+  keyType: 'ec' | 'rsa' = 'ec',
+  days = 365,
+): Promise<Pem> {
   const pem = await generate([{ name: 'commonName', value: commonName }], {
     keyType,
     algorithm: 'sha256',
+    notBeforeDate: new Date(Date.now() - 365 * 86_400_000),
+    notAfterDate: new Date(Date.now() + days * 86_400_000),
     extensions: [
       { name: 'basicConstraints', cA: true },
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true },

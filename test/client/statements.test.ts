@@ -1,11 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { LIFETIME, timesOf } from '../../lib/client/openid-client-settings.js'
-
-const dated = (tolerance: number, lifetime: number): Record<string, number> => {
-  const claims: Record<string, number> = { iat: 1, nbf: 1, exp: 9e9 }
-  timesOf(tolerance, lifetime)({}, claims)
-  return claims
-}
+import { LIFETIME, timesOf } from '../../lib/client/statements.js'
 
 describe('what the application signs', () => {
   test.each([
@@ -16,7 +10,7 @@ describe('what the application signs', () => {
     [300, 60],
   ])('is dated back by as much as clocks may differ, up to a minute: %d s', (tolerance, back) => {
     const before = Math.floor(Date.now() / 1000)
-    const { iat = 0, nbf } = dated(tolerance, 120)
+    const { iat, nbf } = timesOf(tolerance, 120)
     expect(iat).toBeGreaterThanOrEqual(before - back)
     expect(iat).toBeLessThanOrEqual(Date.now() / 1000 - Math.floor(back) + 1)
     expect(nbf).toBe(iat)
@@ -27,7 +21,7 @@ describe('what the application signs', () => {
     ['a client assertion', LIFETIME.assertion, 120],
   ])('lives no longer than banks allow, and long enough: %s', (_name, lifetime, allowed) => {
     for (const tolerance of [0, 30, 300]) {
-      const { iat = 0, exp = 0 } = dated(tolerance, lifetime)
+      const { iat, exp } = timesOf(tolerance, lifetime)
       expect(exp - iat).toBe(allowed)
       expect(exp - Date.now() / 1000).toBeGreaterThan(58)
     }

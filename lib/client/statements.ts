@@ -1,0 +1,87 @@
+import * as oidc from 'openid-client'
+import { IDPartnerError } from '../errors.js'
+import { signingKey, type ClientKeys, type SigningKey } from '../jwt/keys.js'
+import { signJwt } from '../jwt/own-jwt.js'
+import type { ResolvedConfig } from './config.js'
+
+/*
+ * What the application signs for others. openid-client would sign it too, but only with a key that is in this process.
+ */
+
+/** Parameters that are JSON, and in a signed request its own members (RFC 9101, section 4; RFC 9396, section 3). */
+const JSON_PARAMETERS = ['claims', 'authorization_details']
+
+/**
+ * The parameters of an authorization request as a signed request object.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9101#section-4
+ */
+export async function requestObject(
+  { client_id, clock_tolerance }: ResolvedConfig,
+  signer: SigningKey,
+  audience: string,
+  parameters: Record<string, string>,
+): Promise<string> {
+  const members = Object.entries(parameters).map(([name, value]): [string, unknown] => [
+    name,
+    JSON_PARAMETERS.includes(name) ? JSON.parse(value) : name === 'max_age' ? Number(value) : value,
+  ])
+  return signJwt(
+    signer,
+    { typ: 'oauth-authz-req+jwt' },
+    {
+      ...Object.fromEntries(members),
+      client_id,
+      iss: client_id,
+      aud: audience,
+      jti: oidc.randomNonce(),
+      ...timesOf(clock_tolerance, LIFETIME.request),
+    },
+  )
+}
+
+/**
+ * Authenticates the application with `private_key_jwt`, each time with an assertion of its own.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+ */
+export function clientAssertion(
+  { client_id, clock_tolerance, token_endpoint_auth_signing_alg }: ResolvedConfig,
+  keys: ClientKeys,
+): oidc.ClientAuth {
+  const signer = signingKey(keys, token_endpoint_auth_signing_alg)
+  if (!signer) throw new IDPartnerError('config_invalid', 'private_key_jwt needs a signing key in "jwks"')
+  // eslint-disable-next-line @typescript-eslint/no-misused-promises -- oauth4webapi, which calls it, waits for it
+  return async ({ issuer }, _client, body) => {
+    const claims = {
+      iss: client_id,
+      sub: client_id,
+      aud: issuer,
+      jti: oidc.randomNonce(),
+      ...timesOf(clock_tolerance, LIFETIME.assertion),
+    }
+    body.set('client_id', client_id)
+    body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+    // Some banks insist on the type.
+    body.set('client_assertion', await signJwt(signer, { typ: 'JWT' }, claims))
+  }
+}
+
+/** In seconds from its `iat`: IDPartner takes requests of five minutes at most, and banks assertions of two. */
+export const LIFETIME = { request: 300, assertion: 120 } as const
+
+/** The most that a statement is dated back, so that half of the time of the shortest is still to come. */
+const MAX_BACKDATING = 60
+
+/**
+ * The times of what the application signs: back by as much as clocks may differ, since banks refuse what begins in
+ * their future, and short.
+ *
+ * @param clockTolerance seconds, of which a minute counts
+ * @param lifetime seconds in all
+ * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html#confidential-client
+ */
+export function timesOf(clockTolerance: number, lifetime: number): { iat: number; nbf: number; exp: number } {
+  const iat = Math.floor(Date.now() / 1000 - Math.min(clockTolerance, MAX_BACKDATING))
+  return { iat, nbf: iat, exp: iat + lifetime }
+}
