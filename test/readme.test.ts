@@ -43,6 +43,7 @@ test('there is a row for each option', () => {
   const documented = firstColumn(options).filter((name) => /^\w+$/.test(name))
   const declared = [
     ...optionsOf('lib/client/config.ts', 'IDPartnerConfig'),
+    ...optionsOf('lib/client/network.ts', 'NetworkOptions'),
     ...ENCRYPTED.flatMap((kind) => ['alg', 'enc'].map((half) => `${kind}_encrypted_response_${half}`)),
     ...optionsOf('lib/passport/options.ts', 'LoginOptions'),
     ...optionsOf('lib/passport/options.ts', 'IDPartnerStrategyOptions'),

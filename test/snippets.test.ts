@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { SpanStatusCode, metrics, trace } from '@opentelemetry/api'
 import {
   AggregationTemporality,
@@ -21,6 +22,7 @@ import session from 'express-session'
 import passport from 'passport'
 import type { Counter } from 'prom-client'
 import {
+  IDPartner,
   IDPartnerStrategy,
   generateJwks,
   jwksRouter,
@@ -266,6 +268,29 @@ const runs: Record<string, () => Promise<void>> = {
       app.use({ ...config, ...platform })
       expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
     }
+  },
+
+  'docs/deployment.md private-link.ts': async () => {
+    const { network } = (await load('docs/deployment.md', 'private-link.ts')) as {
+      network: Partial<IDPartnerConfig>
+    }
+    const lookup = jest.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      _options: object,
+      found: (err: null, all: object[]) => void,
+    ) => {
+      found(null, [{ address: '127.0.0.1', family: 4 }])
+    }) as never)
+    const own = { client_id: 'my-app', callback: 'https://app.example/login/callback' }
+    const client = new IDPartner({ ...own, ...network, flow: 'direct', jwks: await generateJwks() })
+    const [iss = ''] = network.trusted_issuers as string[]
+    await expect(
+      client.getAuthorizationUrl({ iss }, client.generateProofs(), 'openid'),
+    ).rejects.toMatchObject({
+      message: expect.stringContaining('private address'),
+    })
+    expect(lookup.mock.calls.map(([name]) => name)).toContain('bank.internal')
+    lookup.mockRestore()
   },
 
   'docs/options.md encryption.ts': async () => {

@@ -2,6 +2,8 @@ import type { ResolvedConfig, TrustedIssuers } from './config.js'
 import { IDPartnerError } from '../errors.js'
 import { nearlySpelled } from './issuer-spelling.js'
 import { isLoopback, isPrivateAddress } from '../net/addresses.js'
+import type { PrivateNetworks } from '../net/private-networks.js'
+import { isClosed } from './network.js'
 import { parseEndpoint } from '../net/http.js'
 import { printableUrl } from '../jwt/sealed-jwt.js'
 
@@ -12,9 +14,11 @@ const MAX_VOUCHED = 1000
 export class AllowedIssuers {
   readonly #trusted: TrustedIssuers | undefined
   readonly #onLoopback: boolean
+  readonly #networks: PrivateNetworks
   readonly #vouched = new Set<string>()
 
-  constructor({ trusted_issuers, trust_directory_service_url }: ResolvedConfig) {
+  constructor({ trusted_issuers, trust_directory_service_url, networks }: ResolvedConfig) {
+    this.#networks = networks
     this.#trusted = trusted_issuers
     this.#onLoopback = isLoopback(new URL(trust_directory_service_url))
   }
@@ -36,9 +40,11 @@ export class AllowedIssuers {
     const url = parseEndpoint(issuer)
     if (!url) throw this.#notAllowed(issuer)
     const onLoopback = isLoopback(url)
-    if (!onLoopback && isPrivateAddress(url)) throw this.#notAllowed(issuer)
-    // A remote directory may not name an issuer on this machine (SSRF), nor may a function that says yes to a browser.
-    if (onLoopback && !this.#onLoopback && !Array.isArray(this.#trusted)) throw this.#notAllowed(issuer)
+    if (isClosed(url, this.#networks)) throw this.#notAllowed(issuer)
+    // A remote directory may not name an issuer on this machine or at a private address (SSRF), nor may a function that
+    // says yes to a browser.
+    const isOurs = onLoopback ? !this.#onLoopback : isPrivateAddress(url)
+    if (isOurs && !Array.isArray(this.#trusted)) throw this.#notAllowed(issuer)
     if (this.#trusted !== undefined) {
       if (!(await isTrusted(this.#trusted, issuer))) throw this.#notAllowed(issuer)
       return

@@ -2,7 +2,6 @@ import { types } from 'node:util'
 import type { JSONWebKeySet, JWK } from 'jose'
 import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
-import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import { parseEndpoint, type ClientTls } from '../net/http.js'
 import { SIGNING_ALGS, canSign, isSigningAlg, signingAlgOf, type SigningAlg } from '../jwt/algorithms.js'
 import { DPOP_ALGS, type DpopAlg } from '../jwt/dpop-key.js'
@@ -16,6 +15,7 @@ import {
   type EncryptionOptions,
 } from './encryption.js'
 import { isLog, type Log } from './log.js'
+import { networkEntries, resolveNetwork, type NetworkOptions, type ResolvedNetwork } from './network.js'
 import { badOption, unknownOption } from './option-errors.js'
 import { PROFILES, type Profile, type ResponseMode } from './profile.js'
 
@@ -36,7 +36,7 @@ export type TokenEndpointAuthMethod = 'private_key_jwt' | 'client_secret_basic' 
  *
  * @see https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
  */
-export interface IDPartnerConfig extends EncryptionOptions {
+export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   /** The application's client id at IDPartner. */
   client_id: string
   /**
@@ -123,7 +123,7 @@ export interface IDPartnerConfig extends EncryptionOptions {
 export type DpopChoice = { readonly key: JWK } | { readonly alg: DpopAlg }
 
 /** The options, checked and with every default filled in. */
-export interface ResolvedConfig {
+export interface ResolvedConfig extends ResolvedNetwork {
   readonly client_id: string
   readonly callback: string
   readonly flow: Flow
@@ -167,13 +167,7 @@ const withoutQuery = (message: string): v.GenericSchema<string> =>
     endpoint,
     v.check((value) => !/[?#]/.test(value), message),
   )
-const issuer = v.pipe(
-  withoutQuery('must hold issuers without query and fragment'),
-  v.check((value) => {
-    const url = new URL(value)
-    return isLoopback(url) || !isPrivateAddress(url)
-  }, 'must not hold private addresses, which are never connected to'),
-)
+const issuer = withoutQuery('must hold issuers without query and fragment')
 /** What is fetched there lies below it. */
 const service = withoutQuery('must be a URL without query and fragment')
 const callback = v.pipe(
@@ -243,6 +237,7 @@ const schema = v.strictObject({
     v.custom<JWK>((value) => typeof value === 'object' && value !== null, 'must be a JWK'),
   ),
   ...encryptionEntries,
+  ...networkEntries,
   timeout: v.optional(
     v.pipe(
       v.number('must be a whole number of milliseconds'),
@@ -285,6 +280,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     dpop_bound_access_tokens,
     dpop_signing_alg,
     dpop_key,
+    private_networks,
     ...options
   } = parseOptions(schema, config)
   const cert = asPem('tls_client_cert', tls_client_cert)
@@ -294,6 +290,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const rules = PROFILES[options.profile]
   const resolved = {
     ...withoutEncryption(options),
+    ...resolveNetwork({ private_networks }, options.trusted_issuers),
     response_mode: options.response_mode ?? rules.responseModes[0] ?? 'jwt',
     pushed_request_client_id: options.pushed_request_client_id ?? rules.clientIdBesideRequest,
     client_secret: options.client_secret,

@@ -16,7 +16,7 @@ export function isLoopbackName(host: string): boolean {
 
 export function isLoopbackAddress(address: string): boolean {
   // Asked for several times a request, and a BlockList takes ten microseconds.
-  return isIP(address) === 4 ? address.startsWith('127.') : isWithin(LOOPBACK, address)
+  return isIP(address) === 4 ? address.startsWith('127.') : inRange(LOOPBACK, address)
 }
 
 /** Whether the URL's host is spelled as an address that is not a public one. Loopback counts as private here. */
@@ -75,7 +75,12 @@ const SPECIAL = rangesOf([
 export function isPublicAddress(address: string): boolean {
   const tunnelled = isatap(address)
   if (tunnelled !== undefined && !isPublicAddress(tunnelled)) return false
-  return isWithin(GIVEN, address) && !isWithin(SPECIAL, address)
+  return inRange(GIVEN, address) && !inRange(SPECIAL, address)
+}
+
+/** Whether an address is only the way to another one. */
+export function isTunnel(address: string): boolean {
+  return isatap(address) !== undefined
 }
 
 /** The far end of an ISATAP tunnel, under any prefix (RFC 5214, section 6.1). */
@@ -96,7 +101,7 @@ function behind(prefix: string, range: string): string {
   return `${prefix}${String(address)}/${String(96 + Number(bits))}`
 }
 
-function rangesOf(ranges: readonly string[]): BlockList {
+export function rangesOf(ranges: readonly string[]): BlockList {
   const list = new BlockList()
   for (const range of ranges) {
     const [address = '', bits] = range.split('/')
@@ -106,7 +111,7 @@ function rangesOf(ranges: readonly string[]): BlockList {
 }
 
 /** IPv4-mapped addresses are judged by the IPv4 ranges. */
-function isWithin(ranges: BlockList, address: string): boolean {
+export function inRange(ranges: BlockList, address: string): boolean {
   return isIP(address) !== 0 && ranges.check(address, familyOf(address))
 }
 
@@ -119,6 +124,6 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
 }
 
 /** The host without the brackets that a URL puts around IPv6. */
-function hostOf(url: URL): string {
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '')
 }

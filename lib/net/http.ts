@@ -3,11 +3,12 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
-import { isLoopback, isPrivateAddress } from './addresses.js'
+import { hostOf, isLoopback, isPrivateAddress, isPublicAddress } from './addresses.js'
 import { decoded, tooLarge } from './content-coding.js'
 import { Deadline } from './deadline.js'
 import { IDPartnerError, isError } from '../errors.js'
 import { HostLookup } from './lookup.js'
+import { PrivateNetworks } from './private-networks.js'
 import { RequestFailure } from './request-failure.js'
 
 /** Certificate, key and CA as PEM: the first two for requests with `mutualTls`, the last for all. */
@@ -15,6 +16,14 @@ export interface ClientTls {
   cert?: string | Buffer
   key?: string | Buffer
   ca?: string | Buffer
+}
+
+export interface HttpSettings {
+  /** Milliseconds that one request may take. */
+  timeout: number
+  tls?: ClientTls | undefined
+  /** What beside the public internet may be connected to. */
+  networks?: PrivateNetworks | undefined
 }
 
 export interface HttpRequest {
@@ -76,8 +85,9 @@ export class Http {
   /** The same with the client certificate. */
   #mutualTls: TlsAgent
   readonly #idleSince = new WeakMap<object, number>()
+  readonly #networks: PrivateNetworks
 
-  constructor({ timeout, tls = {} }: { timeout: number; tls?: ClientTls }) {
+  constructor({ timeout, tls = {}, networks = new PrivateNetworks() }: HttpSettings) {
     // Its node:http and node:https look up names, keep connections and check certificates in their own way.
     if (process.versions['bun'] !== undefined) {
       throw new IDPartnerError(
@@ -86,8 +96,10 @@ export class Http {
       )
     }
     this.timeout = timeout
+    this.#networks = networks
+    const names = new HostLookup((address, name) => isPublicAddress(address) || networks.opens(address, name))
     const options = {
-      lookup: new HostLookup().lookup,
+      lookup: names.lookup,
       keepAlive: true,
       maxSockets: MAX_CONNECTIONS,
       timeout: MAX_IDLE,
@@ -129,7 +141,7 @@ export class Http {
    * @throws {IDPartnerError} `provider_unavailable`: 502, or 504 when there was no whole answer in time
    */
   async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
-    const url = reachable(target, init)
+    const url = reachable(target, init, this.#networks)
     const deadline = new Deadline(this.timeout, init.signal)
     try {
       const { status, headers, body: coded } = await this.#exchange(url, init, deadline.signal)
@@ -275,15 +287,15 @@ export function joinUrl(base: string, path: string): string {
   return `${base.replace(/\/$/, '')}/${path}`
 }
 
-function reachable(target: string | URL, { what, namedBy }: HttpRequest): URL {
+function reachable(target: string | URL, { what, namedBy }: HttpRequest, networks: PrivateNetworks): URL {
   const url = parseEndpoint(target)
   if (!url) throw unavailable(what, 'has an address that is not an https: URL')
   if (isLoopback(url)) {
     const from = namedBy === undefined ? url : parseEndpoint(namedBy)
     if (!from || !isLoopback(from))
       throw unavailable(what, 'has an address of this machine, which is refused')
-  } else if (isPrivateAddress(url)) {
-    throw unavailable(what, 'has a private address, which is refused')
+  } else if (isPrivateAddress(url) && !networks.opens(hostOf(url), hostOf(url))) {
+    throw unavailable(what, 'has a private address, which is refused (see the option "private_networks")')
   }
   return url
 }

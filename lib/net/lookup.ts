@@ -12,8 +12,11 @@ const PATIENCE = 300
 /** Far more names than one application meets; a bound all the same. */
 const MAX_NAMES = 1000
 
+/** Whether an address may be connected to for that name. */
+type Judge = (address: string, name: string) => boolean
+
 /**
- * Finds the addresses of names for the connections of one client, and refuses those that are not public.
+ * Finds the addresses of names for the connections of one client, and refuses those that it may not connect to.
  *
  * The system is asked first, since it knows more than the DNS, such as its hosts file. But it cannot be told to stop,
  * and a name whose servers are silent holds one of the two threads that libuv has for this, for half a minute. So it
@@ -24,7 +27,13 @@ export class HostLookup {
   readonly #failed = new Map<string, { err: Error; at: number }>()
   /** Who waits for their turn with the system. */
   readonly #queue = new Set<() => void>()
+  readonly #isWanted: Judge
   #isBusy = false
+
+  /** @param isWanted public addresses by default; those of this machine are for names of this machine alone */
+  constructor(isWanted: Judge = isPublicAddress) {
+    this.#isWanted = isWanted
+  }
 
   /**
    * The `lookup` of net.connect, called for each connection: a name under an attacker's control may lead elsewhere each
@@ -46,9 +55,11 @@ export class HostLookup {
     // Names of this machine are not for the DNS (RFC 6761, section 6.3); not every system knows those below localhost.
     const isLocal = isLoopbackName(hostname)
     const found = await (isLocal ? askSystem('localhost') : this.#shared(hostname))
-    const isWanted = isLocal ? isLoopbackAddress : isPublicAddress
-    if (found.every(({ address }) => isWanted(address))) return found
-    throw new RequestFailure('resolves to a private address, which is refused')
+    const isWanted = isLocal ? isLoopbackAddress : this.#isWanted
+    if (found.every(({ address }) => isWanted(address, hostname))) return found
+    throw new RequestFailure(
+      'resolves to a private address, which is refused (see the option "private_networks")',
+    )
   }
 
   /** One lookup for all who ask for a name at the same time, or soon after it failed. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { AllowedIssuers } from '../../lib/client/allowed-issuers.js'
 import type { ResolvedConfig, TrustedIssuers } from '../../lib/client/config.js'
+import { PrivateNetworks } from '../../lib/net/private-networks.js'
 import { refusal } from '../support/settle.js'
 
 const BANK = 'https://bank.example'
@@ -10,10 +11,12 @@ const ANYTHING = (): boolean => true
 const allowed = (
   trusted_issuers?: unknown,
   trust_directory_service_url = 'https://trust.example',
+  networks: string[] = [],
 ): AllowedIssuers =>
   new AllowedIssuers({
     trusted_issuers: trusted_issuers as TrustedIssuers | undefined,
     trust_directory_service_url,
+    networks: new PrivateNetworks(networks),
   } as ResolvedConfig)
 
 const expectRefused = async (issuers: AllowedIssuers, issuer: unknown): Promise<void> => {
@@ -215,4 +218,27 @@ test('trusted issuers narrow what IDPartner vouches for', async () => {
   issuers.vouch('https://other.example')
   await expectRefused(issuers, 'https://other.example')
   await expect(issuers.check(BANK)).resolves.toBeUndefined()
+})
+
+describe('an issuer at a private address that is open is', () => {
+  const PRIVATE = 'https://10.1.2.3'
+  const open = (trusted?: unknown): AllowedIssuers => allowed(trusted, undefined, ['10.1.0.0/16'])
+
+  test('allowed where the list names it', async () => {
+    await expect(open([PRIVATE]).check(PRIVATE)).resolves.toBeUndefined()
+  })
+
+  test('refused where a mere function trusts it, since a browser names it', async () => {
+    await expectRefused(open(ANYTHING), PRIVATE)
+  })
+
+  test('refused where IDPartner vouched for it, since that is not of this network', async () => {
+    const issuers = open()
+    issuers.vouch(PRIVATE)
+    await expectRefused(issuers, PRIVATE)
+  })
+
+  test('refused where it is another one', async () => {
+    await expectRefused(open(['https://10.2.2.3']), 'https://10.2.2.3')
+  })
 })

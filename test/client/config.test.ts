@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import { parseOptions, resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import { PrivateNetworks } from '../../lib/net/private-networks.js'
 import { generateJwks } from '../../lib/jwt/keys.js'
 import { badOption } from '../../lib/client/option-errors.js'
 import type { IDPartnerError } from '../../lib/errors.js'
@@ -55,7 +56,8 @@ const expectBad = (config: unknown, name: string, message: RegExp): void => {
 
 describe('without options of its own', () => {
   test('the configuration is that of IDPartner', () => {
-    const { keys, encryption, ...resolved } = resolveConfig(proxy())
+    const { keys, encryption, networks, ...resolved } = resolveConfig(proxy())
+    expect(networks).toEqual(new PrivateNetworks())
     expect(Object.keys(encryption)).toEqual(['authorization', 'id_token', 'userinfo'])
     expect(resolved).toEqual({
       client_id: 'app',
@@ -86,7 +88,7 @@ describe('without options of its own', () => {
 
   test('an option that is undefined is one that is not there', () => {
     const optional = Object.keys(resolveConfig(proxy())).filter(
-      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption', 'dpop'].includes(name),
+      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption', 'dpop', 'networks'].includes(name),
     )
     const undefineds = Object.fromEntries(optional.map((name) => [name, undefined]))
     expect(resolveConfig(proxy(undefineds))).toEqual(resolveConfig(proxy()))
@@ -321,6 +323,12 @@ describe('an option is refused:', () => {
     ['trusted_issuers', ['https://bank.example', 'http://bank.example'], /must be an https: URL/],
     ['trusted_issuers', ['https://10.1.2.3'], /must not hold private addresses/],
     ['trusted_issuers', ['https://bank.example', 'https://[fd00::1]'], /must not hold private addresses/],
+    ['trusted_issuers', ['https://169.254.169.254'], /must not hold private addresses.*"private_networks"/],
+    ['private_networks', '10.1.0.0/16', /list of names and ranges/],
+    ['private_networks', true, /list of names and ranges/],
+    ['private_networks', [10], /list of names and ranges/],
+    ['private_networks', ['0.0.0.0/0'], /private networks alone/],
+    ['private_networks', ['bank.internal', '10.0.0.0/8'], /wider than \/16/],
     ['trusted_issuers', ['https://bank.example?x=1'], /without query and fragment/],
     ['trusted_issuers', ['https://bank.example#x'], /without query and fragment/],
     ['trusted_issuers', ['https://user@bank.example'], /must be an https: URL.*credentials/],

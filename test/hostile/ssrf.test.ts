@@ -278,6 +278,61 @@ describe('a name that resolves to a private address is not connected to', () => 
   })
 })
 
+describe('with private networks open, nothing else is connected to', () => {
+  const private_networks = ['bank.internal', '10.1.0.0/16']
+
+  test.each<{ name: string; iss: string; addresses: string[] }>([
+    { name: 'a name beside the list', iss: 'https://bank.example', addresses: ['10.2.0.1'] },
+    { name: 'a name that ends like the list', iss: 'https://evil-bank.internal', addresses: ['10.2.0.1'] },
+    { name: 'the name, leading to this machine', iss: 'https://bank.internal', addresses: ['127.0.0.1'] },
+    { name: 'the name, leading to IPv6 loopback', iss: 'https://bank.internal', addresses: ['::1'] },
+    { name: 'the name, leading to metadata', iss: 'https://bank.internal', addresses: ['169.254.169.254'] },
+    {
+      name: 'the name, leading to IPv6 metadata',
+      iss: 'https://bank.internal',
+      addresses: ['fd00:ec2::254'],
+    },
+    { name: 'the name, leading to both', iss: 'https://bank.internal', addresses: ['10.1.2.3', '127.0.0.1'] },
+    {
+      name: 'a range, and an address beside it',
+      iss: 'https://bank.example',
+      addresses: ['10.1.2.3', '10.2.0.1'],
+    },
+  ])('$name', async ({ iss, addresses }) => {
+    const { victim, platform } = await direct({ trusted_issuers: [iss], private_networks })
+    resolveTo(...addresses)
+    expectRefused(await victim.login({ iss }), {
+      code: 'provider_unavailable',
+      message: /resolves to a private address/,
+    })
+    expect(platform.requests).toEqual([])
+  })
+
+  test.each(['https://10.1.2.3', ...PRIVATE])(
+    '%s, which the browser names and a function trusts',
+    async (iss) => {
+      const { victim, platform } = await direct({ trusted_issuers: () => true, private_networks })
+      const asked = resolveTo('10.1.2.3')
+      expectRefused(await victim.login({ iss }), { code: 'provider_refused' })
+      expect([...platform.requests, ...asked]).toEqual([])
+    },
+  )
+
+  test.each([
+    'https://10.2.0.1/x',
+    'https://169.254.169.254/x',
+    'http://10.1.2.3/x',
+    'http://bank.internal/x',
+  ])('%s, as a token endpoint', async (url) => {
+    const { victim, platform, logins } = await startScene({ strategy: { private_networks } })
+    platform.bankA.metadata = set({ token_endpoint: url })
+    const login = await victim.begin()
+    const asked = resolveTo('10.1.2.3')
+    expectRefused(await victim.finish(login), { code: 'provider_unavailable' })
+    expect([...asked, ...logins]).toEqual([])
+  })
+})
+
 describe('an endpoint that a discovery document names is not asked when it is', () => {
   const elsewhere = [
     'https://10.0.0.1/x',

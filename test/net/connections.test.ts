@@ -1,17 +1,18 @@
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createTlsServer, type ServerOptions } from 'node:https'
+import { Agent as TlsAgent, createServer as createTlsServer, type ServerOptions } from 'node:https'
 import {
   createServer as createRawServer,
   type AddressInfo,
   type Server as RawServer,
   type Socket,
 } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { TLSSocket, connect, type ConnectionOptions } from 'node:tls'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { Http, type HttpRequest } from '../../lib/net/http.js'
+import { PrivateNetworks } from '../../lib/net/private-networks.js'
 import { rsaCertificate, tlsCertificates } from '../support/certificates.js'
 import { travel, useClock } from '../support/clock.js'
 import { refusal } from '../support/settle.js'
@@ -506,6 +507,67 @@ describe('over TLS', () => {
       shown.push(await (await ask(http, url, { mutualTls })).text())
     }
     expect(shown).toEqual(['none', 'certificate', 'none', 'certificate'])
+  })
+})
+
+describe('a private network that is open', () => {
+  /** Names lead to these addresses; what may be connected to of them is this machine in truth. */
+  async function bankAt(
+    address: string,
+  ): Promise<{ ask: (networks: string[], host?: string) => Promise<Response> }> {
+    const { server } = await tlsCertificates()
+    const { url } = await listen(
+      createTlsServer(server, (_req, res) => res.end('yes')),
+      'https',
+    )
+    const { port } = new URL(url)
+    resolving(...Array.from({ length: 10 }, () => address))
+    jest.spyOn(TlsAgent.prototype, 'createConnection').mockImplementation(((options: ConnectionOptions) =>
+      connect({
+        ...options,
+        lookup: (name, wanted, found) => {
+          options.lookup?.(name, wanted, (err) => {
+            if (err) found(err, [])
+            else found(null, [{ address: '127.0.0.1', family: 4 }])
+          })
+        },
+      })) as never)
+    return {
+      ask: (list, host = 'bank.internal') =>
+        ask(
+          new Http({ timeout: AMPLE, tls: { ca: server.cert }, networks: new PrivateNetworks(list) }),
+          `https://${host}:${port}/`,
+        ),
+    }
+  }
+
+  test.each([
+    ['by its name', ['bank.internal']],
+    ['by its range', ['10.1.0.0/16']],
+  ])('%s', async (_name, list) => {
+    const bank = await bankAt('10.1.2.3')
+    expect((await bank.ask(list)).status).toBe(200)
+  })
+
+  test.each([
+    ['another name', '10.1.2.3', ['bank.example']],
+    ['another range', '10.1.2.3', ['10.2.0.0/16']],
+    ['a name that leads to this machine', '127.0.0.1', ['bank.internal']],
+    ['a name that leads to a metadata service', '169.254.169.254', ['bank.internal', '10.1.0.0/16']],
+  ])('does not open %s', async (_name, address, list) => {
+    const bank = await bankAt(address)
+    expect(await refusal(bank.ask(list))).toMatchObject({
+      code: 'provider_unavailable',
+      status: 502,
+      message: `${what} resolves to a private address, which is refused (see the option "private_networks")`,
+    })
+  })
+
+  test('is not asked over plain http', async () => {
+    const http = new Http({ timeout: AMPLE, networks: new PrivateNetworks(['bank.internal', '10.1.0.0/16']) })
+    for (const url of ['http://bank.internal/', 'http://10.1.2.3/']) {
+      expect((await refusal(ask(http, url))).message).toMatch(/not an https: URL/)
+    }
   })
 })
 

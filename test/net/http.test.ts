@@ -298,7 +298,9 @@ describe('no request leaves for', () => {
     expect(isPrivateAddress(new URL(target))).toBe(true)
     const err = await refusal(http().fetch(target, { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-    expect(err.message).toMatch(/has a private address, which is refused$/)
+    expect(err.message).toMatch(
+      /has a private address, which is refused \(see the option "private_networks"\)$/,
+    )
   })
 
   test.each([
@@ -316,7 +318,9 @@ describe('no request leaves for', () => {
     resolving(...addresses.filter((address) => typeof address === 'string'))
     const err = await refusal(http().fetch('https://bank.example/thing', { what }))
     expect(err).toMatchObject({ code: 'provider_unavailable', status: 502 })
-    expect(err.message).toBe('the thing of the bank resolves to a private address, which is refused')
+    expect(err.message).toBe(
+      'the thing of the bank resolves to a private address, which is refused (see the option "private_networks")',
+    )
   })
 
   test('a name that resolves to one private address, as where Node is told not to try several', async () => {

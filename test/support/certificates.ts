@@ -24,6 +24,9 @@ export function rsaCertificate(): Promise<Pem> {
 
 let rsa: Promise<Pem> | undefined
 
+/** Names that tests lead to loopback: a bank on the internet, and one in a private network. */
+const names = ['bank.example', 'bank.internal'].map((value) => ({ type: 2, value }) as const)
+
 /** A client certificate of its own, with so many days left, or so many since it ended. */
 export function clientCertificate(commonName: string, days = 365): Promise<Pem> {
   return selfSigned(commonName, { clientAuth: true }, 'ec', days)
@@ -44,7 +47,7 @@ async function selfSigned(
       { name: 'basicConstraints', cA: true },
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true },
       { name: 'extKeyUsage', ...usage },
-      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }, ...names] },
     ],
   })
   return { cert: pem.cert, key: pem.private }
