@@ -719,7 +719,7 @@ describe('a client certificate', () => {
   })
 
   test.each([
-    [-365, /is not valid before .*: check it and this server's clock/],
+    [-400, /is not valid before .*: check it and this server's clock/],
     [50 * 365, /expired on /],
   ])('is refused out of its time: %d days from now', (days, message) => {
     const now = Date.now()
