@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
 import { Authenticator as FastifyAuthenticator } from '@fastify/passport'
 import secureSession from '@fastify/secure-session'
@@ -7,6 +8,7 @@ import 'reflect-metadata'
 import * as Nest from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { AuthGuard, PassportStrategy } from '@nestjs/passport'
+import connect, { type NextHandleFunction } from 'connect'
 import cookieSession from 'cookie-session'
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
@@ -100,6 +102,34 @@ const onKoa: Application = (config) => {
   return listening(app.listen(0, '127.0.0.1'))
 }
 
+/** Its response has no `redirect`, and its request no `res`. */
+const connectApp = (
+  config: IDPartnerConfig,
+  finish: (authenticator: passport.Authenticator) => unknown,
+): ReturnType<Application> => {
+  const authenticator = new passport.Passport()
+  authenticator.use(new IDPartnerStrategy({ ...config, passReqToCallback: false }, user))
+  authenticator.serializeUser((person, done) => {
+    done(null, person)
+  })
+  authenticator.deserializeUser((person: Express.User, done) => {
+    done(null, person)
+  })
+  const app = connect()
+  for (const use of nodeSession()) app.use(use as unknown as NextHandleFunction)
+  app.use(authenticator.session() as NextHandleFunction)
+  app.use('/login', authenticator.authenticate('idpartner') as NextHandleFunction)
+  app.use('/callback', finish(authenticator) as NextHandleFunction)
+  app.use((req, res) => {
+    res.setHeader('content-type', 'application/json')
+    res.end(JSON.stringify((req as { user?: object }).user ?? null))
+  })
+  return listening(createServer(app).listen(0, '127.0.0.1'))
+}
+
+const onConnect: Application = (config) =>
+  connectApp(config, (authenticator) => authenticator.authenticate('idpartner', { keepSessionInfo: true }))
+
 /** What Nest makes of a strategy: a class whose `validate` stands in for verify. */
 class NestStrategy extends PassportStrategy(IDPartnerStrategy, 'idpartner') {
   validate(login: IDPartnerLogin): Promise<{ sub: string }> {
@@ -170,6 +200,7 @@ const applications: { framework: string; start: Application }[] = [
     start: onExpress(nodeSession, (config) => new NestStrategy(config)),
   },
   { framework: 'Nest', start: onNest },
+  { framework: 'Connect', start: onConnect },
   { framework: 'Fastify with secure-session', start: onFastify },
   { framework: 'Koa with koa-session', start: onKoa },
 ]
@@ -279,5 +310,70 @@ describe.each(applications)('$framework', ({ start }) => {
     }
     expect(platform.count('bankA.token')).toBe(0)
     expect((await get(path)).status).toBe(200)
+  })
+})
+
+describe('where a response has no redirect, as on Connect', () => {
+  const visitWith = (options: object): ReturnType<typeof visit> =>
+    visit((config) => connectApp(config, (authenticator) => authenticator.authenticate('idpartner', options)))
+
+  test.each([
+    ['successRedirect', { successRedirect: '/home' }],
+    ['successReturnToOrRedirect', { successReturnToOrRedirect: '/home' }],
+    ['successRedirect, without a session', { successRedirect: '/home', session: false }],
+  ])('a login goes where %s says', async (_name, options) => {
+    const { get, answer } = await visitWith(options)
+    const response = await get(`/callback?response=${await answer()}`)
+    expect([response.status, response.headers.get('location')]).toEqual([302, '/home'])
+  })
+
+  test('a login goes back to the page that the session says', async () => {
+    const { get, answer } = await visit((config) =>
+      connectApp(config, (authenticator) => {
+        const handler = authenticator.authenticate('idpartner', {
+          successReturnToOrRedirect: '/home',
+          keepSessionInfo: true,
+        }) as NextHandleFunction
+        const finish: NextHandleFunction = (req, res, next) => {
+          Object.assign((req as unknown as { session: object }).session, { returnTo: '/orders' })
+          handler(req, res, next)
+        }
+        return finish
+      }),
+    )
+    const response = await get(`/callback?response=${await answer()}`)
+    expect([response.status, response.headers.get('location')]).toEqual([302, '/orders'])
+  })
+
+  test('a failed login goes where failureRedirect says', async () => {
+    const { get } = await visitWith({ failureRedirect: '/failed' })
+    const response = await get('/callback?error=access_denied')
+    expect([response.status, response.headers.get('location')]).toEqual([302, '/failed'])
+  })
+
+  test('what a callback of the application throws once a person is in its session is an error', async () => {
+    const { get, answer } = await visit((config) =>
+      connectApp(config, (authenticator) => (...[req, res, next]: Parameters<NextHandleFunction>) => {
+        const finish: passport.AuthenticateCallback = (err, person) => {
+          if (!person) {
+            next(err)
+            return
+          }
+          ;(req as express.Request).logIn(person, () => {
+            ;(res as express.Response).redirect('/home')
+          })
+        }
+        ;(authenticator.authenticate('idpartner', finish) as NextHandleFunction)(req, res, next)
+      }),
+    )
+    const response = await get(`/callback?response=${await answer()}`)
+    expect([response.status, await response.text()]).toEqual([500, expect.stringMatching('redirect is not')])
+  })
+
+  test('another mistake of the application is an error, and no redirect', async () => {
+    const { get, answer } = await visitWith({ failureRedirect: '/failed', failureFlash: true })
+    expect((await get('/callback?error=access_denied')).status).toBe(500)
+    const { sub } = (await (await get(`/callback?response=${await answer()}`)).json()) as { sub: string }
+    expect(sub).toEqual(expect.any(String))
   })
 })

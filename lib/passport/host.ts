@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import passportStrategy from 'passport-strategy'
 
 /*
@@ -26,3 +27,53 @@ export interface Ending {
 
 /** The class that Passport's strategies extend. */
 export const PassportStrategy = passportStrategy.Strategy as unknown as new () => Ending
+
+/** Where Passport sends a browser after a login, of the options of `passport.authenticate()`. */
+export interface Landings {
+  successRedirect?: unknown
+  successReturnToOrRedirect?: unknown
+  failureRedirect?: unknown
+}
+
+/** Calls something of the application, and hands on what it throws or what its promise rejects with. */
+export function heard(call: () => unknown, thrown: (err: unknown) => void): void {
+  try {
+    const returned = call()
+    if (types.isPromise(returned)) returned.catch(thrown)
+  } catch (err) {
+    thrown(err)
+  }
+}
+
+/**
+ * Hears what is thrown once a person is in the session: `req.logIn` calls back out of the session's store, where nobody
+ * catches, and the process would end.
+ */
+export function hearLogIn(req: object, call: (done: () => unknown) => void): void {
+  const { logIn } = req as { logIn?: unknown }
+  if (typeof logIn !== 'function') return
+  const heardLogIn = (...args: unknown[]): unknown => {
+    const done: unknown = args.at(-1)
+    if (typeof done === 'function') {
+      args[args.length - 1] = (...answer: unknown[]): void => {
+        call(() => (done as (...given: unknown[]) => unknown)(...answer))
+      }
+    }
+    return logIn.apply(req, args) as unknown
+  }
+  Object.assign(req, { login: heardLogIn, logIn: heardLogIn })
+}
+
+/** Where a login that succeeded goes; as Passport has it, a page that the session names comes first. */
+export function successLanding(
+  req: object,
+  { successRedirect, successReturnToOrRedirect: either }: Landings,
+): unknown {
+  const { session } = req as { session?: { returnTo?: unknown } | null }
+  return either ? session?.returnTo || either : successRedirect
+}
+
+/** Whether Passport has called `res.redirect` on a response that has none, such as Connect's. */
+export function lacksRedirect(err: unknown): boolean {
+  return err instanceof TypeError && err.message.endsWith('.redirect is not a function')
+}

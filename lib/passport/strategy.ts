@@ -1,4 +1,3 @@
-import { types } from 'node:util'
 import * as v from 'valibot'
 import { authorizationError } from '../client/authorization-error.js'
 import { neededAcr, type Proofs } from '../client/authorization-request.js'
@@ -11,7 +10,16 @@ import {
 import { IDPartner } from '../client/idpartner.js'
 import { IDPartnerError, type ErrorCode, type MissingReason } from '../errors.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
-import { PassportStrategy, type Ending, type ExpressRequest } from './host.js'
+import {
+  PassportStrategy,
+  hearLogIn,
+  heard,
+  lacksRedirect,
+  successLanding,
+  type Ending,
+  type ExpressRequest,
+  type Landings,
+} from './host.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import { printableUrl } from '../jwt/sealed-jwt.js'
 import { isTimeout, tooLate, within } from '../net/deadline.js'
@@ -103,7 +111,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
       ? Promise.resolve(failed(speculative()))
       : watched(this.client.log, (seen) => this.outcome(req as Req, options, seen))
     void outcome.then((one) => {
-      deliver(this, req, one)
+      deliver(this, req, options as Landings, one)
     })
   }
 
@@ -389,18 +397,25 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
  * A callback of the application that throws has been called, and is not called again with what it threw itself. One that
  * is async and rejects is heard where Passport hands its promise on, which it does not for a failure.
  */
-function deliver(passport: Ending, req: object, outcome: Outcome): void {
-  const thrown = (err: unknown): void => {
-    const { next } = req as { next?: (err: unknown) => void }
-    if (typeof next === 'function') next(asError(err))
-    else if (outcome.type !== 'error') passport.error(asError(err))
+function deliver(passport: Ending, req: object, options: Landings, outcome: Outcome): void {
+  const throwing =
+    (landing?: unknown) =>
+    (err: unknown): void => {
+      const { next } = req as { next?: (err: unknown) => void }
+      // Passport has come to its last line, where it redirects.
+      if (typeof landing === 'string' && lacksRedirect(err)) passport.redirect(landing)
+      else if (typeof next === 'function') next(asError(err))
+      else if (outcome.type !== 'error') passport.error(asError(err))
+    }
+  if (outcome.type === 'success') {
+    hearLogIn(req, (done) => {
+      heard(done, throwing(successLanding(req, options)))
+    })
   }
-  try {
-    const returned = tell(passport, outcome)
-    if (types.isPromise(returned)) returned.catch(thrown)
-  } catch (err) {
-    thrown(err)
-  }
+  heard(
+    () => tell(passport, outcome),
+    throwing(outcome.type === 'fail' ? options.failureRedirect : undefined),
+  )
 }
 
 function tell(passport: Ending, outcome: Outcome): unknown {
