@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { IDPartnerError, type IDPartnerConfig } from 'passport-idpartner'
+import { IDPartner, IDPartnerError, type IDPartnerConfig } from 'passport-idpartner'
 import { createApp } from './app.js'
 import { developmentKeys } from './dev-keys.js'
 import { HELP, SettingsError, readSettings, type Settings } from './settings.js'
@@ -49,9 +49,23 @@ async function serve(settings: Settings): Promise<void> {
   const stop = (): void => {
     server.close()
     server.closeAllConnections()
-    void close()
+    // Nobody waits for the checks any more.
+    void close().finally(() => process.exit())
   }
   process.once('SIGINT', stop).once('SIGTERM', stop)
+  await check(config)
+}
+
+/** Says once what would keep people from logging in; the app runs on, since much of it is put right while it does. */
+async function check(config: IDPartnerConfig): Promise<void> {
+  const { checks } = await new IDPartner(config).preflight()
+  const wrong = checks.filter(({ status }) => status === 'fail' || status === 'warn')
+  for (const { id, status, message, fix } of wrong) {
+    console.warn(`  ${status.toUpperCase()} ${id}: ${message}\n       → ${fix ?? 'look at it'}`)
+  }
+  const passed = checks.filter(({ status }) => status === 'ok').map(({ id }) => id)
+  const outcome = wrong.length === 0 ? 'all well' : `${String(wrong.length)} to look at, above`
+  console.log(`  Checked   ${outcome} (${passed.join(', ')})\n`)
 }
 
 function platform(config: IDPartnerConfig): Counterpart {

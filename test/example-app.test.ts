@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
@@ -12,6 +12,7 @@ import { claimLines } from '../example-app/claims.js'
 import { developmentKeys } from '../example-app/dev-keys.js'
 import { Browser, textOf, type Page } from './support/browser.js'
 import { startExample, type Example } from './support/example.js'
+import { unusedOrigin } from './support/loopback-server.js'
 
 const PERSONA = { login: 'mikomo_10', password: 'mikomo_10' }
 
@@ -354,6 +355,7 @@ describe('npm start', () => {
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'quayside-'))
   })
+  afterEach(stopAll)
   afterAll(() => rm(home, { recursive: true }))
 
   test('--help lists every option', async () => {
@@ -442,13 +444,37 @@ describe('npm start', () => {
 
   test('can put app and sandbox on two sites', async () => {
     const child = run(home, ['--port', '0', '--host', '127.0.0.1', '--sandbox-host', 'localhost'])
-    const banner = await child.printed('Stop')
+    const banner = await child.printed('Checked')
     expect(banner).toMatch(/App +http:\/\/127\.0\.0\.1:\d+\n/)
     expect(banner).toMatch(/Sandbox +http:\/\/localhost:\d+ /)
+    expect(banner).toMatch(/Checked +all well \(node, /)
     const [url = ''] = /http:\S+/.exec(banner) ?? []
     expect((await visitor().open(`${url}/login`)).url).toMatch(/^http:\/\/localhost:\d+\/oidc-proxy\//)
     child.stop()
     expect(await child.ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('warns of what would keep people from logging in, and runs on', async () => {
+    const keys = join(home, '.keys')
+    await developmentKeys(keys, () => undefined)
+    const nobody = await unusedOrigin()
+    const child = run(home, ['--port', '0'], {
+      IDPARTNER_CLIENT_ID: 'quayside',
+      IDPARTNER_CALLBACK: `${nobody}/login/callback`,
+      IDPARTNER_JWKS_FILE: join(keys, 'jwks.json'),
+      IDPARTNER_OIDC_PROXY_SERVICE_URL: `${nobody}/proxy`,
+      IDPARTNER_TRUST_DIRECTORY_SERVICE_URL: `${nobody}/trust-directory`,
+    })
+    const banner = await child.printed('Checked')
+    expect(banner).toMatch(/Checked +4 to look at, above \(node, /)
+    const [url = ''] = /http:\S+/.exec(banner) ?? []
+    expect((await fetch(`${url}/jwks`)).status).toBe(200)
+    child.stop()
+    const { code, stderr } = await child.ended
+    expect(code).toBe(0)
+    for (const what of ['WARN callback', 'FAIL published_keys', 'FAIL trust_directory', 'FAIL proxy'])
+      expect(stderr).toContain(`${what}: `)
+    expect(stderr).toMatch(/FAIL proxy: .*\n +→ check the spelling of its URL/)
   })
 
   test.each([
@@ -458,8 +484,9 @@ describe('npm start', () => {
     ['with a client certificate', ['--flow', 'direct', '--auth', 'tls_client_auth']],
   ])('brings a sandbox one can log in to %s, and ends when told to', async (_how, args) => {
     const child = run(home, ['--port', '0', ...args])
-    const banner = await child.printed('Stop')
+    const banner = await child.printed('Checked')
     expect(banner).toContain('as mikomo_10 with password mikomo_10')
+    expect(banner).toMatch(/Checked +all well \(node, .*callback/)
     const [url = ''] = /http:\S+/.exec(banner) ?? []
     const browser = visitor()
     expect(textOf((await browser.open(url)).html)).toContain('You are in the sandbox')
@@ -502,6 +529,13 @@ interface Ended {
   stderr: string
 }
 
+const children = new Set<ChildProcess>()
+
+/** Of a test that failed before it did. */
+function stopAll(): void {
+  for (const child of children) child.kill()
+}
+
 /** Runs server.ts as `npm start` does, in a folder of its own and with no environment but this. */
 function run(cwd: string, args: string[], env: Record<string, string> = {}) {
   const root = join(import.meta.dirname, '..')
@@ -510,12 +544,14 @@ function run(cwd: string, args: string[], env: Record<string, string> = {}) {
     cwd,
     env: { PATH: process.env.PATH, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'), ...env },
   })
+  children.add(child)
   let stdout = ''
   let stderr = ''
   child.stderr.on('data', (chunk) => (stderr += String(chunk)))
   child.stdout.on('data', (chunk) => (stdout += String(chunk)))
   const ended = new Promise<Ended>((resolve) => {
     child.on('close', (code) => {
+      children.delete(child)
       resolve({ code, stdout, stderr })
     })
   })

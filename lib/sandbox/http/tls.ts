@@ -106,7 +106,7 @@ async function createAuthority(name: string): Promise<Authority> {
   // A day back, for clocks that differ.
   const usual = () => ({
     notBeforeDate: new Date(Date.now() - DAY),
-    notAfterDate: new Date(Date.now() + 30 * DAY),
+    notAfterDate: new Date(Date.now() + 90 * DAY),
   })
   const authority = await generate([{ name: 'commonName', value: name }], {
     ...common,
