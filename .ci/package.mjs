@@ -65,7 +65,9 @@ try {
   assert.deepEqual(
     files
       .map((file) => file.path)
-      .filter((file) => !/^dist\/shared\/(sandbox|preflight|chunk)-[A-Z0-9]{8}\.js$/.test(file))
+      .filter(
+        (file) => !/^dist\/shared\/(sandbox|preflight|doctor|explain|keys|chunk)-[A-Z0-9]{8}\.js$/.test(file),
+      )
       .sort(),
     expected,
     'the tarball holds exactly what it should',

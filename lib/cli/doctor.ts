@@ -15,10 +15,8 @@ interface DoctorOptions {
 }
 
 /** `doctor`: whether a login could work, and what to do if not. */
-export function doctorCommand(program: Command, terminal: Terminal, ended: (code: number) => void): void {
-  program
-    .command('doctor')
-    .description('say whether logins can work: keys, certificate, IDPartner and banks, clock')
+export function doctorCommand(command: Command, terminal: Terminal, ended: (code: number) => void): void {
+  command
     .option('--config <FILE>', "the strategy's options: JSON, or a module that exports them as default")
     .option('--env <FILE>', 'the options as variables, such as IDPARTNER_CLIENT_ID and IDPARTNER_JWKS_FILE')
     .option(

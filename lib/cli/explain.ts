@@ -50,10 +50,8 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]*/
 const PARAMETERS = new Set(['response', 'error', 'error_description', 'error_uri', 'code', 'state', 'iss'])
 
 /** `explain`: what a callback brought, layer by layer, without asking anybody. */
-export function explainCommand(program: Command, terminal: Terminal, ended: (code: number) => void): void {
-  program
-    .command('explain')
-    .description('say what a callback URL or a response is, who signed it, and what is wrong with it')
+export function explainCommand(command: Command, terminal: Terminal, ended: (code: number) => void): void {
+  command
     .argument('<WHAT>', 'the callback URL, its query, or the value of "response"; - reads standard input')
     .option('--config <FILE>', "the strategy's options, with which it is compared and opened")
     .option('--env <FILE>', 'the same as variables')

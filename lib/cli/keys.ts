@@ -23,10 +23,9 @@ interface MakeOptions {
 type Use = FileKey['use']
 
 /** `keys`: the application's own keys, in a file of their own, from the first pair through each rotation. */
-export function keysCommand(program: Command, terminal: Terminal, ended: (code: number) => void): void {
-  const keys = program
-    .command('keys')
-    .description('make, rotate and check the private keys of an application')
+export function keysCommand(keys: Command, terminal: Terminal, ended: (code: number) => void): void {
+  // As usual again: here each is known with what it takes.
+  keys.configureHelp({})
   const command = (name: string, description: string): Command =>
     keys
       .command(name)

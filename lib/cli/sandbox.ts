@@ -15,12 +15,8 @@ interface Options {
 }
 
 /** `sandbox`: a whole IDPartner on this machine, until it is interrupted. */
-export function sandboxCommand(program: Command, terminal: Terminal): void {
-  program
-    .command('sandbox')
-    .description(
-      'run a whole IDPartner on this machine: proxy, trust directory, banks with people to log in as',
-    )
+export function sandboxCommand(command: Command, terminal: Terminal): void {
+  command
     .option('--callback <URL>', "your app's callback route", 'http://localhost:3000/login/callback')
     .option('--client-id <ID>', 'what your app calls itself', 'my-app')
     .option('--jwks-uri <URL>', "where your app publishes its keys (default: /jwks at the callback's host)")
