@@ -24,6 +24,7 @@ export type {
 } from './events.js'
 export type { Log, LogLevel } from './client/log.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
+export type { ClientOf } from './client/client-of.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'
 export type { AddressClaim, IDPartnerClaims, UserInfo } from './jwt/claims.js'
 export type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from './jwt/algorithms.js'
@@ -35,6 +36,12 @@ export type { LoginStore, PendingLogin } from './passport/logins.js'
 export type { Profile, ResponseMode } from './client/profile.js'
 export type { IdentityProvider } from './jwt/proxy-document.js'
 export { IDPartnerStrategy, type FailureInfo } from './passport/strategy.js'
-export type { AuthenticateOptions, IDPartnerStrategyOptions, LoginOptions } from './passport/options.js'
+export type { OptionsOf } from './passport/tenants.js'
+export type {
+  AuthenticateOptions,
+  IDPartnerStrategyOptions,
+  LoginOptions,
+  TenantOptions,
+} from './passport/options.js'
 export type { TokenSet } from './client/tokens.js'
 export type { Done, IDPartnerLogin, Verify, VerifyResult, VerifyWithRequest } from './passport/verify.js'

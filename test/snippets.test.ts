@@ -536,6 +536,58 @@ const runs: Record<string, () => Promise<void>> = {
     expect(await browser.open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
   },
 
+  'docs/tenants.md named.ts': async () => {
+    const { register } = (await load('docs/tenants.md', 'named.ts')) as {
+      register: (tenants: Record<string, IDPartnerConfig>) => void
+    }
+    const app = await appWith({})
+    register({ north: { ...app.sandbox.config, jwks: await generateJwks() } })
+    const { _strategies: strategies } = passport as unknown as {
+      _strategies: object
+    }
+    expect(Object.keys(strategies)).toContain('idpartner-north')
+    passport.unuse('idpartner-north')
+  },
+
+  'docs/tenants.md tenants.ts': async () => {
+    const { bankLogin } = (await load('docs/tenants.md', 'tenants.ts')) as {
+      bankLogin: (find: (host: string) => Promise<IDPartnerConfig | undefined>) => { router: RequestHandler }
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    const config = { ...sandbox.config, jwks: await generateJwks() }
+    const { router } = bankLogin((host) => Promise.resolve(host === 'localhost' ? config : undefined))
+    const authenticate = passport.authenticate('idpartner', { session: false }) as RequestHandler
+    app.use(router, sessions())
+    app.get(['/login', '/login/callback'], authenticate, (req, res) => {
+      res.json(req.user)
+    })
+    expect(JSON.parse((await logIn(visitor(), `${url}/login`)).html)).toMatchObject({ tenant: 'localhost' })
+    const error = console.error
+    console.error = () => undefined
+    const nobody = url.replace('localhost', '127.0.0.1')
+    const { status } = await visitor()
+      .open(`${nobody}/login`)
+      .finally(() => {
+        console.error = error
+      })
+    expect(status).toBe(404)
+  },
+
+  'docs/tenants.md deserialize.ts': async () => {
+    await load('docs/tenants.md', 'deserialize.ts')
+    const { _deserializers: known } = passport as unknown as {
+      _deserializers: ((req: object, user: object, done: (err: unknown, user: unknown) => void) => void)[]
+    }
+    const found: unknown[] = []
+    for (const hostname of ['north.example', 'south.example']) {
+      known.at(-1)?.({ hostname }, { tenant: 'north.example' }, (_err, user) => found.push(user))
+    }
+    known.pop()
+    expect(found).toEqual([{ tenant: 'north.example' }, false])
+  },
+
   'docs/logout.md logout.ts': async () => {
     const { logoutRoutes, isLoggedOut, logouts } = (await load('docs/logout.md', 'logout.ts')) as {
       logoutRoutes: (strategy: IDPartnerStrategy) => RequestHandler

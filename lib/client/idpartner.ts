@@ -28,22 +28,23 @@ import { inTime } from '../net/deadline.js'
 import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
-import { Http, joinUrl, parseEndpoint } from '../net/http.js'
+import { joinUrl, parseEndpoint, type Http } from '../net/http.js'
 import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
-import { Issuers } from './issuers.js'
+import type { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
 import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
-import { TRUST_DIRECTORY, partyOf } from './party.js'
+import { partyOf } from './party.js'
 import { readPlainAnswer, readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
 import type { Checks } from './check.js'
 import type { PreflightOptions } from './preflight.js'
-import { logNotRefreshed, logNotRenewed, type Log } from './log.js'
+import { logNotRefreshed, type Log } from './log.js'
 import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
-import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
+import { Published, type Publications } from './published.js'
+import type { FindKeys } from '../jwt/remote-keys.js'
 import { checkRefreshed, checkToken, checkTokens, ofAnotherBank, type TokenSet } from './tokens.js'
 import { Vouchers, readVoucher } from '../jwt/voucher.js'
 
@@ -82,6 +83,13 @@ interface ProviderCall extends CallOptions {
   dpop?: Binding | undefined
 }
 
+/** What clients of several tenants have of each other. */
+interface Shared {
+  publications?: Publications
+  /** The client of the same tenant before one of its options changed. */
+  earlier?: IDPartner | undefined
+}
+
 /** To which key tokens are bound; to that of the option where there is none. */
 interface Binding {
   key: string | undefined
@@ -103,27 +111,25 @@ export class IDPartner {
   readonly #allowed: AllowedIssuers
   readonly #nonces = new DpopNonces()
   readonly #fixedDpopKey: Promise<DpopKey | undefined>
-  readonly #refreshes = new Refreshes()
+  readonly #refreshes: Refreshes
   readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
-  constructor(config: IDPartnerConfig) {
+  constructor(config: IDPartnerConfig)
+  /** @internal */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- the types of the package leave this one out
+  constructor(config: IDPartnerConfig, shared: Shared)
+  constructor(config: IDPartnerConfig, { publications, earlier }: Shared = {}) {
     this.#config = resolveConfig(config)
-    this.#http = new Http(this.#config)
-    this.#issuers = new Issuers(this.#http, this.#config)
+    const published = publications?.of(this.#config) ?? new Published(this.#config)
+    this.#http = published.httpOf(this.#config)
+    this.#issuers = published.issuers
+    this.#trustDirectoryKeys = published.trustDirectoryKeys
     this.#allowed = new AllowedIssuers(this.#config)
     this.#vouchers = new Vouchers(this.#config.client_id)
-    this.#trustDirectoryKeys = remoteKeys(
-      this.#http,
-      `the keys of ${TRUST_DIRECTORY}`,
-      joinUrl(this.#config.trust_directory_service_url, 'jwks'),
-      {
-        issuer: this.#config.trust_directory_issuer,
-        notRenewed: (err, age) => {
-          logNotRenewed(this.#config.log, `the keys of ${TRUST_DIRECTORY}`, err, age)
-        },
-      },
-    )
+    // Tokens that were renewed a moment ago are not renewed again because an option has another value now.
+    const isSame = earlier && earlier.#config.client_id === this.#config.client_id
+    this.#refreshes = isSame ? earlier.#refreshes : new Refreshes()
     this.#keys = importKeys(this.#config.keys)
     // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
     this.#keys.catch(() => undefined)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { IDPartnerError } from '../errors.js'
+import { asClientOf, type ClientOf } from './client-of.js'
 import type { IDPartner } from './idpartner.js'
 
 /** Long enough to spare the application, short enough for a key rotation. */
@@ -17,27 +17,24 @@ export type JwksRouter = (req: IncomingMessage, res: ServerResponse, next: (err?
  *
  * Never serves a private member of a key, and leaves every other path and method to the application.
  *
- * @throws {IDPartnerError} `config_invalid` for anything but a client
+ * @param client or a function that finds the client of the tenant that a request is for; what it throws goes to `next`
+ * @throws {IDPartnerError} `config_invalid` for anything else
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
-export function jwksRouter(client: IDPartner): JwksRouter {
-  if (typeof (client as Partial<IDPartner> | undefined)?.getPublicJWKs !== 'function') {
-    throw new IDPartnerError(
-      'config_invalid',
-      'jwksRouter needs the client, which a strategy has in it: jwksRouter(strategy.client)',
-    )
-  }
+export function jwksRouter(client: IDPartner | ClientOf): JwksRouter {
+  const clientOf = asClientOf(client, 'jwksRouter', 'jwksRouter(strategy.client)')
   return (req, res, next) => {
     // Frameworks cut the prefix under which a middleware is mounted off `url`.
     if (!PATH.test(req.url ?? '') || (req.method !== 'GET' && req.method !== 'HEAD')) {
       next()
       return
     }
-    sendKeys(client, req, res).catch(next)
+    sendKeys(clientOf, req, res).catch(next)
   }
 }
 
-async function sendKeys(client: IDPartner, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function sendKeys(clientOf: ClientOf, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const client = await clientOf(req)
   const body = JSON.stringify(await client.getPublicJWKs())
   res.setHeader('Content-Type', 'application/json; charset=utf-8')
   res.setHeader('Cache-Control', `public, max-age=${String(MAX_AGE_SECONDS)}`)

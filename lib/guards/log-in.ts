@@ -82,7 +82,7 @@ export function logIn(
       else end(user, info, status).catch(next)
     }
     const begin = async (): Promise<void> => {
-      const login = { ...asking(req, strategy.asked), ...(await carriedBy(req, find)) }
+      const login = { ...asking(req, await strategy.askedOf(req)), ...(await carriedBy(req, find)) }
       const authenticate = passport.authenticate(strategy.name, login, ended) as Middleware
       authenticate(req, res, next)
     }

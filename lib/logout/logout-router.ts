@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as v from 'valibot'
 import { parseOptions } from '../client/config.js'
+import { asClientOf, type ClientOf } from '../client/client-of.js'
 import type { IDPartner } from '../client/idpartner.js'
 import { IDPartnerError } from '../errors.js'
 import { MAX_AGE_SECONDS, verifyLogoutToken, type BankLogout } from '../jwt/logout-token.js'
@@ -10,8 +11,12 @@ import { UsedTokens } from './used-tokens.js'
 
 /** Options of {@link logoutRouter}. */
 export interface LogoutRouterOptions {
-  /** Ends the sessions that are meant: see {@link concerns}. The bank hears that it worked when the promise is kept. */
-  onLogout: (logout: BankLogout) => unknown
+  /**
+   * Ends the sessions that are meant: see {@link concerns}. The bank hears that it worked when the promise is kept. The
+   * request says of which tenant they are.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the request as the host has it
+  onLogout: (logout: BankLogout, req: any) => unknown
   /** Hears of everything that was refused, for the log; the bank is told nothing of it. */
   onError?: ((err: unknown) => void) | undefined
   /** Below where the router is mounted; `'/backchannel-logout'` by default. */
@@ -43,16 +48,12 @@ const shape = v.strictObject({
  * Checks the logout token, and uses each once in this process. Knows no sessions: `onLogout` ends them. Answers 200, or
  * 400 without a reason, and leaves every other path and method to the application.
  *
+ * @param client or a function that finds the client of the tenant that a request is for
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  * @see https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest
  */
-export function logoutRouter(client: IDPartner, options: LogoutRouterOptions): LogoutRouter {
-  if (typeof (client as Partial<IDPartner> | undefined)?.logoutTokenExpected !== 'function') {
-    throw new IDPartnerError(
-      'config_invalid',
-      'logoutRouter needs the client, which a strategy has in it: logoutRouter(strategy.client, …)',
-    )
-  }
+export function logoutRouter(client: IDPartner | ClientOf, options: LogoutRouterOptions): LogoutRouter {
+  const clientOf = asClientOf(client, 'logoutRouter', 'logoutRouter(strategy.client, …)')
   const { path } = parseOptions(shape, options)
   const { onLogout, onError } = options
   const used = new UsedTokens()
@@ -63,7 +64,7 @@ export function logoutRouter(client: IDPartner, options: LogoutRouterOptions): L
       next()
       return
     }
-    logOut(client, req, { used, onLogout }).then(
+    logOut(clientOf, req, { used, onLogout }).then(
       () => {
         answer(res, 200)
       },
@@ -76,10 +77,11 @@ export function logoutRouter(client: IDPartner, options: LogoutRouterOptions): L
 }
 
 async function logOut(
-  client: IDPartner,
+  clientOf: (req: object) => Promise<IDPartner>,
   req: IncomingMessage,
   { used, onLogout }: { used: UsedTokens; onLogout: LogoutRouterOptions['onLogout'] },
 ): Promise<void> {
+  const client = await within(MAX_WAIT, () => clientOf(req))
   const budget = 2 * client.timeout
   const logout = await within(budget, async (deadline) => {
     const tokens = (await formBody(req)).getAll('logout_token')
@@ -92,7 +94,7 @@ async function logOut(
     throw new IDPartnerError('token_invalid', "the bank's logout token was used before")
   }
   try {
-    await within(MAX_WAIT, () => Promise.resolve().then(() => onLogout(logout)))
+    await within(MAX_WAIT, () => Promise.resolve().then(() => onLogout(logout, req)))
   } catch (err) {
     used.forget(name)
     throw err

@@ -10,7 +10,7 @@ export interface PendingLogin {
   nonce: string
   codeVerifier: string
   interactionId: string
-  /** Of which strategy: a hash of its name, flow and client id. No other finishes this login. */
+  /** Of which strategy: a hash of its name, flow, client id and tenant. No other finishes this login. */
   strategy: string
   /** When it began, in seconds since 1970; `auth_time` is compared with it. */
   begun: number

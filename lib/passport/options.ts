@@ -10,7 +10,7 @@ import { badOption, meantOption, unknownOption } from '../client/option-errors.j
 import { IDPartnerError } from '../errors.js'
 import type { ExpressRequest } from './host.js'
 import { shortHash, type LoginStore } from './logins.js'
-import { SessionLogins } from './session-logins.js'
+import { SessionLogins, type Memory } from './session-logins.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
 import { verifierOf, type Verifier, type Verify, type VerifyWithRequest } from './verify.js'
 
@@ -74,12 +74,24 @@ export interface IDPartnerStrategyOptions<Req extends object = ExpressRequest>
   acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
   /** Keeps pending logins elsewhere than in the session. */
   store?: LoginStore<Req> | undefined
+  /** Whose login it is, where an application serves several tenants; comes back as `login.tenant`. */
+  tenant?: string | undefined
+}
+
+/** Options of one tenant, from the function that a strategy for several has in place of options. */
+export interface TenantOptions<Req extends object = ExpressRequest> extends Omit<
+  IDPartnerStrategyOptions<Req>,
+  'name' | 'sessionKey' | 'tenant' | 'passReqToCallback'
+> {
+  /** Names the tenant, always in the same way: logins, keys and tokens belong to it. */
+  tenant: string
 }
 
 /** The strategy's own options, checked and with every default filled in. */
 export interface Settings<Req> {
-  /** Of which strategy a login is: a hash of name, flow and client id. */
+  /** Of which strategy a login is: a hash of name, flow, client id, and tenant if there is one. */
   id: string
+  tenant: string | undefined
   /** What every login asks for. */
   login: ResolvedLoginOptions
   /** A hash of what every login's ID token has to show, if anything. */
@@ -160,6 +172,13 @@ const own = v.object({
     ),
   ),
   store: v.optional(v.custom<LoginStore<object>>(isStore, 'must have the functions save and take')),
+  tenant: v.optional(
+    v.pipe(
+      text,
+      v.minLength(1, 'must not be empty'),
+      v.maxLength(200, 'must be at most 200 characters long'),
+    ),
+  ),
 })
 
 const OF_A_LOGIN = [...Object.keys(login.entries), 'state']
@@ -173,8 +192,10 @@ const OF_A_STRATEGY = [...Object.keys(own.entries), ...CONFIG_OPTIONS]
 export function resolveStrategyOptions<Req extends object>(
   options: IDPartnerStrategyOptions<Req>,
   verify: Verify | VerifyWithRequest<Req>,
+  memory?: Memory,
 ): { name: string; settings: Settings<Req>; config: IDPartnerConfig } {
   const { name, sessionKey, store, passReqToCallback, ...settings } = parseOptions(own, options)
+  const { tenant } = settings
   const key = sessionKey ?? (FREE.test(name) ? name : `idpartner-${name}`)
   const asked = withDefaults({ scope: DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
@@ -184,7 +205,7 @@ export function resolveStrategyOptions<Req extends object>(
   const { max_age } = asked
   const acr_values = neededAcr(asked)
   const { flow = 'proxy', client_id, callback } = options
-  const id = shortHash([name, flow, client_id])
+  const id = shortHash([name, flow, client_id, ...(tenant === undefined ? [] : [tenant])])
   const config = Object.fromEntries(
     Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),
   )
@@ -196,12 +217,13 @@ export function resolveStrategyOptions<Req extends object>(
     name,
     settings: Object.freeze({
       ...settings,
+      tenant,
       id,
       login: asked,
       floor: max_age === undefined && acr_values === undefined ? undefined : shortHash([max_age, acr_values]),
       callback,
       routes: { startsElsewhere: false },
-      logins: store ?? new SessionLogins(key, id),
+      logins: store ?? new SessionLogins(key, id, memory),
       verifier: verifierOf(verify, passReqToCallback),
     }),
     config: config as unknown as IDPartnerConfig,

@@ -76,6 +76,12 @@ type Slot = v.InferOutput<typeof slot>
 
 const EMPTY: Slot = { p: [], u: [], x: [] }
 
+/** What a process remembers of its logins: those of several tenants have it together, as they share sessions. */
+export class Memory {
+  readonly used = new UsedStates()
+  readonly turns = new Turns()
+}
+
 /** A change of the slot; made again when it turns out that another process has overwritten it. */
 interface Change {
   /** What to write, and why there is nothing to have. */
@@ -100,13 +106,15 @@ const shared = new Set(['passport'])
 export class SessionLogins implements LoginStore<SessionRequest> {
   readonly #sessionKey: string
   readonly #strategy: string
-  readonly #used = new UsedStates()
-  readonly #turns = new Turns()
+  readonly #used: UsedStates
+  readonly #turns: Turns
 
   /** @param strategy whose logins these are; those of others in the same place stay as they are, and are not found */
-  constructor(sessionKey: string, strategy: string) {
+  constructor(sessionKey: string, strategy: string, { used, turns } = new Memory()) {
     this.#sessionKey = sessionKey
     this.#strategy = strategy
+    this.#used = used
+    this.#turns = turns
     shared.add(sessionKey)
   }
 

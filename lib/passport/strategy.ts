@@ -33,12 +33,14 @@ import {
   type IDPartnerStrategyOptions,
   type LoginOptions,
   type Settings,
+  type TenantOptions,
 } from './options.js'
 import { requestParams } from './request-params.js'
 import { loginStep, type PassEvent } from '../events.js'
 import { watched } from './watched.js'
 import { forbidCaching } from './response-headers.js'
 import { isSpeculative } from './speculative.js'
+import { Tenants, type OptionsOf, type Tenant } from './tenants.js'
 import { runVerify, type IDPartnerLogin, type Verify, type VerifyWithRequest } from './verify.js'
 
 /** What Passport hands on when a login fails: `failureMessage`, `failureFlash` and custom callbacks get it. */
@@ -55,6 +57,10 @@ const ACCOUNT_SELECTOR = 'account-selector'
 
 /** Milliseconds by which a request's own time limit, whose error names the host, comes before that of the whole pass. */
 const GRACE = 250
+
+/** What a strategy is made of. */
+type Given<Req extends object, Option = unknown> =
+  (IDPartnerStrategyOptions<Req> & Option) | OptionsOf<Req, TenantOptions<Req> & Option>
 
 /** How a pass ends when nothing went wrong. */
 type Passed = { type: 'redirect'; url: string } | { type: 'login'; login: IDPartnerLogin }
@@ -74,34 +80,60 @@ type Outcome =
  */
 export class IDPartnerStrategy<Req extends object = ExpressRequest> extends PassportStrategy {
   readonly name: string
-  /** The protocol client, for {@link jwksRouter} and for calls after login. */
-  readonly client: IDPartner
   /** Not private by syntax: Passport calls strategies through Object.create(), where no #member can be reached. */
-  protected readonly settings: Readonly<Settings<Req>>
+  protected readonly tenants: Tenant<Req> | Tenants<Req>
 
-  /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
-  constructor(
-    options: IDPartnerStrategyOptions<Req> & { passReqToCallback: true },
-    verify: VerifyWithRequest<Req>,
-  )
-  constructor(
-    options: IDPartnerStrategyOptions<Req> & { passReqToCallback?: false | undefined },
-    verify: Verify,
-  )
-  constructor(options: IDPartnerStrategyOptions<Req>, verify: Verify | VerifyWithRequest<Req>) {
+  /**
+   * @param options or a function that finds those of the tenant that a request is for
+   * @throws {IDPartnerError} `config_invalid`, with a message that names the option; with a function not here but in each
+   *   request
+   */
+  constructor(options: Given<Req, { passReqToCallback: true }>, verify: VerifyWithRequest<Req>)
+  constructor(options: Given<Req, { passReqToCallback?: false | undefined }>, verify: Verify)
+  constructor(options: Given<Req>, verify: Verify | VerifyWithRequest<Req>) {
     super()
+    if (typeof options === 'function') {
+      this.tenants = new Tenants(options, verify)
+      this.name = this.tenants.name
+      return
+    }
     const { name, settings, config } = resolveStrategyOptions(options, verify)
     this.name = name
-    this.client = new IDPartner(config)
-    this.settings = settings
+    this.tenants = { client: new IDPartner(config), settings }
   }
 
   /**
-   * What every login asks for.
+   * The protocol client, for {@link jwksRouter} and for calls after login.
+   *
+   * @throws {IDPartnerError} `config_invalid` where each tenant has its own: see {@link IDPartnerStrategy.clientOf}
+   */
+  get client(): IDPartner {
+    if (!(this.tenants instanceof Tenants)) return this.tenants.client
+    throw new IDPartnerError(
+      'config_invalid',
+      'the options of this strategy are a function, so each tenant has a client of its own: await strategy.clientOf(req)',
+    )
+  }
+
+  /**
+   * The protocol client of the tenant that a request is for.
+   *
+   * @throws {IDPartnerError} `config_invalid`, and what the function threw that gives the options
+   */
+  async clientOf(req: Req): Promise<IDPartner> {
+    return (await this.tenantOf(req)).client
+  }
+
+  /**
+   * What every login of a tenant asks for.
    * @internal
    */
-  get asked(): LoginOptions {
-    return this.settings.login
+  async askedOf(req: Req): Promise<LoginOptions> {
+    return (await this.tenantOf(req)).settings.login
+  }
+
+  private async tenantOf(req: Req): Promise<Tenant<Req>> {
+    return this.tenants instanceof Tenants ? this.tenants.of(req) : this.tenants
   }
 
   /** Called by Passport for each request; ends in exactly one of redirect, success, fail and error. */
@@ -109,13 +141,31 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     forbidCaching(req)
     const outcome = isSpeculative(req)
       ? Promise.resolve(failed(speculative()))
-      : watched(this.client.log, (seen) => this.outcome(req as Req, options, seen))
+      : this.passOf(req as Req, options)
     void outcome.then((one) => {
       deliver(this, req, options as Landings, one)
     })
   }
 
-  private async outcome(req: Req, options: AuthenticateOptions, seen: PassEvent): Promise<Outcome> {
+  private passOf(req: Req, options: AuthenticateOptions): Promise<Outcome> {
+    const { tenants } = this
+    const pass = (tenant: Tenant<Req>): Promise<Outcome> =>
+      watched(tenant.client.log, (seen) => new Passes(tenant).outcome(req, options, seen))
+    return tenants instanceof Tenants ? tenants.of(req).then(pass, failed) : pass(tenants)
+  }
+}
+
+/** The three passes of a login, of one tenant. */
+class Passes<Req extends object> {
+  private readonly client: IDPartner
+  private readonly settings: Readonly<Settings<Req>>
+
+  constructor({ client, settings }: Tenant<Req>) {
+    this.client = client
+    this.settings = settings
+  }
+
+  async outcome(req: Req, options: AuthenticateOptions, seen: PassEvent): Promise<Outcome> {
     const budget = 2 * this.client.timeout + GRACE
     try {
       const passed = await within(budget, ({ signal }) => this.proceed(req, options, seen, signal))
@@ -128,7 +178,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     }
   }
 
-  /** The three passes of a login; the second is made in the direct flow alone. */
+  /** One of the three; the second is made in the direct flow alone. */
   private async proceed(
     req: Req,
     options: AuthenticateOptions,
@@ -266,7 +316,9 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
         if (pending.sameRoute !== true) this.settings.routes.startsElsewhere = true
         const { claims } = tokens
         const { interactionId, state } = pending
-        return { claims, identityProvider, issuer, tokens, ...userInfo, interactionId, state }
+        const { tenant } = this.settings
+        const whose = tenant === undefined ? {} : { tenant }
+        return { claims, identityProvider, issuer, tokens, ...userInfo, interactionId, state, ...whose }
       })
     })
   }

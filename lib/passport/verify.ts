@@ -17,6 +17,8 @@ export interface IDPartnerLogin {
   interactionId: string
   /** The application's own value from `passport.authenticate()`. */
   state: unknown
+  /** Whose login it is, where the options name a tenant. Keep it with the user: another tenant's pages are not theirs. */
+  tenant?: string
 }
 
 /** The answer of `verify`: an error, or the user, or `false` for nobody; `info` goes to `req.authInfo` or to `fail`. */

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
 import { IDPartner, jwksRouter, type JwksRouter } from 'passport-idpartner'
@@ -26,7 +26,10 @@ beforeAll(async () => {
   })
 })
 
-afterEach(() => close())
+afterEach(async () => {
+  jest.restoreAllMocks()
+  await close()
+})
 
 async function listen(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
@@ -176,6 +179,48 @@ test('a failure is passed on to the application', async () => {
   expect(response.status).toBe(500)
   expect(await response.text()).toBe('no keys')
 })
+
+test('each tenant publishes its own keys, where its client is found by the request', async () => {
+  const none = new IDPartner({
+    client_id: 'app',
+    callback: 'https://app.example/callback',
+    flow: 'direct',
+    trusted_issuers: ['https://bank.example'],
+    token_endpoint_auth_method: 'client_secret_basic',
+    client_secret: 'secret',
+  })
+  const app = express()
+  const tenants: Record<string, IDPartner> = { north: client, south: none }
+  app.use(
+    '/:tenant',
+    jwksRouter(({ params }: express.Request) => {
+      const found = tenants[String(params['tenant'])]
+      if (found) return found
+      throw Object.assign(new Error('no such tenant'), { status: 404 })
+    }),
+    (_req, res) => res.send('another page'),
+  )
+  const url = await listen(app as RequestListener)
+  const keysOf = async (tenant: string): Promise<number> =>
+    ((await (await fetch(`${url}/${tenant}/jwks`)).json()) as { keys: unknown[] }).keys.length
+  expect([await keysOf('north'), await keysOf('south')]).toEqual([3, 0])
+  // Whose it is, is asked for the keys alone.
+  expect((await fetch(`${url}/nobody/other`)).status).toBe(200)
+  jest.spyOn(console, 'error').mockImplementation(() => undefined)
+  expect((await fetch(`${url}/nobody/jwks`)).status).toBe(404)
+})
+
+test.each([[() => undefined], [() => Promise.resolve({ client: {} })]])(
+  'a function that finds no client is an error of the application',
+  async (find) => {
+    const url = await listen((req, res) => {
+      jwksRouter(find as never)(req, res, (err?: unknown) => {
+        res.end(JSON.stringify(err))
+      })
+    })
+    expect(await (await fetch(`${url}/jwks`)).json()).toMatchObject({ code: 'config_invalid', status: 500 })
+  },
+)
 
 test.each([[{ client: { getPublicJWKs: () => undefined } }], [undefined], [{}]])(
   'needs the client, and not the strategy around it: %j',

@@ -160,11 +160,9 @@ describe('a line', () => {
     const { strategy, visitor } = await scene(log)
     await visitor.finish(await visitor.begin())
     expect(log.lines).toEqual([])
+    const { settings } = (strategy as never as { tenants: { settings: object } }).tenants
     Object.assign(strategy, {
-      settings: {
-        ...(strategy as never as { settings: object }).settings,
-        verifier: { verify: () => false },
-      },
+      tenants: { client: strategy.client, settings: { ...settings, verifier: { verify: () => false } } },
     })
     await visitor.finish(await visitor.begin())
     expect(log.only).toMatch(/^info .* was refused by verify \[bank /)
