@@ -10,6 +10,8 @@ export const FILES = [
   'client/allowed-issuers',
   'client/authorization-error',
   'client/authorization-request',
+  'client/bank-name',
+  'client/banks',
   'client/callback-params',
   'client/certificates',
   'client/client-of',

@@ -24,6 +24,7 @@ export type {
 } from './events.js'
 export type { Log, LogLevel } from './client/log.js'
 export { IDPartner, type CallOptions } from './client/idpartner.js'
+export type { Bank } from './client/banks.js'
 export type { ClientOf } from './client/client-of.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'
 export type { AddressClaim, IDPartnerClaims, UserInfo } from './jwt/claims.js'

@@ -11,6 +11,7 @@ import {
   type Proofs,
 } from './authorization-request.js'
 import { authorizationError } from './authorization-error.js'
+import { Banks, bankOf, type Bank } from './banks.js'
 import {
   callbackParams,
   optionalParam,
@@ -112,6 +113,7 @@ export class IDPartner {
   readonly #nonces = new DpopNonces()
   readonly #fixedDpopKey: Promise<DpopKey | undefined>
   readonly #refreshes: Refreshes
+  readonly #banks: Banks
   readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
@@ -124,6 +126,7 @@ export class IDPartner {
     const published = publications?.of(this.#config) ?? new Published(this.#config)
     this.#http = published.httpOf(this.#config)
     this.#issuers = published.issuers
+    this.#banks = new Banks(this.#issuers)
     this.#trustDirectoryKeys = published.trustDirectoryKeys
     this.#allowed = new AllowedIssuers(this.#config)
     this.#vouchers = new Vouchers(this.#config.client_id)
@@ -183,6 +186,27 @@ export class IDPartner {
       },
       options,
     )
+  }
+
+  /**
+   * The banks of `trusted_issuers`, for a page on which people choose theirs.
+   *
+   * A bank is listed by the name that it publishes, or by its host where it publishes none or cannot be reached. Only the
+   * first call waits for names, at most one `timeout`; they are renewed behind later ones.
+   *
+   * @throws {IDPartnerError} `config_invalid` where `trusted_issuers` is no list
+   */
+  async banks(): Promise<Bank[]> {
+    return this.#banks.list(this.#config.trusted_issuers, this.#config.timeout)
+  }
+
+  /**
+   * A bank by what is in memory of it, as IDPartner's document has it in the proxy flow.
+   * @internal
+   */
+  identityProviderOf(issuer: string): IdentityProvider {
+    const { name, logo } = bankOf(issuer, this.#issuers.known(issuer))
+    return { name, issuer_url: issuer, ...(logo !== undefined && { logo_uri: logo }) }
   }
 
   /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */

@@ -48,6 +48,11 @@ export class Issuers {
     return this.#of(issuer).metadata.get()
   }
 
+  /** The same as it is in memory, if it is: asks nobody. */
+  known(issuer: string): ProviderMetadata | undefined {
+    return this.#known.get(issuer)?.metadata.known
+  }
+
   keys(issuer: string): FindKeys {
     return this.#of(issuer).keys
   }

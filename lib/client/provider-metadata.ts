@@ -1,4 +1,5 @@
 import { printable } from '../errors.js'
+import { selfDescription } from './bank-name.js'
 import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../jwt/algorithms.js'
 
 /** Endpoints of which a provider may have a second one for mutual TLS (RFC 8705, section 5). */
@@ -57,6 +58,8 @@ export type Need = readonly [list: SupportList, oneOf: readonly string[]]
 export type ProviderMetadata = { issuer: string } & Partial<
   Record<Endpoint | (typeof OTHERS)[number], string> & {
     mtls_endpoint_aliases: Partial<Record<Endpoint, string>>
+    organization_name: string
+    logo_uri: string
   } & Record<SupportList, string[]>
 >
 
@@ -72,6 +75,7 @@ export function usedMetadata(document: { issuer: string; [member: string]: unkno
     issuer,
     ...texts(document, [...ENDPOINTS, ...OTHERS]),
     ...lists(document),
+    ...selfDescription(document, issuer),
     ...(typeof aliases === 'object' && aliases && { mtls_endpoint_aliases: texts(aliases, ENDPOINTS) }),
   }
 }

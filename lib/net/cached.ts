@@ -77,6 +77,11 @@ export class Cached<T> {
     return this.#loads
   }
 
+  /** What is there at this moment, however old; asks nobody. */
+  get known(): T | undefined {
+    return this.#copy?.value
+  }
+
   async get(): Promise<T> {
     const copy = this.#copy
     const now = Date.now()

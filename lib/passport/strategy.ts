@@ -303,10 +303,7 @@ class Passes<Req extends object> {
       Object.assign(seen, loginStep(pending.interactionId))
       return withInteractionId(pending.interactionId, async () => {
         const { issuer } = answer
-        const identityProvider = document?.identity_provider ?? {
-          name: new URL(issuer).host,
-          issuer_url: issuer,
-        }
+        const identityProvider = document?.identity_provider ?? client.identityProviderOf(issuer)
         if ('code' in answer.outcome) await this.assertAccepted(identityProvider, req)
         const tokens = await client.redeem(answer, { ...pending, floor: this.floorOf(pending) }, { signal })
         const userInfo = this.settings.fetchUserInfo

@@ -18,6 +18,8 @@ import { CLIENT_SUBJECT, clientCertificateOf } from '../http/tls.js'
 
 export interface BankConfigurationInput {
   id: string
+  /** As its customers know it; published in the discovery document. */
+  name: string
   issuer: string
   algs: BankAlgorithms
   profile: Profile
@@ -91,7 +93,11 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
         },
       },
     },
-    discovery: discoveryAdditions(issuer, mutualTlsUrl),
+    discovery: {
+      organization_name: input.name,
+      logo_uri: `${issuer}/logo.svg`,
+      ...discoveryAdditions(issuer, mutualTlsUrl),
+    },
     acrValues: [ACR],
     claims: {
       openid: ['sub'],

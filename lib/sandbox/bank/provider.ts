@@ -14,7 +14,6 @@ export interface BankProviderInput
     Omit<BankConfigurationInput, 'client' | 'renderError' | 'renderLogout' | 'renderLoggedOut'>,
     Omit<AnswerDelivery, 'showError'>,
     AnswerBending {
-  name: string
   steps: EndedSteps
 }
 
