@@ -182,7 +182,10 @@ export class IDPartner {
       {
         config: this.#config,
         publicKeys: await this.getPublicJWKs(),
-        begin: (query) => this.getAuthorizationUrl(query, this.generateProofs(), 'openid'),
+        begin: (query) => {
+          const { scope = 'openid', claims } = options
+          return this.getAuthorizationUrl(query, this.generateProofs(), scope, { claims })
+        },
       },
       options,
     )

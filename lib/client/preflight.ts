@@ -11,9 +11,11 @@ import { fail, ok, skip, summary, warn, type Check, type Checks } from './check.
 import type { ResolvedConfig } from './config.js'
 import { Issuers } from './issuers.js'
 import { keyChecks, material } from './key-checks.js'
+import { metadataChecks, type AskedFor } from './metadata-checks.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
 
-export interface PreflightOptions {
+/** `scope`, `claims` and `fetchUserInfo` as the strategy has them: what logins ask for, `openid` alone by default. */
+export interface PreflightOptions extends AskedFor {
   /** Where the platform fetches the application's public keys; `/jwks` at the callback's origin by default. */
   jwks_uri?: string | undefined
   /** Whether to ask nobody, and look at the options alone; `false` by default. */
@@ -35,10 +37,16 @@ const SOON = 30
 class WatchedHttp extends Http {
   /** Seconds by which servers are ahead of this machine. */
   readonly ahead: number[] = []
+  /** Hosts to which nothing got through, and why. */
+  readonly unreached = new Map<string, string>()
 
   override async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
     const sent = Date.now()
-    const response = await super.fetch(target, init)
+    const response = await super.fetch(target, init).catch((err: unknown) => {
+      const why = networkFailure(err)
+      if (why !== undefined) this.unreached.set(new URL(target).host, why)
+      throw err
+    })
     const date = Date.parse(response.headers.get('date') ?? '')
     // It was written between the request and the answer, and has whole seconds.
     if (!Number.isNaN(date)) this.ahead.push((date + 500 - (sent + Date.now()) / 2) / 1000)
@@ -74,13 +82,23 @@ export async function preflight(subject: Subject, options: PreflightOptions): Pr
           bounded('proxy', () => proxyCheck(http, issuers, subject)),
         ]
       : []),
-    ...listed.map((issuer) => bounded(`bank ${issuer}`, () => bankCheck(issuers, issuer, subject))),
+    ...listed.map((issuer) =>
+      bounded(`bank ${issuer}`, () => bankChecks(http, issuers, issuer, subject, options)),
+    ),
   ])
+  // Whether the application runs is a question of its own.
+  http.unreached.delete(new URL(config.callback).host)
   const banks =
     listed.length > 0
       ? []
       : [skip('bank', 'which banks are met is not known beforehand: "trusted_issuers" lists none')]
-  return summary([...local, ...asked.flat(), ...banks, clockCheck(http.ahead, config), egressCheck(config)])
+  return summary([
+    ...local,
+    ...asked.flat(),
+    ...banks,
+    clockCheck(http.ahead, config),
+    egressCheck(config, http.unreached),
+  ])
 }
 
 function nodeCheck(): Check {
@@ -224,29 +242,32 @@ async function proxyCheck(http: Http, issuers: Issuers, { config, begin }: Subje
   ]
 }
 
-async function bankCheck(issuers: Issuers, issuer: string, { config, begin }: Subject): Promise<Check[]> {
-  const metadata = await issuers.metadata(issuer)
+async function bankChecks(
+  http: Http,
+  issuers: Issuers,
+  issuer: string,
+  { config, begin }: Subject,
+  options: PreflightOptions,
+): Promise<Check[]> {
+  const id = `bank ${issuer}`
+  await issuers.metadata(issuer)
+  const what = `the discovery document of ${partyOf(issuer, config)}`
+  const response = await http.get(joinUrl(issuer, '.well-known/openid-configuration'), { what })
+  // That it is an object, and of this issuer, the client has seen.
+  const document = (await jsonOf(response, what)) as Record<string, unknown>
+  const found = metadataChecks(issuer, document, config, options)
   const algs = [
     config.id_token_signed_response_alg,
     ...(config.response_mode === 'jwt' ? [config.authorization_signed_response_alg] : []),
   ]
-  for (const alg of new Set(algs)) await hasKey(issuers.keys(issuer), alg)
-  const id = `bank ${issuer}`
-  if (config.flow === 'direct') {
-    await begin({ iss: issuer })
-    return [ok(id, 'takes a login request, and supports what is configured')]
+  try {
+    for (const alg of new Set(algs)) await hasKey(issuers.keys(issuer), alg)
+    if (config.flow === 'direct') await begin({ iss: issuer })
+  } catch (err) {
+    return [fail(id, said(err), adviceFor(err)), ...found]
   }
-  const support = metadata.id_token_signing_alg_values_supported
-  if (support?.includes(config.id_token_signed_response_alg) === false) {
-    const message = `${partyOf(issuer, config)} does not sign ID tokens with ${config.id_token_signed_response_alg}`
-    return [fail(id, message, 'set id_token_signed_response_alg to what the bank has registered')]
-  }
-  const usable = [metadata.mtls_endpoint_aliases?.token_endpoint, metadata.token_endpoint].some(
-    (url) => url !== undefined && (config.tls.cert === undefined || url.startsWith('https:')),
-  )
-  if (!usable)
-    return [fail(id, 'has no token_endpoint that can be used', 'ask the bank about its discovery document')]
-  return [ok(id, 'is reachable, and supports what is configured')]
+  const takes = config.flow === 'direct' ? 'takes a login request' : 'is reachable, and has keys'
+  return [ok(id, takes), ...found]
 }
 
 async function hasKey(keys: FindKeys, alg: SigningAlg): Promise<void> {
@@ -266,7 +287,29 @@ function clockCheck(ahead: readonly number[], { clock_tolerance }: ResolvedConfi
   return seconds > 5 ? warn(id, found, fix) : ok(id, 'the clock is right')
 }
 
-function egressCheck(config: ResolvedConfig): Check {
+/** Why a request did not get through, where that is of the network. */
+function networkFailure(err: unknown): string | undefined {
+  const own = ownError(err)
+  if (own?.code !== 'provider_unavailable') return undefined
+  if (own.status === 504) return 'no answer in time'
+  const { code } = (own.cause ?? {}) as { code?: unknown }
+  return typeof code === 'string' && BLOCKED.has(code) ? code : undefined
+}
+
+const BLOCKED = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ENETDOWN',
+  'EACCES',
+  'EPERM',
+  'ETIMEDOUT',
+])
+
+function egressCheck(config: ResolvedConfig, unreached: ReadonlyMap<string, string>): Check {
   const proxies = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy']
   const set = proxies.find((name) => process.env[name])
   const urls = [
@@ -274,6 +317,16 @@ function egressCheck(config: ResolvedConfig): Check {
     ...(typeof config.trusted_issuers === 'object' ? config.trusted_issuers : []),
   ]
   const hosts = [...new Set(urls.map((url) => new URL(url).host))].join(', ')
+  if (unreached.size > 0) {
+    const which = [...unreached].map(([host, why]) => `${host} (${why})`).join(', ')
+    const unused =
+      set === undefined ? '' : `; ${set} is set, and requests of this package do not go through it`
+    return fail(
+      'egress',
+      `nothing gets through from here to ${which}${unused}`,
+      "check the names, this machine's DNS, and the firewall: it has to be let out straight, to port 443",
+    )
+  }
   return set === undefined
     ? ok('egress', `requests go straight to ${hosts}, and to the hosts that the banks name`)
     : warn(
