@@ -6,14 +6,13 @@ import { ERROR_CODES } from '../lib/errors.js'
 import { trace } from '../lib/events.js'
 import { startApp, type TestApp } from './support/app.js'
 import { Browser } from './support/browser.js'
-import { MINUTE, travel, useClock } from './support/clock.js'
+import { MINUTE, travel } from './support/clock.js'
 import { json, reset, send } from './support/faults.js'
 import { startScene, useScenes } from './support/scene.js'
 import { assertRedacted, keepSecret } from './support/secrets.js'
 import { settle } from './support/settle.js'
 
 useScenes()
-useClock()
 
 const SPANS = ['pass', 'request', 'document', 'answer', 'exchange', 'userinfo', 'refresh', 'fetch']
 const MOMENTS = ['begun', 'ended', 'stale', 'refused']

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import { travel, useClock } from '../support/clock.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import {
   answer,
@@ -18,15 +17,6 @@ import {
 import { startScene, useScenes } from '../support/scene.js'
 
 useScenes()
-useClock()
-
-/** A publisher is asked once a second at most, and no row has to wait for that. */
-const aSecondLater =
-  (fault: Fault): Fault =>
-  (...request) => {
-    travel(1000)
-    fault(...request)
-  }
 
 const unavailable = (status: number): Refusal => ({ code: 'provider_unavailable', status })
 
@@ -94,7 +84,7 @@ describe.each(callbackEndpoints)(
       const scene = await startScene({ flow, strategy: { timeout } })
       const { platform, victim } = scene
       const login = await victim.begin()
-      platform.fault(endpoint, aSecondLater(make(platform.evil.origin)))
+      platform.fault(endpoint, make(platform.evil.origin))
       expectRefused(await victim.finish(login), refusalAt(endpoint, row))
       expect(scene.logins).toEqual([])
       platform.wire.heal()
@@ -112,7 +102,7 @@ describe.each([
     const { make, timeout = 5000 } = row
     const scene = await startScene({ flow, strategy: { timeout } })
     const { platform, victim } = scene
-    platform.fault(endpoint, aSecondLater(make(platform.evil.origin)))
+    platform.fault(endpoint, make(platform.evil.origin))
     const began = await victim.login(flow === 'direct' ? { iss: platform.bankA.issuer } : {})
     expectRefused(began, refusalAt(endpoint, row))
     expect(victim.session).toEqual({})

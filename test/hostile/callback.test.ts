@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { MINUTE, travel, useClock } from '../support/clock.js'
+import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import type { AnswerBends } from '../support/platform.js'
 import { startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
@@ -7,7 +7,6 @@ import { FREE_TEXT } from '../support/secrets.js'
 import { settle, type Settled } from '../support/settle.js'
 
 useScenes()
-useClock()
 
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { IDPartner, TokenSet } from 'passport-idpartner'
 import { set, without, type Change } from '../support/bends.js'
-import { HOUR, travel, useClock } from '../support/clock.js'
+import { HOUR, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
 import type { Members } from '../support/jws.js'
@@ -9,7 +9,6 @@ import { startScene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 
 useScenes()
-useClock()
 
 /** What a bank sees is checked by the platform: test/support/client-checks.ts. */
 describe('the application authenticates in the way that is configured, and in no other', () => {

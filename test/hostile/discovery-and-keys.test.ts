@@ -4,7 +4,7 @@ import { Http } from '../../lib/net/http.js'
 import { Issuers } from '../../lib/client/issuers.js'
 import { remoteKeys } from '../../lib/jwt/remote-keys.js'
 import { appended, fromNow, set, without, type Change, type JwtBend } from '../support/bends.js'
-import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
+import { HOUR, MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { answer, hang, reset, type Fault } from '../support/faults.js'
 import { ecKey, ed25519Key, publicJwk, renamed, rsaKey } from '../support/key-pairs.js'
@@ -15,7 +15,6 @@ import { refusal } from '../support/settle.js'
 import { es256 } from './jwt-rows.js'
 
 useScenes()
-useClock()
 
 const otherIssuer: { name: string; change: Change }[] = [
   {

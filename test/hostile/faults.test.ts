@@ -2,7 +2,7 @@ import dns from 'node:dns'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import type { LoginStore, PendingLogin } from 'passport-idpartner'
 import { fromNow } from '../support/bends.js'
-import { HOUR, MINUTE, travel, useClock } from '../support/clock.js'
+import { HOUR, MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
 import { hang, late, mislabelled, send, type Fault } from '../support/faults.js'
 import { unusedOrigin } from '../support/loopback-server.js'
@@ -10,7 +10,6 @@ import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
 
 useScenes()
-useClock()
 
 afterEach(() => {
   jest.restoreAllMocks()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { AuthenticateOptions } from 'passport-idpartner'
 import { set, type JwtBend } from '../support/bends.js'
-import { MINUTE, travel, useClock } from '../support/clock.js'
+import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import { newPerson, type BankName } from '../support/platform.js'
@@ -9,7 +9,6 @@ import { startScene, type Begun, type Scene, useScenes } from '../support/scene.
 import { settle } from '../support/settle.js'
 
 useScenes()
-useClock()
 
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 

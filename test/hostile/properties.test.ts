@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { IDPartnerError } from 'passport-idpartner'
-import { travel, useClock } from '../support/clock.js'
+import { travel } from '../support/clock.js'
 import { expectLoggedIn } from '../support/expectations.js'
 import { answer } from '../support/faults.js'
 import { base64url } from '../support/jws.js'
@@ -9,7 +9,6 @@ import { startScene, type Scene, useScenes } from '../support/scene.js'
 import { settle, type Settled } from '../support/settle.js'
 
 useScenes()
-useClock()
 
 /** Whatever it was: a failure or an error of ours, with a code of the list, and no more. */
 function expectOurs({ via, value, status }: Settled): void {

@@ -8,13 +8,12 @@ import {
 import { FAULTS, type Fault } from 'passport-idpartner/sandbox'
 import { startApp, type Ended, type TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
-import { MINUTE, travel, useClock } from '../support/clock.js'
+import { MINUTE, travel } from '../support/clock.js'
 import { json, reset, send } from '../support/faults.js'
 import { settle } from '../support/settle.js'
 import { startScene, useScenes, type Scene } from '../support/scene.js'
 
 useScenes()
-useClock()
 
 afterEach(() => {
   jest.restoreAllMocks()

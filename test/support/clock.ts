@@ -13,7 +13,9 @@ export function useClock(): void {
 /** Sets this process's clock forward; timers go on as they are. */
 export function travel(milliseconds: number): void {
   if (!used)
-    throw new Error('call useClock() at the top of this file: it sets the clock right after each test')
+    throw new Error(
+      'call useClock() or useScenes() at the top of this file: it sets the clock right after each test',
+    )
   jest.useFakeTimers({
     now: Date.now() + milliseconds,
     doNotFake: [
@@ -31,5 +33,6 @@ export function travel(milliseconds: number): void {
   })
 }
 
+export const SECOND = 1000
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE

@@ -23,6 +23,8 @@ export class Wire {
   readonly requests: SeenRequest[] = []
   /** What the platform found wrong with our requests. */
   readonly complaints: string[] = []
+  /** Told of each request before it is answered. */
+  seen: (request: SeenRequest) => void = () => undefined
   readonly #faults = new Map<string, { fault: Fault; times: number }>()
 
   plan(endpoint: string, fault: Fault, times: number): void {
@@ -104,6 +106,7 @@ async function serve(
     ...(certificate !== undefined && { certificate }),
   }
   wire.requests.push(seen)
+  wire.seen(seen)
   const fault = wire.next(endpoint)
   const genuine = name === undefined ? json({}, 404) : await routes[name]?.(seen)
   ;(fault ?? send)(res, genuine ?? json({}, 404))

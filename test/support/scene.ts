@@ -7,6 +7,7 @@ import {
 } from 'passport-idpartner'
 import type { Person } from './bank.js'
 import type { AuthorizationRequest } from './client-checks.js'
+import { SECOND, travel, useClock } from './clock.js'
 import { Platform, type AnswerBends, type BankName, type PlatformOptions } from './platform.js'
 import { forgetSecrets, keepSecret } from './secrets.js'
 import { settle, takeSurplus, type Settled } from './settle.js'
@@ -28,14 +29,18 @@ export interface Begun {
 }
 
 const platforms: Platform[] = []
-let used = false
+let used: { hurried: boolean } | undefined
 
 /**
  * Ends what each test of a file started, and fails the test if the platform complains of our requests, if a request had
  * two outcomes, or if one went to the host that nothing may talk to.
+ *
+ * @param hurried whether the clock moves on a second whenever a document is fetched, since whoever publishes it is asked
+ *   no more often than that; only a test of that very second waits for it
  */
-export function useScenes(): void {
-  used = true
+export function useScenes({ hurried = true } = {}): void {
+  used = { hurried }
+  useClock()
   afterEach(endScenes)
 }
 
@@ -59,6 +64,11 @@ export async function startScene({
   if (!used) throw new Error('call useScenes() at the top of this file: it ends what its tests start')
   const platform = shared ?? (await Platform.start(options))
   if (!shared) platforms.push(platform)
+  if (used.hurried) {
+    platform.wire.seen = ({ endpoint }) => {
+      if (/\.(discovery|jwks)$/.test(endpoint)) travel(SECOND)
+    }
+  }
   return new Scene(platform, { ...(await platform.config()), fetchUserInfo: true, ...strategy })
 }
 
