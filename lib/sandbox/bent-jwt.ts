@@ -1,6 +1,6 @@
-import { CompactEncrypt, SignJWT, importJWK, type JWTPayload } from 'jose'
+import { CompactEncrypt, SignJWT, generateKeyPair, importJWK, type JWTPayload } from 'jose'
 import type { Recipient } from './algorithms.js'
-import { generateSigningKey, type SigningKey } from './keys.js'
+import type { SigningKey } from './keys.js'
 import type { Fault } from './faults.js'
 
 const TEN_MINUTES = 10 * 60
@@ -38,7 +38,7 @@ export async function signJwt(
     bend = {},
   }: { key: SigningKey; encryptTo?: Recipient | undefined; bend?: Bend | undefined },
 ): Promise<string> {
-  const { privateKey } = bend.strangersKey ? await generateSigningKey(key.alg) : key
+  const { privateKey } = bend.strangersKey ? await generateKeyPair(key.alg) : key
   const jws = await new SignJWT(bend.claims?.(claims) ?? claims)
     .setProtectedHeader({ alg: key.alg, kid: key.kid })
     .sign(privateKey)

@@ -14,6 +14,7 @@ import type { Profile } from '../client/profile.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
 import { banksOf, type Persona } from './bank/personas.js'
+import { SigningKeys } from './keys.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
 import { RelyingParty } from './platform/relying-party.js'
@@ -86,9 +87,11 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
       ? randomBytes(32).toString('base64url')
       : undefined
   const relyingParty = new RelyingParty(resolved, clientSecret)
+  const keys = new SigningKeys()
   const close = async () => {
     await Promise.all(listeners.map((listener) => listener.close()))
     relyingParty.close()
+    keys.close()
   }
 
   try {
@@ -110,7 +113,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const mutualTlsBaseUrl = certificates && (await open('https', handler, 0, certificates.serverOptions))
 
     const faults = new Faults()
-    const trustDirectory = await TrustDirectory.create(baseUrl, faults)
+    const trustDirectory = await TrustDirectory.create(baseUrl, faults, keys)
     const algs = bankAlgorithms(resolved)
     const banks: Bank[] = []
     const proxy = new Proxy({ baseUrl, banks, faults, relyingParty, trustDirectory })
@@ -120,6 +123,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
           Bank.create({
             data,
             algs,
+            keys,
             profile: resolved.profile,
             dpop: resolved.dpop_bound_access_tokens,
             baseUrl,

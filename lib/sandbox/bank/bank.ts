@@ -6,7 +6,7 @@ import { EndedSteps } from './ended-steps.js'
 import { bankInteractions } from './interactions.js'
 import { createBankProvider, type BankProviderInput } from './provider.js'
 import { bankResources } from './resources.js'
-import { generateSigningKey, type SigningKey } from '../keys.js'
+import type { SigningKey, SigningKeys } from '../keys.js'
 import { logo } from '../pages/logo.js'
 import type { BankData, Persona } from './personas.js'
 import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
@@ -25,6 +25,7 @@ export interface BankOptions extends Pick<
 > {
   data: BankData
   algs: BankAlgorithms
+  keys: SigningKeys
   profile: Profile
   dpop: boolean
   baseUrl: string
@@ -85,7 +86,7 @@ export class Bank {
   }
 
   static async create(options: BankOptions): Promise<Bank> {
-    return new Bank(options, await generateKeys(options.algs))
+    return new Bank(options, await generateKeys(options))
   }
 
   /** What the proxy's document says about this bank. */
@@ -103,7 +104,7 @@ export class Bank {
 
   /** Replaces all keys, and publishes the new ones alone; sessions, codes and tokens stay good. */
   async rotateKeys(): Promise<void> {
-    this.#instance = this.#open(await generateKeys(this.#options.algs))
+    this.#instance = this.#open(await generateKeys(this.#options))
   }
 
   /**
@@ -162,8 +163,8 @@ export class Bank {
   }
 }
 
-async function generateKeys({ signing }: BankAlgorithms): Promise<BankKeys> {
-  const [first, ...others] = await Promise.all(signing.map((alg) => generateSigningKey(alg)))
+async function generateKeys({ algs, keys }: BankOptions): Promise<BankKeys> {
+  const [first, ...others] = await Promise.all(algs.signing.map((alg) => keys.generate(alg)))
   if (!first) throw new Error('A bank signs with nothing')
   return [first, ...others]
 }

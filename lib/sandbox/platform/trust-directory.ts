@@ -2,7 +2,7 @@ import { SignJWT, createLocalJWKSet, jwtVerify } from 'jose'
 import Router from 'router'
 import { BENDS, signJwt } from '../bent-jwt.js'
 import type { Faults } from '../faults.js'
-import { generateSigningKey, type SigningKey } from '../keys.js'
+import type { SigningKey, SigningKeys } from '../keys.js'
 import { sendJson } from '../http/reply.js'
 
 /** The `iss` of the documents, the real one: it names IDPartner, and says nothing about where the keys are. */
@@ -28,16 +28,18 @@ export interface IdentityProvider {
 export class TrustDirectory {
   readonly url: string
   readonly #faults: Faults
+  readonly #keys: SigningKeys
   #key: SigningKey
 
-  private constructor(url: string, faults: Faults, key: SigningKey) {
+  private constructor(url: string, faults: Faults, keys: SigningKeys, key: SigningKey) {
     this.url = url
     this.#faults = faults
+    this.#keys = keys
     this.#key = key
   }
 
-  static async create(baseUrl: string, faults: Faults): Promise<TrustDirectory> {
-    return new TrustDirectory(`${baseUrl}/trust-directory`, faults, await generateSigningKey('PS256'))
+  static async create(baseUrl: string, faults: Faults, keys: SigningKeys): Promise<TrustDirectory> {
+    return new TrustDirectory(`${baseUrl}/trust-directory`, faults, keys, await keys.generate('PS256'))
   }
 
   get jwksUri(): string {
@@ -52,7 +54,7 @@ export class TrustDirectory {
     answer: string
     nonce: string
   }): Promise<string> {
-    if (this.#faults.at('keys', document.nonce)) this.#key = await generateSigningKey('PS256')
+    if (this.#faults.at('keys', document.nonce)) this.#key = await this.#keys.generate('PS256')
     const fault = this.#faults.at('document', document.nonce)
     const iat = Math.floor(Date.now() / 1000)
     return signJwt(
