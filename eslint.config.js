@@ -12,6 +12,7 @@ const ROOMS = {
   client: ['jwt', 'net'],
   passport: ['client', 'jwt', 'net'],
   guards: ['passport', 'client', 'jwt', 'net'],
+  picker: ['guards', 'client', 'jwt', 'net'],
   logout: ['client', 'jwt', 'net'],
   cli: ['passport', 'client', 'jwt', 'net', 'sandbox'],
   // It plays the other side, and must not make the mistakes of what it is there to try. Types make none.

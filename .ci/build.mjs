@@ -10,9 +10,15 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
   stdio: 'inherit',
 })
 await build({
-  entryPoints: ['index', 'guards/index', 'logout/index', 'sandbox/index', 'testing/index', 'cli/main'].map(
-    (name) => `lib/${name}.ts`,
-  ),
+  entryPoints: [
+    'index',
+    'guards/index',
+    'logout/index',
+    'picker/index',
+    'sandbox/index',
+    'testing/index',
+    'cli/main',
+  ].map((name) => `lib/${name}.ts`),
   outdir: 'dist',
   outbase: 'lib',
   chunkNames: 'shared/[name]-[hash]',

@@ -72,6 +72,7 @@ export const FILES = [
   'net/json',
   'net/lookup',
   'net/private-networks',
+  'picker/picker',
   'passport/callback-route',
   'passport/fetch-site',
   'passport/host',

@@ -58,9 +58,15 @@ try {
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
   const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
-  const code = ['index', 'guards/index', 'logout/index', 'sandbox/index', 'testing/index', 'cli/main'].map(
-    (name) => `dist/${name}.js`,
-  )
+  const code = [
+    'index',
+    'guards/index',
+    'logout/index',
+    'picker/index',
+    'sandbox/index',
+    'testing/index',
+    'cli/main',
+  ].map((name) => `dist/${name}.js`)
   const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
     files

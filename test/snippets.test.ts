@@ -536,6 +536,40 @@ const runs: Record<string, () => Promise<void>> = {
     expect(await browser.open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
   },
 
+  'docs/picker.md picker.ts': async () => {
+    const { pickerRoutes } = (await load('docs/picker.md', 'picker.ts')) as {
+      pickerRoutes: (strategy: IDPartnerStrategy) => RequestHandler
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await startSandbox({
+      client_id: 'my-app',
+      callback: `${url}/login/callback`,
+      jwks_uri: `${url}/jwks`,
+      flow: 'direct',
+    })
+    closing.push(() => sandbox.close())
+    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, (login) =>
+      Promise.resolve({ bank: login.identityProvider.name }),
+    )
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    const authenticate = passports.authenticate('idpartner', { session: false }) as RequestHandler
+    app.use(jwksRouter(strategy.client), sessions(), pickerRoutes(strategy))
+    app.get(['/login', '/login/callback'], authenticate, (req, res) => {
+      res.json(req.user)
+    })
+    const browser = visitor()
+    expect((await browser.open(url)).html).toContain('href="/banks"')
+    expect((await browser.open(`${url}/bank-picker.css`)).headers.get('content-type')).toMatch('text/css')
+    const { html } = await browser.open(`${url}/banks`)
+    const [, href = ''] = /<a href="([^"]*)"><img src="[^"]*\/mikomo\/logo/.exec(html) ?? []
+    expect(href).toMatch(/^\/login\?iss=/)
+    const login = await browser.open(url + href)
+    const home = await browser.press(await browser.press(login, 'Log in', anyone), 'Share and continue')
+    expect(JSON.parse(home.html)).toEqual({ bank: 'Mikomo Bank' })
+  },
+
   'docs/tenants.md named.ts': async () => {
     const { register } = (await load('docs/tenants.md', 'named.ts')) as {
       register: (tenants: Record<string, IDPartnerConfig>) => void
