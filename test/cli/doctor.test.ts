@@ -209,10 +209,28 @@ test('nothing secret is in either form', async () => {
 })
 
 describe('the options may be', () => {
-  test('a module that exports them', async () => {
-    const module = path.join(folder, 'options.cjs')
-    writeFileSync(module, `module.exports = ${JSON.stringify(inProxyFlow())}`)
-    expect(await cli(['doctor', '--config', module, '--offline'])).toMatchObject({ code: 0 })
+  test.each([
+    ['options.cjs', 'module.exports = '],
+    ['options.mjs', 'export default '],
+    ['options.JSON', ''],
+  ])('of a file that exports or is them: %s', async (name, before) => {
+    const target = path.join(folder, name)
+    writeFileSync(target, before + JSON.stringify(inProxyFlow()))
+    expect(await cli(['doctor', '--config', target, '--offline'])).toMatchObject({ code: 0 })
+  })
+
+  test.each([
+    ['none.mjs', 'export const options = {}', /has to export the strategy's options/],
+    ['broken.mjs', 'export default {', /could not be loaded \(SyntaxError\)/],
+    ['broken.json', '{ "client_secret": "the-secret"', /broken.json is not JSON$/m],
+    ['throws.mjs', 'throw new Error("the-secret")', /could not be loaded \(Error\)$/m],
+  ])('nothing that cannot be read, and is not quoted: %s', async (name, content, message) => {
+    const target = path.join(folder, name)
+    writeFileSync(target, content)
+    const { code, out, err } = await cli(['doctor', '--config', target, '--offline'])
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(message)
+    expect(err).not.toContain('the-secret')
   })
 
   test('variables of a file', async () => {
