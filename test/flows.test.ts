@@ -26,6 +26,12 @@ async function logIn({
 }
 
 const direct = { flow: 'direct' } as const
+const ES256 = {
+  authorization_signed_response_alg: 'ES256',
+  id_token_signed_response_alg: 'ES256',
+  authorization_encrypted_response_alg: 'ECDH-ES',
+  id_token_encrypted_response_alg: 'ECDH-ES',
+} as const
 const everything = {
   scope: [
     'openid',
@@ -109,32 +115,46 @@ describe('a person logs in', () => {
   })
 
   test.each(
-    (['fapi2-security', 'fapi2-message-signing'] as const).flatMap((profile) =>
+    (['fapi1-advanced', 'fapi2-security', 'fapi2-message-signing'] as const).flatMap((profile) =>
       (['private_key_jwt', 'tls_client_auth'] as const).flatMap((method) =>
         [true, false].map((dpop) => [profile, method, dpop] as const),
       ),
     ),
-  )('with %s, %s, and tokens bound by DPoP: %s', async (profile, token_endpoint_auth_method, dpop) => {
-    await start({
-      sandbox: {
-        ...direct,
-        profile,
-        token_endpoint_auth_method,
-        dpop_bound_access_tokens: dpop,
-        tls_client_certificate_bound_access_tokens: !dpop,
-      },
-      strategy: { fetchUserInfo: true },
-      authenticate: { scope: ['openid', 'email', 'offline_access'], prompt: 'consent' },
-    })
-    expect(await logIn()).toHaveProperty('user')
-    const [login] = app.logins
-    if (!login) throw new Error('nobody logged in')
-    expect(login.userInfo?.email).toMatch('@')
-    expect(login.tokens.token_type).toBe(dpop ? 'dpop' : 'bearer')
-    const stored = JSON.parse(JSON.stringify(login.tokens)) as typeof login.tokens
-    const renewed = await app.strategy.client.refreshToken(login.issuer, stored)
-    await expect(app.strategy.client.userInfo(login.issuer, renewed)).resolves.toHaveProperty('sub')
-  })
+  )(
+    'with %s, %s, and tokens bound by DPoP: %s, which another process uses',
+    async (profile, token_endpoint_auth_method, dpop) => {
+      await start({
+        keys: { alg: 'ES256', enc: 'ECDH-ES' },
+        sandbox: {
+          ...direct,
+          ...ES256,
+          profile,
+          token_endpoint_auth_method,
+          dpop_bound_access_tokens: dpop,
+          tls_client_certificate_bound_access_tokens: !dpop,
+        },
+        strategy: { fetchUserInfo: true },
+        authenticate: everything,
+      })
+      expect(await logIn()).toHaveProperty('user')
+      const [login] = app.logins
+      if (!login) throw new Error('nobody logged in')
+      expect(login.userInfo?.email).toMatch('@')
+      expect(login.tokens.token_type).toBe(dpop ? 'dpop' : 'bearer')
+      const stored = JSON.parse(JSON.stringify(login.tokens)) as typeof login.tokens
+      const other = new IDPartner({ ...app.sandbox.config, jwks: app.jwks })
+      await expect(other.userInfo(login.issuer, stored)).resolves.toMatchObject({ sub: login.claims.sub })
+      const renewed = await other.refreshToken(login.issuer, stored)
+      const bound = { token_type: stored.token_type, ...(dpop && { dpop_key: stored.dpop_key }) }
+      expect(renewed).toMatchObject(bound)
+      await expect(other.paymentDetailsInfo(login.issuer, renewed)).resolves.toEqual(expect.any(Object))
+      await expect(other.paymentProcessing(login.issuer, renewed, { amount: 1 })).resolves.toMatchObject({
+        amount: 1,
+      })
+      const credential = { format: 'jwt_vc_json', types: ['vc.MockBankCredential'] }
+      await expect(other.credential(login.issuer, renewed, credential)).resolves.toEqual(expect.any(Object))
+    },
+  )
 
   test('with an ID token alone that is encrypted, as it is registered', async () => {
     await start({ sandbox: { ...direct, id_token_encrypted_response_alg: 'RSA-OAEP' } })

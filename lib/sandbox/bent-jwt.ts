@@ -5,6 +5,9 @@ import type { Fault } from './faults.js'
 
 const TEN_MINUTES = 10 * 60
 
+/** A bank that the app has never heard of. */
+export const OTHER_ISSUER = 'https://another-bank.example'
+
 /** How a JWT that a fault bends differs from an honest one. */
 export interface Bend {
   claims?: (claims: JWTPayload) => JWTPayload
@@ -23,6 +26,11 @@ export const BENDS: Partial<Record<Fault, Bend>> = {
   unencrypted: { unencrypted: true },
   forged_answer: { strangersKey: true },
   other_state: { claims: (claims) => ({ ...claims, state: 'of-another-login' }) },
+  wrong_iss: { claims: (claims) => ({ ...claims, iss: OTHER_ISSUER }) },
+  missing_iss: {
+    claims: (claims) => Object.fromEntries(Object.entries(claims).filter(([name]) => name !== 'iss')),
+  },
+  doubled_iss: { claims: (claims) => ({ ...claims, iss: [claims.iss, OTHER_ISSUER] as never }) },
   id_token_rogue_key: { strangersKey: true },
   id_token_wrong_nonce: { claims: (claims) => ({ ...claims, nonce: 'of-another-login' }) },
   id_token_unencrypted: { unencrypted: true },

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { bankId, type OwnBank, type OwnPersona } from './bank/personas.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
-import type { Profile } from '../client/profile.js'
+import type { Profile, ResponseMode } from '../client/profile.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
 import { CONTENT_ENCRYPTION_ALGS, ENCRYPTED, KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from './algorithms.js'
 
@@ -30,8 +30,15 @@ export interface SandboxOptions {
    * `fapi2-message-signing` they take signed requests alone. In the direct flow.
    */
   profile?: Profile | undefined
+  /** How their answers come; as plain parameters (`'query'`) with `fapi2-security` and signed (`'jwt'`) else, by default. */
+  response_mode?: ResponseMode | undefined
   /** Binds access tokens to a key of the app (DPoP, RFC 9449); the banks then ask for a nonce everywhere. */
   dpop_bound_access_tokens?: boolean | undefined
+  /**
+   * Takes one line for each request of the app that is refused: who refused it, and why. `console.warn` by default;
+   * `false` for nowhere.
+   */
+  log?: ((line: string) => void) | false | undefined
   /** A free port by default. */
   port?: number | undefined
   /** People of your own at every bank; one with the login of a customer who is there takes that one's place. */
@@ -167,7 +174,18 @@ const schema = v.strictObject({
     ),
     'fapi1-advanced',
   ),
+  response_mode: v.optional(v.picklist(['jwt', 'query'], 'must be "jwt" or "query"')),
   dpop_bound_access_tokens: v.optional(v.boolean('must be true or false'), false),
+  log: v.optional(
+    v.union(
+      [v.literal(false), v.custom<(line: string) => void>((value) => typeof value === 'function')],
+      'must be a function that takes a line, or false',
+    ),
+    // Asked for anew each time, for tests that look at what is printed.
+    () => (line: string) => {
+      console.warn(line)
+    },
+  ),
   login_url: v.optional(url),
   post_logout_redirect_uris: v.optional(v.array(url, 'must be a list of absolute http: or https: URLs')),
   backchannel_logout_uri: v.optional(url),
@@ -192,7 +210,9 @@ const schema = v.strictObject({
   userinfo_encrypted_response_enc: contentAlg,
 })
 
-export type ResolvedOptions = v.InferOutput<typeof schema>
+type Parsed = v.InferOutput<typeof schema>
+
+export type ResolvedOptions = Parsed & { response_mode: ResponseMode }
 
 /** @throws {TypeError} that names the option and what it must be */
 export function resolveOptions(options: SandboxOptions): ResolvedOptions {
@@ -202,8 +222,10 @@ export function resolveOptions(options: SandboxOptions): ResolvedOptions {
     const name = v.getDotPath(issue)?.split('.')[0] ?? 'options'
     throw badOption(name, issue.expected === 'never' ? 'is not a known option' : issue.message)
   }
-  checkTogether(parsed.output)
-  return parsed.output
+  const { response_mode = parsed.output.profile === 'fapi2-security' ? 'query' : 'jwt' } = parsed.output
+  const resolved = { ...parsed.output, response_mode }
+  checkTogether(resolved)
+  return resolved
 }
 
 function checkTogether(options: ResolvedOptions): void {
@@ -215,6 +237,9 @@ function checkTogether(options: ResolvedOptions): void {
     if (method === 'private_key_jwt') throw badOption('jwks_uri', 'is required for private_key_jwt')
     const encrypted = ENCRYPTED.find((kind) => options[`${kind}_encrypted_response_alg`])
     if (encrypted) throw badOption('jwks_uri', `is required for ${encrypted}_encrypted_response_alg`)
+  }
+  if (options.profile === 'fapi1-advanced' && options.response_mode === 'query') {
+    throw badOption('response_mode', 'cannot be "query" with fapi1-advanced, which has signed answers alone')
   }
   if (options.profile !== 'fapi1-advanced') {
     if (flow === 'proxy')

@@ -4,13 +4,14 @@ import Router from 'router'
 import { Bank } from './bank/bank.js'
 import { CONTINUE_SCRIPT } from './pages/continue.js'
 import { errorPage } from './pages/error.js'
-import { FAULTS, Faults, type Fault } from './faults.js'
+import { Faults, faultsOf, type Fault } from './faults.js'
 import { indexPage } from './pages/index.js'
 import type { AppLink } from './pages/layout.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
-import type { Profile } from '../client/profile.js'
+import { Refusals } from './refusals.js'
+import type { Profile, ResponseMode } from '../client/profile.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
 import { banksOf, type Persona } from './bank/personas.js'
@@ -32,6 +33,7 @@ export interface SandboxConfig extends AlgorithmOptions {
   flow: Flow
   /** Where it is not FAPI 1.0 Advanced. */
   profile?: Profile
+  response_mode?: ResponseMode
   dpop_bound_access_tokens?: true
   oidc_proxy_service_url: string
   trust_directory_service_url: string
@@ -112,11 +114,12 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const baseUrl = await open('http', handler, resolved.port)
     const mutualTlsBaseUrl = certificates && (await open('https', handler, 0, certificates.serverOptions))
 
-    const faults = new Faults()
+    const faults = new Faults(resolved)
     const trustDirectory = await TrustDirectory.create(baseUrl, faults, keys)
+    const refusals = new Refusals(resolved)
     const algs = bankAlgorithms(resolved)
     const banks: Bank[] = []
-    const proxy = new Proxy({ baseUrl, banks, faults, relyingParty, trustDirectory })
+    const proxy = new Proxy({ baseUrl, banks, faults, refusals, relyingParty, trustDirectory })
     banks.push(
       ...(await Promise.all(
         banksOf(resolved).map((data) =>
@@ -131,6 +134,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
             flow: resolved.flow,
             faults,
             relyingParty,
+            refusals,
             returnToProxy: (transaction, answer) => proxy.accept(transaction, data.id, answer),
             isSelectorToken: (token, issuer) => trustDirectory.isToken(token, issuer),
           }),
@@ -138,7 +142,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
       )),
     )
     const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
-    const selector = accountSelector({ banks, loginUrl, relyingParty, trustDirectory })
+    const selector = accountSelector({ banks, loginUrl, refusals, relyingParty, trustDirectory })
 
     app.use(pages(resolved, { app: relyingParty, baseUrl, faults, proxy, trustDirectory, banks }))
     app.use('/trust-directory', trustDirectory.router())
@@ -153,7 +157,10 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
         client_id: resolved.client_id,
         callback: resolved.callback,
         flow: resolved.flow,
-        ...(resolved.profile !== 'fapi1-advanced' && { profile: resolved.profile }),
+        ...(resolved.profile !== 'fapi1-advanced' && {
+          profile: resolved.profile,
+          response_mode: resolved.response_mode,
+        }),
         ...(resolved.dpop_bound_access_tokens && { dpop_bound_access_tokens: true as const }),
         oidc_proxy_service_url: proxy.url,
         trust_directory_service_url: trustDirectory.url,
@@ -186,7 +193,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
 
 /** What is no part of IDPartner: the first page, and what all pages need. */
 function pages(
-  { client_id, callback, jwks_uri, flow }: ResolvedOptions,
+  options: ResolvedOptions,
   parts: {
     app: AppLink
     baseUrl: string
@@ -196,6 +203,7 @@ function pages(
     banks: readonly Bank[]
   },
 ): Router.Router {
+  const { client_id, callback, jwks_uri, flow } = options
   const { app, baseUrl, faults, proxy, trustDirectory, banks } = parts
   const router = Router()
   const overview = {
@@ -210,7 +218,7 @@ function pages(
         : { 'Account selector': `${baseUrl}/v1/select-accounts` }),
       'Trust directory': trustDirectory.jwksUri,
     },
-    faults: Object.keys(FAULTS),
+    faults: faultsOf(options),
     banks,
   }
   router.get('/', (_req, res) => {

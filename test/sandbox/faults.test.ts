@@ -9,53 +9,106 @@ import {
   type JSONWebKeySet,
   type JWTPayload,
 } from 'jose'
-import { IDPartner, IDPartnerError, generateJwks, jwksRouter, type Flow } from '../../lib/index.js'
-import { FAULTS, startSandbox, type Fault, type Sandbox } from '../../lib/sandbox/index.js'
+import { IDPartner, IDPartnerError, generateJwks, jwksRouter } from '../../lib/index.js'
+import { faultsOf } from '../../lib/sandbox/faults.js'
+import {
+  FAULTS,
+  startSandbox,
+  type Fault,
+  type Sandbox,
+  type SandboxOptions,
+} from '../../lib/sandbox/index.js'
 import { Browser } from '../support/browser.js'
 import { SandboxApp, agree, logInThroughProxy, paramOf, present } from '../support/sandbox-app.js'
 
-/** What the app sees: `logged in`, or the code and status of the error. */
-type Outcome = string
+/** What the app sees: `logged in`, or the code and status of the error; and what its message says. */
+type Outcome = [seen: string, says?: RegExp]
 
 const EXPECTED: Record<Fault, Outcome> = {
-  access_denied: 'access_denied 401',
-  login_required: 'provider_error 401',
-  server_error: 'provider_error 502',
-  temporarily_unavailable: 'provider_error 503',
-  expired_document: 'response_invalid 401',
-  clock_off: 'response_invalid 401',
-  rogue_key: 'response_invalid 401',
-  wrong_audience: 'response_invalid 401',
-  unencrypted: 'response_invalid 401',
-  forged_answer: 'response_invalid 401',
-  other_state: 'login_missing 401',
-  id_token_rogue_key: 'token_invalid 502',
-  id_token_wrong_nonce: 'token_invalid 502',
-  id_token_unencrypted: 'token_invalid 502',
-  id_token_expired: 'token_invalid 502',
-  bank_down: 'provider_unavailable 503',
-  token_error: 'provider_error 502',
-  slow: 'provider_unavailable 504',
-  rotated_keys: 'logged in',
+  access_denied: ['access_denied 401'],
+  login_required: ['provider_error 401', /login_required/],
+  server_error: ['provider_error 502', /server_error/],
+  temporarily_unavailable: ['provider_error 503', /temporarily_unavailable/],
+  unknown_parameter: ['provider_error 502', /invalid_request/],
+  client_refused: ['provider_error 502', /invalid_client/],
+  expired_document: ['response_invalid 401', /expired|clock/],
+  clock_off: ['response_invalid 401', /clock/],
+  rogue_key: ['response_invalid 401', /signature/],
+  wrong_audience: ['response_invalid 401', /"aud"/],
+  unencrypted: ['response_invalid 401', /is not encrypted/],
+  forged_answer: ['response_invalid 401', /signature/],
+  other_state: ['login_missing 401'],
+  wrong_iss: ['response_invalid 401', /another-bank\.example/],
+  missing_iss: ['response_invalid 401', /iss/],
+  doubled_iss: ['response_invalid 401', /iss/],
+  id_token_rogue_key: ['token_invalid 502', /signature/],
+  id_token_wrong_nonce: ['token_invalid 502', /nonce/],
+  id_token_unencrypted: ['token_invalid 502', /is not encrypted/],
+  id_token_expired: ['token_invalid 502', /expired|clock/],
+  bank_down: ['provider_unavailable 503', /HTTP 503/],
+  token_error: ['provider_error 502', /invalid_grant/],
+  slow: ['provider_unavailable 504', /in time|timeout/],
+  other_token_type: ['token_invalid 502', /bound by DPoP/],
+  dpop_new_nonces: ['logged in'],
+  dpop_endless_nonces: ['provider_error 502', /use_dpop_nonce/],
+  dpop_no_nonce: ['provider_error 502', /asked for a DPoP nonce, and sent no nonce/],
+  dpop_replayed: ['provider_error 502', /invalid_dpop_proof/],
+  rotated_keys: ['logged in'],
 }
 
-describe.each<Flow>(['proxy', 'direct'])('in the %s flow', (flow) => {
+/** What nobody has signed does not count against the bank. */
+const UNSIGNED: Partial<Record<Fault, string>> = {
+  server_error: 'provider_error 401',
+  temporarily_unavailable: 'provider_error 401',
+}
+
+const ES256 = {
+  authorization_signed_response_alg: 'ES256',
+  id_token_signed_response_alg: 'ES256',
+  id_token_encrypted_response_alg: 'ECDH-ES',
+  authorization_encrypted_response_alg: 'ECDH-ES',
+} as const
+const bound = { ...ES256, flow: 'direct', dpop_bound_access_tokens: true } as const
+const SETTINGS: [string, Partial<SandboxOptions>][] = [
+  ['the proxy flow', { flow: 'proxy' }],
+  ['the direct flow', { ...ES256, flow: 'direct' }],
+  ['the direct flow, bound by DPoP', bound],
+  ['FAPI 2.0, bound by DPoP', { ...bound, profile: 'fapi2-security' }],
+  ['FAPI 2.0 with signed messages, bound by DPoP', { ...bound, profile: 'fapi2-message-signing' }],
+  [
+    'FAPI 2.0 with signed messages, bound by a certificate',
+    {
+      ...ES256,
+      flow: 'direct',
+      profile: 'fapi2-message-signing',
+      token_endpoint_auth_method: 'tls_client_auth',
+    },
+  ],
+]
+
+describe.each(SETTINGS)('in %s', (_name, options) => {
+  const { flow = 'proxy', profile = 'fapi1-advanced', dpop_bound_access_tokens = false } = options
+  const response_mode = profile === 'fapi2-security' ? 'query' : 'jwt'
+  const possible = faultsOf({ flow, response_mode, dpop_bound_access_tokens })
   let server: Server
   let sandbox: Sandbox
   let client: IDPartner
+  let impatient: IDPartner
 
   beforeAll(async () => {
-    const jwks = await generateJwks()
+    const jwks = await generateJwks(flow === 'proxy' ? {} : { alg: 'ES256', enc: 'ECDH-ES' })
     server = createServer()
     await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
     const origin = `http://localhost:${String((server.address() as AddressInfo).port)}`
     sandbox = await startSandbox({
       client_id: 'faulty',
-      callback: `${origin}/callback`,
+      callback: `${origin}/callback?tenant=a%20b`,
       jwks_uri: `${origin}/jwks`,
-      flow,
+      banks: [{ name: 'Mikomo Bank', id: 'mikomo' }],
+      ...options,
     })
-    client = new IDPartner({ ...sandbox.config, jwks, timeout: 4000 })
+    client = new IDPartner({ ...sandbox.config, jwks, timeout: 30_000 })
+    impatient = new IDPartner({ ...sandbox.config, jwks, timeout: 2500 })
     const router = jwksRouter(client)
     server.on('request', (req, res) => {
       router(req, res, () => res.end())
@@ -68,37 +121,56 @@ describe.each<Flow>(['proxy', 'direct'])('in the %s flow', (flow) => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  async function logIn(): Promise<Outcome> {
+  async function logIn(at = client): Promise<{ seen: string; message: string }> {
     const bank = present(sandbox.banks[0])
     const proofs = client.generateProofs()
     const query = flow === 'direct' ? { iss: bank.issuer } : {}
-    const url = await client.getAuthorizationUrl(query, proofs, ['openid', 'email'])
-    const browser = new Browser(sandbox.config.callback)
-    let page = await browser.open(url)
-    if (flow === 'proxy') page = await browser.press(page, bank.name)
-    // A bank that refuses at once shows no page.
-    if (page.status !== 0) page = await agree(browser, page)
-    const answer = Object.fromEntries(new URL(page.url).searchParams)
     try {
+      const url = await client.getAuthorizationUrl(query, proofs, ['openid', 'email'])
+      const browser = new Browser(sandbox.config.callback)
+      let page = await browser.open(url)
+      if (flow === 'proxy') page = await browser.press(page, bank.name)
+      // A bank that refuses at once shows no page.
+      if (page.status !== 0) page = await agree(browser, page)
+      expect(page.url).toMatch(`${sandbox.config.callback}&`)
+      const answer = new URL(page.url).searchParams
       const response =
-        flow === 'proxy' ? (await client.unpackProxyResponse(answer)).idp_response_code : answer.response
-      const claims = await client.claims(present(response), proofs)
-      expect(claims.email).toBe('philip.lindqvist@example.com')
-      return 'logged in'
+        flow === 'proxy'
+          ? (await at.unpackProxyResponse(answer)).idp_response_code
+          : response_mode === 'query'
+            ? answer
+            : paramOf(page.url, 'response')
+      const set = await at.token(response, proofs, bank.issuer)
+      expect(set.claims.email).toBe('philip.lindqvist@example.com')
+      const info = await at.userInfo(bank.issuer, set)
+      expect(info.sub).toBe(set.claims.sub)
+      return { seen: 'logged in', message: '' }
     } catch (err) {
       if (!(err instanceof IDPartnerError)) throw err
-      return `${err.code} ${String(err.status)}`
+      return { seen: `${err.code} ${String(err.status)}`, message: err.message }
     }
   }
 
-  test.each(Object.entries(EXPECTED) as [Fault, Outcome][])(
-    '%s is seen as %s, once',
-    async (fault, outcome) => {
-      sandbox.next({ fault })
-      expect(await logIn()).toBe(outcome)
-      expect(await logIn()).toBe('logged in')
-    },
-  )
+  test.each(possible)('%s is seen as it says, once', async (fault) => {
+    const [signed, says = /^/] = EXPECTED[fault]
+    const seen = (response_mode === 'query' && UNSIGNED[fault]) || signed
+    sandbox.next({ fault })
+    expect(await logIn(fault === 'slow' ? impatient : client)).toEqual({
+      seen,
+      message: expect.stringMatching(says),
+    })
+    expect((await logIn()).seen).toBe('logged in')
+  })
+
+  test('what cannot happen here is refused, and the message says what it needs', () => {
+    for (const fault of (Object.keys(FAULTS) as Fault[]).filter((one) => !possible.includes(one))) {
+      expect(() => {
+        sandbox.next({ fault })
+      }).toThrow(
+        /^sandbox\.next: fault "\w+" needs (the direct flow|dpop_bound_access_tokens|signed answers)/,
+      )
+    }
+  })
 
   test('only the login that begins next goes wrong, not one that is under way', async () => {
     const bank = present(sandbox.banks[0])
@@ -109,21 +181,21 @@ describe.each<Flow>(['proxy', 'direct'])('in the %s flow', (flow) => {
     sandbox.next({ fault: 'access_denied' })
     if (flow === 'proxy') page = await browser.press(page, bank.name)
     page = await agree(browser, page)
-    expect(new URL(page.url).searchParams.has('response')).toBe(true)
-    expect(await logIn()).toBe('access_denied 401')
+    expect(new URL(page.url).searchParams.has(response_mode === 'jwt' ? 'response' : 'code')).toBe(true)
+    expect((await logIn()).seen).toBe('access_denied 401')
   })
 
   test('the last fault named is the one that counts', async () => {
     sandbox.next({ fault: 'slow' })
     sandbox.next({ fault: 'token_error' })
-    expect(await logIn()).toBe('provider_error 502')
-    expect(await logIn()).toBe('logged in')
+    expect((await logIn()).seen).toBe('provider_error 502')
+    expect((await logIn()).seen).toBe('logged in')
   })
 
   test('keys can be rotated again and again', async () => {
     for (let round = 0; round < 3; round++) {
       sandbox.next({ fault: 'rotated_keys' })
-      expect(await logIn()).toBe('logged in')
+      expect((await logIn()).seen).toBe('logged in')
     }
   })
 

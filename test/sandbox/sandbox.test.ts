@@ -225,17 +225,24 @@ describe('starting and ending', () => {
     },
   )
 
-  test('it prints nothing', async () => {
+  test('it prints nothing but why a request of the app was refused', async () => {
     const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((method) =>
       jest.spyOn(console, method).mockImplementation(() => undefined),
     )
     const app = await SandboxApp.start()
-    const sandbox = await startSandbox(app.options)
+    const sandbox = await startSandbox({ ...app.options, log: undefined })
     await logInThroughProxy(app, sandbox, app.newProofs())
+    expect(spies.flatMap((spy) => spy.mock.calls)).toEqual([])
     await fetch(`${present(sandbox.banks[0]).issuer}/auth?client_id=nobody`)
     await sandbox.close()
     await app.close()
-    for (const spy of spies) expect(spy).not.toHaveBeenCalled()
+    expect(spies.flatMap((spy) => spy.mock.calls)).toEqual([
+      [
+        expect.stringMatching(
+          /^sandbox: Mikomo Bank refused an authorization request of sandbox-app: invalid_/,
+        ),
+      ],
+    ])
   })
 })
 
@@ -257,6 +264,12 @@ describe('options', () => {
     ],
     ['a fragment', { callback: 'http://localhost/#a' }, 'option "callback" must not have a fragment'],
     ['a port that is none', { port: 65536 }, 'option "port" must be a port number'],
+    [
+      'plain answers without FAPI 2.0',
+      { response_mode: 'query' },
+      'option "response_mode" cannot be "query" with fapi1-advanced, which has signed answers alone',
+    ],
+    ['a log that is none', { log: console }, 'option "log" must be a function that takes a line, or false'],
     ['a port that is text', { port: '3000' }, 'option "port" must be a port number'],
     [
       'a host that is another machine',

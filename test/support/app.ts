@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
+import type { JSONWebKeySet } from 'jose'
 import session from 'express-session'
 import passport from 'passport'
 import {
@@ -15,6 +16,8 @@ import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpart
 export interface TestApp {
   url: string
   sandbox: Sandbox
+  /** Its keys, where it has any. */
+  jwks: JSONWebKeySet | undefined
   strategy: IDPartnerStrategy
   /** The logins that reached `verify`, oldest first. */
   logins: IDPartnerLogin[]
@@ -50,6 +53,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const jwks = keys === false ? undefined : await generateJwks(keys === true ? {} : keys)
   const sandbox = await startSandbox({
     client_id: 'test-app',
+    log: false,
     callback: `${url}/callback?tenant=a%20b`,
     ...(jwks && { jwks_uri: `${url}/jwks` }),
     ...options.sandbox,
@@ -96,6 +100,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   return {
     url,
     sandbox,
+    jwks,
     strategy,
     logins,
     use(config) {

@@ -91,7 +91,12 @@ export class SandboxApp {
   }
 
   get options() {
-    return { client_id: this.clientId, callback: this.callback, jwks_uri: this.jwksUri }
+    return {
+      client_id: this.clientId,
+      callback: this.callback,
+      jwks_uri: this.jwksUri,
+      log: false as const,
+    }
   }
 
   async rotateKeys(): Promise<void> {
@@ -217,8 +222,7 @@ export class SandboxApp {
     if (clientSecret !== undefined) {
       headers.authorization = `Basic ${Buffer.from(`${this.clientId}:${clientSecret}`).toString('base64')}`
     } else if (!certificateOnly) {
-      body.client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-      body.client_assertion = await this.#assertion(issuer)
+      Object.assign(body, await this.assertion(issuer))
     }
     return this.request(issuer, endpoint, { method: 'POST', headers, body: new URLSearchParams(body) }, tls)
   }
@@ -245,8 +249,9 @@ export class SandboxApp {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  #assertion(issuer: string): Promise<string> {
-    return new SignJWT({ jti: randomUUID() })
+  /** What shows a bank who the app is, in a form. */
+  async assertion(issuer: string) {
+    const client_assertion = await new SignJWT({ jti: randomUUID() })
       .setProtectedHeader({ alg: this.signing.alg, kid: this.signing.jwk.kid })
       .setIssuer(this.clientId)
       .setSubject(this.clientId)
@@ -254,6 +259,11 @@ export class SandboxApp {
       .setIssuedAt()
       .setExpirationTime('1m')
       .sign(this.signing.privateKey)
+    return {
+      client_id: this.clientId,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion,
+    }
   }
 }
 

@@ -18,9 +18,13 @@ export function deliverAnswers(
   provider.use(async (context, next) => {
     await next()
     const ctx = context as KoaContextWithOIDC
-    const answer = answerIn(ctx)
     // oidc is there on the provider's own routes alone.
-    if (answer === undefined || !('oidc' in ctx)) return
+    if (!('oidc' in ctx)) return
+    const plain = plainAnswerIn(ctx)
+    // oidc-provider spells the callback's own query anew.
+    if (plain) ctx.set('location', relyingParty.callbackWith(ownParameters(plain, relyingParty.callback)))
+    const answer = answerIn(ctx)
+    if (answer === undefined) return
     const { proxy_transaction: transaction, response_mode: mode } = ctx.oidc.params ?? {}
     if (typeof transaction === 'string') {
       const location = returnToProxy(transaction, answer)
@@ -32,7 +36,6 @@ export function deliverAnswers(
         continuePage({ action: relyingParty.callback, fields: { response: answer }, app: relyingParty }),
       )
     } else {
-      // oidc-provider spells the callback's own query anew.
       ctx.set('location', relyingParty.callbackWith({ response: answer }))
     }
   })
@@ -44,4 +47,22 @@ function answerIn({ response, body }: KoaContextWithOIDC): string | undefined {
   const inQuery = URL.canParse(location) ? new URL(location).searchParams.get('response') : null
   if (inQuery !== null) return inQuery
   return typeof body === 'string' ? /name="response" value="([\w.-]+)"/.exec(body)?.[1] : undefined
+}
+
+/** Where the browser is sent with an answer that nobody has signed, when this response does that. */
+export function plainAnswerIn(ctx: KoaContextWithOIDC): URL | undefined {
+  const location = ctx.response.get('location')
+  const { redirect_uri: callback, response_mode: mode } = ctx.oidc.params ?? {}
+  if (typeof callback !== 'string' || String(mode).endsWith('jwt') || !URL.canParse(location))
+    return undefined
+  const url = new URL(location)
+  const { origin, pathname } = new URL(callback)
+  if (url.origin !== origin || url.pathname !== pathname) return undefined
+  return url.searchParams.has('code') || url.searchParams.has('error') ? url : undefined
+}
+
+/** Those of an answer, without those of the callback, which has none of these names. */
+function ownParameters({ searchParams }: URL, callback: string): [string, string][] {
+  const own = new Set(new URL(callback).searchParams.keys())
+  return [...searchParams].filter(([name]) => !own.has(name))
 }

@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import type { Provider } from 'oidc-provider'
 import Router from 'router'
+import { DpopResources } from './dpop.js'
 import { EndedSteps } from './ended-steps.js'
 import { bankInteractions } from './interactions.js'
 import { createBankProvider, type BankProviderInput } from './provider.js'
 import { bankResources } from './resources.js'
 import type { SigningKey, SigningKeys } from '../keys.js'
 import { logo } from '../pages/logo.js'
+import type { Refusals } from '../refusals.js'
 import type { BankData, Persona } from './personas.js'
 import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
 import type { Profile } from '../../client/profile.js'
@@ -32,6 +34,7 @@ export interface BankOptions extends Pick<
   /** The base URL with which a client certificate can be shown, if there is one. */
   mutualTlsBaseUrl: string | undefined
   isSelectorToken: (token: string, issuer: string) => Promise<boolean>
+  refusals: Refusals
 }
 
 type BankKeys = readonly [SigningKey, ...SigningKey[]]
@@ -55,7 +58,11 @@ export class Bank {
   readonly #warnOfUnknown: (asked: Asked) => void
   readonly #mutualTlsUrl: string | undefined
   readonly #open: (keys: BankKeys) => Instance
+  readonly #dpop = new DpopResources()
+  #keys: BankKeys
   #instance: Instance
+  /** The request for which a nonce was asked, as the fault of new nonces has it. */
+  #askedAtFirst = false
 
   private constructor(options: BankOptions, keys: BankKeys) {
     const { data, baseUrl, mutualTlsBaseUrl } = options
@@ -80,8 +87,16 @@ export class Bank {
       cookieKeys: [randomBytes(32).toString('base64url')],
       stores: new Map(),
       steps: this.#steps,
+      renewNonces: () => {
+        this.#renewNonces()
+      },
+      noteNonce: (nonce: string) => {
+        this.#dpop.note(nonce)
+      },
+      refused: this.#refused,
     }
     this.#open = (newKeys) => this.#instanceOf(createBankProvider({ ...lasting, keys: newKeys }), newKeys[0])
+    this.#keys = keys
     this.#instance = this.#open(keys)
   }
 
@@ -104,7 +119,19 @@ export class Bank {
 
   /** Replaces all keys, and publishes the new ones alone; sessions, codes and tokens stay good. */
   async rotateKeys(): Promise<void> {
-    this.#instance = this.#open(await generateKeys(this.#options))
+    this.#keys = await generateKeys(this.#options)
+    this.#instance = this.#open(this.#keys)
+  }
+
+  /** Whoever has a nonce from before is asked to use another. */
+  #renewNonces(): void {
+    this.#dpop.forgetNonces()
+    // It makes a secret of its own for them.
+    this.#instance = this.#open(this.#keys)
+  }
+
+  readonly #refused = (what: string, why: string): void => {
+    this.#options.refusals.note(this.name, what, why)
   }
 
   /**
@@ -136,6 +163,12 @@ export class Bank {
       res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'public, max-age=3600' })
       res.end(logo(this.id))
     })
+    router.post('/request', (_req, _res, next) => {
+      const asks = this.#options.faults.waiting === 'dpop_new_nonces'
+      if (asks && !this.#askedAtFirst) this.#renewNonces()
+      this.#askedAtFirst = asks
+      next()
+    })
     router.use((req, res, next) => {
       this.#instance.router(req, res, next)
     })
@@ -156,7 +189,15 @@ export class Bank {
         rotateKeys: () => this.rotateKeys(),
       }),
     )
-    router.use(bankResources(provider, { personas: this.personas, key, mutualTlsUrl: this.#mutualTlsUrl }))
+    router.use(
+      bankResources(provider, {
+        personas: this.personas,
+        key,
+        mutualTlsUrl: this.#mutualTlsUrl,
+        dpop: this.#dpop,
+        refused: this.#refused,
+      }),
+    )
     const handle = provider.callback()
     router.use((req, res) => handle(req, res))
     return { provider, router }

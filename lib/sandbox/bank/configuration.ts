@@ -8,6 +8,7 @@ import {
 } from 'oidc-provider'
 import { randomBytes } from 'node:crypto'
 import type { Profile } from '../../client/profile.js'
+import { DPOP_ALGS } from './dpop.js'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, claimsByScope } from './claims.js'
@@ -155,7 +156,7 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
 function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Configuration['enabledJWA']> {
   const { authorization, id_token, userinfo } = encryption
   return {
-    dPoPSigningAlgValues: ['ES256', 'ES384', 'ES512', 'EdDSA'],
+    dPoPSigningAlgValues: [...DPOP_ALGS],
     clientAuthSigningAlgValues: signing,
     requestObjectSigningAlgValues: signing,
     requestObjectEncryptionAlgValues: [],

@@ -15,6 +15,10 @@ export interface BankProviderInput
     Omit<AnswerDelivery, 'showError'>,
     AnswerBending {
   steps: EndedSteps
+  /** A nonce for DPoP was given away. */
+  noteNonce: (nonce: string) => void
+  /** A request of the app was refused. */
+  refused: (what: string, why: string) => void
 }
 
 /** Makes the OpenID Provider of a bank, with what the sandbox adds before and after it. */
@@ -45,13 +49,15 @@ export function createBankProvider(input: BankProviderInput): Provider {
   const provider = new Provider(input.issuer, configuration)
   // Koa prints errors otherwise; here a page shows them.
   provider.silent = true
-  revealDetails(provider)
-  addHeaders(provider)
+  explainRefusals(provider, input.refused)
+  addHeaders(provider, input.noteNonce)
   provider.use(async (context, next) => {
     const ctx = context as KoaContextWithOIDC
     const problem = certificateProblem(ctx.req)
-    if (problem !== undefined) refuseCertificate(ctx, problem)
-    else {
+    if (problem !== undefined) {
+      refuseCertificate(ctx, problem)
+      input.refused('a request', problem)
+    } else {
       await next().catch((err: unknown) => {
         ctx.status = 500
         showError(ctx, messageOf(err))
@@ -64,33 +70,47 @@ export function createBankProvider(input: BankProviderInput): Provider {
   return provider
 }
 
-function addHeaders(provider: Provider): void {
+function addHeaders(provider: Provider, noteNonce: (nonce: string) => void): void {
   provider.use(async (ctx, next) => {
     const interactionId = ctx.get('x-fapi-interaction-id')
     if (interactionId !== '') ctx.set('x-fapi-interaction-id', interactionId)
     // Before anything else, since oidc-provider adds the hash of its own script to it.
     ctx.set('Content-Security-Policy', CONTENT_SECURITY_POLICY)
     await next()
+    const nonce = ctx.response.get('dpop-nonce')
+    if (nonce !== '') noteNonce(nonce)
     const policy = ctx.response.get('Content-Security-Policy')
     if (ctx.type === 'text/html') ctx.set({ ...PAGE_HEADERS, 'Content-Security-Policy': policy })
     else ctx.remove('Content-Security-Policy')
   })
 }
 
-/** Says why a client was refused; a real bank keeps that to itself, but here it is what one is looking for. */
-function revealDetails(provider: Provider): void {
-  const reveal = (ctx: { body: unknown }, err: Error) => {
-    const detail = 'error_detail' in err ? err.error_detail : undefined
+/** Not the app's doing: what the person or the bank said, and what each first proof is told (RFC 9449, section 8). */
+const USUAL =
+  /^(access_denied|login_required|consent_required|interaction_required|use_dpop_nonce|server_error|temporarily_unavailable)$/
+
+/** Says why a request was refused; a real bank keeps that to itself, but here it is what one is looking for. */
+function explainRefusals(provider: Provider, refused: BankProviderInput['refused']): void {
+  const explain = (what: string) => (ctx: { body: unknown }, err: Error) => {
+    const {
+      error,
+      error_description: description,
+      error_detail: detail,
+    } = err as Partial<errors.OIDCProviderError>
+    const why = [description, detail].filter(Boolean).join(': ')
     const { body } = ctx
-    if (typeof detail !== 'string' || typeof body !== 'object' || body === null) return
-    const { error_description: description } = body as { error_description?: string }
-    ctx.body = { ...body, error_description: [description, detail].filter(Boolean).join(': ') }
+    if (detail !== undefined && typeof body === 'object' && body !== null) {
+      ctx.body = { ...body, error_description: why }
+    }
+    if (error !== undefined && !USUAL.test(error)) refused(what, `${error}: ${why}`)
   }
-  provider.on('grant.error', reveal)
-  provider.on('pushed_authorization_request.error', reveal)
-  provider.on('userinfo.error', reveal)
-  provider.on('revocation.error', reveal)
-  provider.on('introspection.error', reveal)
+  provider.on('grant.error', explain('a token request'))
+  provider.on('pushed_authorization_request.error', explain('a pushed request'))
+  provider.on('authorization.error', explain('an authorization request'))
+  provider.on('userinfo.error', explain('a userinfo request'))
+  provider.on('revocation.error', explain('a revocation'))
+  provider.on('introspection.error', explain('an introspection'))
+  provider.on('end_session.error', explain('a logout'))
 }
 
 /** A certificate of the wrong kind is never treated as if there were none. */

@@ -1,8 +1,10 @@
 import { X509Certificate, createHash, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { SignJWT } from 'jose'
 import type { Provider } from 'oidc-provider'
 import Router from 'router'
+import { DPOP_ALGS, type DpopResources } from './dpop.js'
 import { readJson } from '../http/request.js'
 import type { SigningKey } from '../keys.js'
 import type { Persona } from './personas.js'
@@ -11,14 +13,18 @@ import { certificateProblem, clientCertificateOf } from '../http/tls.js'
 
 const CREDENTIAL_TYPE = 'MockBankCredential'
 
+export interface BankResources {
+  personas: readonly Persona[]
+  key: SigningKey
+  mutualTlsUrl: string | undefined
+  dpop: DpopResources
+  refused: (what: string, why: string) => void
+}
+
 /** The bank's own endpoints, beyond OpenID Connect: payment details, payments, and a verifiable credential. */
 export function bankResources(
   provider: Provider,
-  {
-    personas,
-    key,
-    mutualTlsUrl,
-  }: { personas: readonly Persona[]; key: SigningKey; mutualTlsUrl: string | undefined },
+  { personas, key, mutualTlsUrl, dpop, refused }: BankResources,
 ): Router.Router {
   const router = Router()
   const { issuer } = provider
@@ -68,37 +74,55 @@ export function bankResources(
     sendJson(res, { format: 'jwt_vc_json', credential, credentials: [{ credential }] })
   })
 
-  /** The customer whose token came with the request; answers the request itself when there is none (RFC 6750). */
+  /** The customer whose token came with the request; answers the request itself when there is none (RFC 6750, RFC 9449). */
   async function customerOf(
     req: Router.Request,
     res: ServerResponse,
     scope: string,
   ): Promise<Persona | undefined> {
+    const refuse = (status: number, error: string, problem: string) => {
+      if (error !== 'use_dpop_nonce') refused(`a request for ${scope}`, `${error}: ${problem}`)
+      const algs = scheme === 'DPoP' ? `, algs="${DPOP_ALGS.join(' ')}"` : ''
+      res.setHeader('WWW-Authenticate', `${scheme} error="${error}", error_description="${problem}"${algs}`)
+      sendJson(res, { error, error_description: problem }, status)
+    }
+    const [, sent = '', value = ''] =
+      /^(Bearer|DPoP) ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? []
+    const token = await provider.AccessToken.find(value)
+    const scheme = token?.jkt === undefined ? 'Bearer' : 'DPoP'
     const problem = certificateProblem(req)
-    const value = /^Bearer ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '')?.[1]
-    const token = value === undefined ? undefined : await provider.AccessToken.find(value)
     if (problem !== undefined || !token?.isValid) {
-      refuse(res, 401, 'invalid_token', problem ?? 'there is no valid access token')
+      refuse(401, 'invalid_token', problem ?? 'there is no valid access token')
+      return undefined
+    }
+    if (sent.toLowerCase() !== scheme.toLowerCase()) {
+      refuse(401, 'invalid_token', `the token came as ${sent}, and is one for ${scheme}`)
       return undefined
     }
     const boundTo = token['x5t#S256']
     if (boundTo !== undefined && boundTo !== thumbprint(clientCertificateOf(req))) {
-      refuse(res, 401, 'invalid_token', 'the token is bound to another client certificate')
+      refuse(401, 'invalid_token', 'the token is bound to another client certificate')
+      return undefined
+    }
+    const refusal = token.jkt === undefined ? undefined : await proofRefusal(req, value, token.jkt)
+    if (refusal) {
+      if (refusal.nonce !== undefined) res.setHeader('DPoP-Nonce', refusal.nonce)
+      refuse(401, refusal.error, refusal.problem)
       return undefined
     }
     if (!token.scopes.has(scope)) {
-      refuse(res, 403, 'insufficient_scope', `the token lacks the scope ${scope}`)
+      refuse(403, 'insufficient_scope', `the token lacks the scope ${scope}`)
       return undefined
     }
     return personas.find(({ claims }) => claims.sub === token.accountId)
   }
 
-  return router
-}
+  function proofRefusal(req: Router.Request, token: string, jkt: string) {
+    const base = mutualTlsUrl !== undefined && req.socket instanceof TLSSocket ? mutualTlsUrl : issuer
+    return dpop.refusal(req, { url: `${base}${new URL(req.url ?? '', issuer).pathname}`, token, jkt })
+  }
 
-function refuse(res: ServerResponse, status: number, error: string, description: string): void {
-  res.setHeader('WWW-Authenticate', `Bearer error="${error}", error_description="${description}"`)
-  sendJson(res, { error, error_description: description }, status)
+  return router
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc8705#section-3.1 */

@@ -2,6 +2,7 @@ import Router from 'router'
 import { accountSelectorPage } from '../pages/account-selector.js'
 import type { Bank } from '../bank/bank.js'
 import { errorPage } from '../pages/error.js'
+import type { Refusals } from '../refusals.js'
 import { queryOf, readForm } from '../http/request.js'
 import { withQuery, type RelyingParty } from './relying-party.js'
 import { redirect, sendPage } from '../http/reply.js'
@@ -13,11 +14,13 @@ const PARAMETERS = ['client_id', 'visitor_id', 'scope', 'claims'] as const
 export function accountSelector({
   banks,
   loginUrl,
+  refusals,
   relyingParty,
   trustDirectory,
 }: {
   banks: readonly Bank[]
   loginUrl: string
+  refusals: Refusals
   relyingParty: RelyingParty
   trustDirectory: TrustDirectory
 }): Router.Router {
@@ -29,6 +32,7 @@ export function accountSelector({
       next()
       return
     }
+    refusals.note('the account selector', 'a request', problems.join('; '))
     const advice = `This page is for the developer of ${relyingParty.name}.`
     sendPage(res, errorPage({ title: 'This request is not valid', problems, advice, app: relyingParty }), 400)
   })

@@ -9,6 +9,7 @@ import { errorPage } from '../pages/error.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { queryOf, readForm } from '../http/request.js'
 import { redirect, sendJson, sendPage } from '../http/reply.js'
+import type { Refusals } from '../refusals.js'
 import { RequestRefused, verifyRequestObject, type AuthorizationRequest } from './request-object.js'
 import { KeysUnavailable, type RelyingParty } from './relying-party.js'
 import type { TrustDirectory } from './trust-directory.js'
@@ -40,6 +41,7 @@ export class Proxy {
   readonly url: string
   readonly #banks: readonly Bank[]
   readonly #faults: Faults
+  readonly #refusals: Refusals
   readonly #relyingParty: RelyingParty
   readonly #trustDirectory: TrustDirectory
   readonly #transactions = new ExpiringMap<Transaction>()
@@ -48,12 +50,14 @@ export class Proxy {
     baseUrl: string
     banks: readonly Bank[]
     faults: Faults
+    refusals: Refusals
     relyingParty: RelyingParty
     trustDirectory: TrustDirectory
   }) {
     this.url = `${options.baseUrl}${PATH}`
     this.#banks = options.banks
     this.#faults = options.faults
+    this.#refusals = options.refusals
     this.#relyingParty = options.relyingParty
     this.#trustDirectory = options.trustDirectory
   }
@@ -161,6 +165,7 @@ export class Proxy {
   }
 
   #refuse(res: ServerResponse, problems: readonly string[]): void {
+    this.#refusals.note('IDPartner', 'a request', problems.join('; '))
     const advice = `This page is for the developer of ${this.#relyingParty.name}. Nothing was sent back to the app, since a request that is not authentic may name any address.`
     sendPage(
       res,

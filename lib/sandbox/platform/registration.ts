@@ -4,6 +4,8 @@ import { ENCRYPTED, recipientOf } from '../algorithms.js'
 import type { ResolvedOptions } from '../options.js'
 import { CLIENT_SUBJECT } from '../http/tls.js'
 
+const RESPONSE_MODES = { query: ['query'], jwt: ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'] }
+
 /**
  * The app as every bank has it registered, with the keys it publishes now.
  *
@@ -25,6 +27,7 @@ export function registration(
       backchannel_logout_session_required: true,
     }),
     response_types: ['code'],
+    response_modes: RESPONSE_MODES[options.response_mode],
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: options.token_endpoint_auth_method,
     ...(clientSecret !== undefined && { client_secret: clientSecret }),

@@ -66,7 +66,7 @@ export class RelyingParty {
   }
 
   /** The callback with answer parameters behind it; its own bytes stay as they are. */
-  callbackWith(params: Record<string, string>): string {
+  callbackWith(params: Record<string, string> | [string, string][]): string {
     return withQuery(this.callback, params)
   }
 
@@ -119,7 +119,7 @@ export class RelyingParty {
 }
 
 /** Adds parameters to a URL without touching the bytes that are there. */
-export function withQuery(url: string, params: Record<string, string>): string {
+export function withQuery(url: string, params: Record<string, string> | [string, string][]): string {
   const query = new URLSearchParams(params).toString()
   if (!url.includes('?')) return `${url}?${query}`
   return /[?&]$/.test(url) ? `${url}${query}` : `${url}&${query}`
