@@ -222,6 +222,28 @@ describe('a line', () => {
   })
 })
 
+describe.each(['fapi2-security', 'fapi2-message-signing'] as const)('with %s', (profile) => {
+  test('a login that fails leaves one line, and none of what came with it', async () => {
+    const log = new Lines()
+    const { platform, visitor } = await startScene({
+      flow: 'direct',
+      profile,
+      dpop: true,
+      strategy: { log } as never,
+    })
+    const begun = await visitor.begin()
+    platform.fault('bankA.token', (res) => {
+      send(res, json({ error: 'invalid_grant' }, 400))
+    })
+    const params = await visitor.answerParams(begun)
+    await visitor.bring(params)
+    expect(log.only).toMatch(/^error passport-idpartner: a login failed \(provider_error\): .*invalid_grant/)
+    expect(log.only).toContain(`[bank ${new URL(platform.bankA.issuer).host}, interaction `)
+    for (const [name, value] of Object.entries(params))
+      if (name !== 'iss') expect(log.only).not.toContain(value)
+  })
+})
+
 describe('a log', () => {
   const broken: [string, Log][] = [
     ['throws', { info: fail, warn: fail, error: fail }],
