@@ -12,7 +12,11 @@ import {
   type FailureInfo,
   type LoginStore,
   type Proofs,
+  type TenantOptions,
 } from 'passport-idpartner'
+import { logIn, requireClaims, requireFresh, requireLogin } from 'passport-idpartner/guards'
+import { concerns, logoutRouter, type BankLogout } from 'passport-idpartner/logout'
+import { bankPicker, logInButton, pickerStylesheet } from 'passport-idpartner/picker'
 import { startSandbox } from 'passport-idpartner/sandbox'
 
 declare module 'express-session' {
@@ -57,6 +61,20 @@ const strategy = new IDPartnerStrategy(config, async ({ claims }) => Promise.res
 
 const app = express()
 app.use(jwksRouter(strategy.client))
+const optionsOf = (req: Request): TenantOptions => ({ ...config, tenant: req.hostname })
+const tenants = new IDPartnerStrategy(optionsOf, ({ claims, tenant }) =>
+  Promise.resolve({ sub: claims.sub, tenant }),
+)
+app.use(jwksRouter((req: Request) => tenants.clientOf(req)))
+const logouts: BankLogout[] = []
+app.use(logoutRouter(strategy.client, { onLogout: (logout) => logouts.push(logout) }))
+app.get('/signed-in', logIn(passport, strategy, { claims: (user: { claims: object }) => user.claims }))
+app.get('/wine', requireLogin(), requireClaims({ age_over_21: true }), requireFresh({ max_age: 300 }))
+app.get('/banks', async (req, res) => {
+  const someone = logouts.some((logout) => concerns(logout, { iss: '', sub: '' }))
+  const list = bankPicker(await strategy.client.banks(), { search: req.query['q'] })
+  res.send(someone ? logInButton() : `<style>${pickerStylesheet}</style>${list}`)
+})
 app.use(jwksRouter(new IDPartner(config)))
 app.use(session({ secret: 'secret', resave: false, saveUninitialized: false }))
 app.use(passport.session())
