@@ -11,18 +11,16 @@ import { securityHeaders } from './security-headers.js'
 export interface AppOptions {
   /** Signs session cookies; a new one by default, which logs everybody out. */
   sessionSecret?: string | undefined
-  /** Banks by issuer; in the direct flow nobody else says what they are called. */
-  bankNames?: Readonly<Record<string, string>> | undefined
 }
 
 export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Express {
-  const { sessionSecret = randomBytes(32).toString('hex'), bankNames = {} } = options
+  const { sessionSecret = randomBytes(32).toString('hex') } = options
   const strategy = new IDPartnerStrategy(
     { scope: ['openid', 'profile', 'email', 'age_over_21'], log: console, ...config },
     // A real app finds or creates its account here, by `claims.iss` and `claims.sub` together, never by email.
     // This user is all that the session holds; the tokens at `login.tokens` are not needed, and so not kept.
-    ({ claims, issuer, identityProvider, interactionId }) =>
-      Promise.resolve({ claims, bank: bankNames[issuer] ?? identityProvider.name, interactionId }),
+    ({ claims, identityProvider, interactionId }) =>
+      Promise.resolve({ claims, bank: identityProvider.name, interactionId }),
   )
   const passport = new Passport()
   passport.use(strategy)

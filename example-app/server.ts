@@ -12,8 +12,6 @@ interface Counterpart {
   /** Lines to print about it. */
   about: Record<string, string>
   persona?: { login: string; password: string } | undefined
-  /** Banks by issuer, where they are known. */
-  bankNames?: Record<string, string>
   close: () => Promise<void>
 }
 
@@ -37,10 +35,10 @@ async function serve(settings: Settings): Promise<void> {
     listener(req, res)
   })
   const url = `http://${urlHost(settings.host)}:${String(await listen(server, settings))}`
-  const { config, about, persona, bankNames, close } = settings.platform
+  const { config, about, persona, close } = settings.platform
     ? platform(settings.platform)
     : await sandbox(settings, url)
-  const app = createApp(config, { sessionSecret: settings.sessionSecret, bankNames })
+  const app = createApp(config, { sessionSecret: settings.sessionSecret })
   app.locals.persona = persona
   listener = app as RequestListener
   const lines = Object.entries({ App: url, ...about, Stop: 'Ctrl+C' })
@@ -100,7 +98,6 @@ async function sandbox(
       'Log in': `as ${persona?.login ?? ''} with password ${persona?.password ?? ''}`,
     },
     persona,
-    bankNames: Object.fromEntries(banks.map(({ issuer, name }) => [issuer, name])),
     close: () => running.close(),
   }
 }

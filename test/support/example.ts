@@ -53,10 +53,7 @@ export async function startExample(options: ExampleOptions = {}): Promise<Exampl
     jwks_uri: `${origin}/jwks`,
     ...options.sandbox,
   })
-  const app = createApp(
-    { ...sandbox.config, jwks: await generateJwks(), ...options.config },
-    { bankNames: Object.fromEntries(sandbox.banks.map(({ issuer, name }) => [issuer, name])) },
-  )
+  const app = createApp({ ...sandbox.config, jwks: await generateJwks(), ...options.config })
   for (const one of servers) {
     one.on('request', (req, res) => {
       // As the proxy would that ends TLS.
