@@ -14,7 +14,8 @@ const ROOMS = {
   guards: ['passport', 'client', 'jwt', 'net'],
   picker: ['guards', 'client', 'jwt', 'net'],
   logout: ['client', 'jwt', 'net'],
-  cli: ['passport', 'client', 'jwt', 'net', 'sandbox'],
+  receipt: ['jwt', 'net'],
+  cli: ['receipt', 'passport', 'client', 'jwt', 'net', 'sandbox'],
   // It plays the other side, and must not make the mistakes of what it is there to try. Types make none.
   sandbox: [],
   // It drives the sandbox, through its pages.

@@ -15,6 +15,7 @@ await build({
     'guards/index',
     'logout/index',
     'picker/index',
+    'receipt/index',
     'sandbox/index',
     'testing/index',
     'cli/main',

@@ -56,6 +56,7 @@ export const FILES = [
   'jwt/logout-token',
   'jwt/own-jwt',
   'jwt/proxy-document',
+  'jwt/receipt',
   'jwt/remote-keys',
   'jwt/sealed-jwt',
   'jwt/userinfo',
@@ -88,10 +89,20 @@ export const FILES = [
   'passport/used-states',
   'passport/verify',
   'passport/watched',
+  'receipt/redact-receipt',
+  'receipt/seal',
+  'receipt/trust-anchors',
+  'receipt/verify-receipt',
 ]
 
 /** Other tests of what a file checks, in test/; for a file that has none of its own they are all. */
 const TABLES = {
+  'client/login-record': ['receipt/verify-receipt'],
+  'jwt/receipt': ['receipt/verify-receipt', 'hostile/receipt'],
+  'receipt/redact-receipt': ['receipt/verify-receipt', 'hostile/receipt'],
+  'receipt/seal': ['hostile/receipt'],
+  'receipt/trust-anchors': ['hostile/receipt'],
+  'receipt/verify-receipt': ['hostile/receipt'],
   'cli/key-file': ['cli/keys'],
   'client/dpop': ['hostile/dpop'],
   'client/end-session': ['hostile/logout'],

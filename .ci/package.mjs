@@ -63,6 +63,7 @@ try {
     'guards/index',
     'logout/index',
     'picker/index',
+    'receipt/index',
     'sandbox/index',
     'testing/index',
     'cli/main',
@@ -72,7 +73,10 @@ try {
     files
       .map((file) => file.path)
       .filter(
-        (file) => !/^dist\/shared\/(sandbox|preflight|doctor|explain|keys|chunk)-[A-Z0-9]{8}\.js$/.test(file),
+        (file) =>
+          !/^dist\/shared\/(sandbox|preflight|login-record|doctor|explain|keys|chunk)-[A-Z0-9]{8}\.js$/.test(
+            file,
+          ),
       )
       .sort(),
     expected,

@@ -672,6 +672,20 @@ const runs: Record<string, () => Promise<void>> = {
     expect((await browser.open(`${url}/`)).html).toBe('nobody')
   },
 
+  'docs/receipt.md receipts.ts': async () => {
+    const { file, prove } = (await load('docs/receipt.md', 'receipts.ts')) as {
+      file: (login: object) => { vault: string; auditTrail: string }
+      prove: (receipt: string, auditTrail: string, archive: object) => Promise<{ claims: object }>
+    }
+    const app = await appWith({ strategy: { receipt: true } })
+    await ended(app)
+    const [login] = app.logins
+    const { vault, auditTrail } = file(login ?? {})
+    const archive = await app.strategy.client.getPublicJWKs()
+    expect(await prove(vault, auditTrail, archive)).toMatchObject({ claims: login?.claims })
+    await expect(prove(`${vault} `, auditTrail, archive)).rejects.toThrow('not the receipt')
+  },
+
   'docs/sandbox.md sandbox.ts': async () => {
     const child = run(folder.write('sandbox.ts', codeOf('docs/sandbox.md', 'sandbox.ts')))
     const lines: string[] = []

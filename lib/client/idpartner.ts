@@ -36,6 +36,8 @@ import type { Issuers } from './issuers.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
 import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import type { EndedWell, LoginRecord } from './login-record.js'
+import { badOption } from './option-errors.js'
 import { partyOf } from './party.js'
 import { readPlainAnswer, readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
@@ -75,6 +77,11 @@ export interface CallOptions {
    * @internal
    */
   seen?: StepEvent
+  /**
+   * Keeps what is signed of this login, for a receipt.
+   * @internal
+   */
+  record?: LoginRecord | undefined
 }
 
 /** A call to a provider, and of which login it is. */
@@ -375,13 +382,14 @@ export class IDPartner {
    * Verifies the proxy's document and asks whether its bank is allowed.
    * @internal
    */
-  async readProxyDocument(response: string): Promise<ProxyDocument> {
+  async readProxyDocument(response: string, { record }: CallOptions = {}): Promise<ProxyDocument> {
     return trace('document', {}, async (step) => {
       const document = await verifyProxyDocument(response, {
         keys: this.#trustDirectoryKeys,
         issuer: this.#config.trust_directory_issuer,
         audience: this.#config.client_id,
         clockTolerance: this.#config.clock_tolerance,
+        witness: record?.witness('document'),
       })
       const { issuer_url } = document.identity_provider
       this.#allowed.vouch(issuer_url)
@@ -496,7 +504,7 @@ export class IDPartner {
     response: unknown,
     issuer: string | undefined,
     keysOf: (issuer: string) => Promise<FindKeys>,
-    { signal }: CallOptions,
+    { signal, record }: CallOptions,
     vouched?: StepEvent,
   ): Promise<AuthorizationAnswer> {
     return readingAnswer(vouched ?? {}, async () => {
@@ -510,6 +518,7 @@ export class IDPartner {
         vouched: vouched !== undefined,
         partyOf: (bank) => partyOf(bank, this.#config),
         keysOf,
+        witness: record?.witness('answer'),
       })
       return inTime(signal, verifying)
     })
@@ -554,6 +563,33 @@ export class IDPartner {
   ): Promise<UserInfo> {
     const bank = await this.#providerOf(issuer, { ...options, ...callOf(tokens) })
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
+  }
+
+  /**
+   * Whether there is a key to seal receipts with, where they are wanted.
+   * @internal
+   */
+  assertSeals(wanted: boolean): void {
+    const seals = this.#config.keys.some(({ use, status }) => use === 'sig' && status === 'current')
+    if (wanted && !seals) {
+      throw badOption('receipt', 'needs a signing key in "jwks", which seals receipts (see generateJwks)')
+    }
+  }
+
+  /**
+   * Keeps what is signed of one login, whose calls are given it. Loaded when it is asked for.
+   * @internal
+   */
+  async newRecord(): Promise<LoginRecord> {
+    return new (await import('./login-record.js')).LoginRecord()
+  }
+
+  /**
+   * Seals what was kept of a login that ended well.
+   * @internal
+   */
+  async receipt(record: LoginRecord, login: EndedWell): Promise<string> {
+    return record.receipt(login, this.#config, await this.#keys)
   }
 
   /**
@@ -775,7 +811,7 @@ export class IDPartner {
   /** A provider whose issuer is configured, or was allowed before in this operation. */
   async #providerOf(
     issuer: string,
-    { signal, interactionId = randomUUID(), dpop }: ProviderCall,
+    { signal, interactionId = randomUUID(), dpop, record }: ProviderCall,
   ): Promise<Provider> {
     const [keys, metadata, dpopKey] = await inTime(
       signal,
@@ -791,6 +827,7 @@ export class IDPartner {
       dpop: dpopKey,
       nonces: this.#nonces,
       signal,
+      record,
     })
   }
 

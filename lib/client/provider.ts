@@ -12,6 +12,7 @@ import { jsonOf, shallow, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import type { DpopKey } from '../jwt/dpop-key.js'
 import { signingKey, type ClientKeys } from '../jwt/keys.js'
+import type { LoginRecord } from './login-record.js'
 import { partyOf } from './party.js'
 import { PROFILES } from './profile.js'
 import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './provider-metadata.js'
@@ -34,6 +35,8 @@ interface ProviderContext {
   dpop?: DpopKey | undefined
   nonces: DpopNonces
   signal: AbortSignal | undefined
+  /** Keeps what is signed of this login, for a receipt. */
+  record?: LoginRecord | undefined
 }
 
 /** Endpoints that IDPartner's banks have beside those of OpenID. */
@@ -408,10 +411,10 @@ export class Provider {
 
   /** What ID tokens and userinfo of this provider have in common. */
   #expected(
-    kind: Encrypted,
+    kind: Extract<Encrypted, 'id_token' | 'userinfo'>,
     name: string,
-  ): Pick<IdTokenExpected, 'what' | 'decryption' | 'keys' | 'issuer' | 'clientId' | 'clockTolerance'> {
-    const { config, keys, issuerKeys } = this.#context
+  ): Omit<IdTokenExpected, 'alg' | 'accessToken' | 'login'> {
+    const { config, keys, issuerKeys, record } = this.#context
     return {
       what: this.#what(name),
       decryption: decryptionOf(config.encryption[kind], keys),
@@ -419,6 +422,7 @@ export class Provider {
       issuer: this.issuer,
       clientId: config.client_id,
       clockTolerance: config.clock_tolerance,
+      witness: record?.witness(kind),
     }
   }
 }

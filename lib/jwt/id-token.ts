@@ -3,7 +3,14 @@ import { IDPartnerError } from '../errors.js'
 import { checkClaims, type IDPartnerClaims } from './claims.js'
 import { hashOf, type SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import { decryptJwt, invalidJwt, verifyJwt, type Decryption, type JwtKind } from './sealed-jwt.js'
+import {
+  decryptJwt,
+  invalidJwt,
+  verifyJwt,
+  type Decryption,
+  type JwtKind,
+  type Witnessed,
+} from './sealed-jwt.js'
 
 /** How a person has to have logged in at the bank. */
 interface AuthenticationChecks {
@@ -22,7 +29,7 @@ export interface IdTokenChecks extends AuthenticationChecks {
   floor?: AuthenticationChecks | undefined
 }
 
-export interface IdTokenExpected {
+export interface IdTokenExpected extends Witnessed {
   /** Whose ID token it is, for messages. */
   what: string
   decryption: Decryption
@@ -32,8 +39,8 @@ export interface IdTokenExpected {
   clientId: string
   /** Seconds. */
   clockTolerance: number
-  /** What it came with: both are of the same person. */
-  accessToken: string
+  /** What it came with: both are of the same person. None where that was compared before, and is not there any more. */
+  accessToken: string | undefined
   /**
    * The login it completes. None when tokens are refreshed: that ID token need not repeat what a login asked for (Core
    * 12.2), and whose it is the caller compares.
@@ -71,8 +78,8 @@ export async function verifyIdToken(
   )
   const claims = checkClaims(payload as IDPartnerClaims, kind)
   if ((claims.azp ?? clientId) !== clientId) throw invalidJwt(kind, 'was issued to another client')
-  matchAccessToken(claims, accessToken, expected.alg, kind)
-  if (login) matchLogin(claims, login, expected.clockTolerance, kind)
+  if (accessToken !== undefined) matchAccessToken(claims, accessToken, expected.alg, kind)
+  if (login) matchLogin(claims, login, expected.clockTolerance, kind, expected.now)
   return { jws: jwt.jws, claims }
 }
 
@@ -87,9 +94,9 @@ export function matchLogin(
   checks: IdTokenChecks,
   clockTolerance: number,
   kind: JwtKind,
+  now = Date.now() / 1000,
 ): void {
   if (claims.nonce !== checks.nonce) throw invalidJwt(kind, 'belongs to another login: its "nonce" differs')
-  const now = Date.now() / 1000
   if (typeof claims.auth_time === 'number' && claims.auth_time > now + clockTolerance)
     throw invalidJwt(kind, 'has an "auth_time" that is still to come')
   // A person takes their time at the bank, and that is no part of "max_age".

@@ -11,6 +11,7 @@ import {
   wrongIssuer,
   type Decryption,
   type JwtKind,
+  type Witnessed,
 } from './sealed-jwt.js'
 
 /** A bank's authentic answer to an authorization request: a code, or the name of an error. */
@@ -20,7 +21,7 @@ export interface AuthorizationAnswer {
   outcome: { code: string } | { error: string | undefined; description?: string }
 }
 
-export interface JarmExpected {
+export interface JarmExpected extends Witnessed {
   decryption: Decryption
   alg: SigningAlg
   clientId: string
@@ -64,7 +65,7 @@ const answer = v.union([
  * @see https://openid.net/specs/oauth-v2-jarm-final.html#section-2.4
  */
 export async function verifyJarm(response: unknown, expected: JarmExpected): Promise<AuthorizationAnswer> {
-  const { decryption, alg, clientId, clockTolerance } = expected
+  const { decryption, alg, clientId, clockTolerance, witness, now } = expected
   const answerOf = (bank: string): Required<JwtKind> => kindOf(`the answer of ${expected.partyOf(bank)}`)
   const kind = expected.vouched && expected.issuer !== undefined ? answerOf(expected.issuer) : kindOf(UNNAMED)
   if (typeof response !== 'string' || response.length > MAX_ANSWER_LENGTH) {
@@ -84,7 +85,7 @@ export async function verifyJarm(response: unknown, expected: JarmExpected): Pro
   const allowed = answerOf(issuer)
   const payload: unknown = await verifyJwt(
     jwt,
-    { alg, keys, issuer, audience: clientId, clockTolerance, requiredClaims: ['exp'] },
+    { alg, keys, issuer, audience: clientId, clockTolerance, requiredClaims: ['exp'], witness, now },
     allowed,
   )
   if (!v.is(answer, payload)) {

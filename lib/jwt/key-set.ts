@@ -29,6 +29,19 @@ type Entry = v.InferOutput<typeof entry> & {
   key: string
 }
 
+/** Where keys were published, and when they were read there, in seconds since 1970. */
+export interface KeySource {
+  url: string
+  fetched: number
+}
+
+const sources = new WeakMap<CryptoKey, KeySource>()
+
+/** Where a key of a {@link KeySet} is from, if that was said. */
+export function sourceOf(key: CryptoKey): KeySource | undefined {
+  return sources.get(key)
+}
+
 /** The keys of a set that may have made a signature. */
 interface Candidates {
   keys: CryptoKey[]
@@ -49,8 +62,11 @@ export class KeySet {
   /** Keys whose private half stands in the set: everyone who read it can sign with them. */
   readonly #leaked: Set<string>
   readonly #imported = new Map<string, Promise<CryptoKey>>()
+  readonly #source: KeySource | undefined
 
-  constructor(keys: readonly unknown[]) {
+  /** @param source see {@link sourceOf} */
+  constructor(keys: readonly unknown[], source?: KeySource) {
+    this.#source = source
     this.#entries = keys.flatMap((one) => {
       const parsed = v.safeParse(entry, one)
       return parsed.success ? [{ ...parsed.output, key: material(parsed.output) }] : []
@@ -91,9 +107,15 @@ export class KeySet {
     if (known) return known
     const imported = this.#leaked.has(key)
       ? Promise.reject(new Error('its private half is published as well'))
-      : importPublicKey(JSON.parse(key) as JWK, alg)
+      : this.#importPublic(JSON.parse(key) as JWK, alg)
     this.#imported.set(key, imported)
     return imported
+  }
+
+  async #importPublic(jwk: JWK, alg: SigningAlg): Promise<CryptoKey> {
+    const key = await importPublicKey(jwk, alg)
+    if (this.#source) sources.set(key, this.#source)
+    return key
   }
 }
 

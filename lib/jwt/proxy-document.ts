@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
 import type { FindKeys } from './remote-keys.js'
-import { invalidJwt, printableUrl, verifyJwt, type JwtKind } from './sealed-jwt.js'
+import { invalidJwt, printableUrl, verifyJwt, type JwtKind, type Witnessed } from './sealed-jwt.js'
 
 /** The bank a person chose, as IDPartner describes it; further members are know-your-business credentials. */
 export interface IdentityProvider {
@@ -20,7 +20,7 @@ export interface ProxyDocument {
   interactionId: string | undefined
 }
 
-export interface ProxyDocumentExpected {
+export interface ProxyDocumentExpected extends Witnessed {
   keys: FindKeys
   issuer: string
   audience: string

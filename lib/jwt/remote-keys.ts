@@ -35,13 +35,14 @@ export function remoteKeys(
   namedBy?: string,
 ): FindKeys {
   const load = async (slot: () => Promise<void>): Promise<KeySet> => {
-    const response = await http.get(typeof url === 'string' ? url : await url(), {
+    const from = typeof url === 'string' ? url : await url()
+    const response = await http.get(from, {
       what,
       headers: { accept: 'application/json' },
       namedBy,
       slot,
     })
-    return readKeySet(response, what)
+    return readKeySet(response, what, from)
   }
   const cached = new Cached(load, {
     ttl: TTL,
@@ -73,8 +74,8 @@ export function remoteKeys(
   }
 }
 
-async function readKeySet(response: Response, what: string): Promise<KeySet> {
+async function readKeySet(response: Response, what: string, url: string): Promise<KeySet> {
   const body = await deepJsonOf(response, what)
   if (!v.is(jwks, body)) throw unusableAnswer(what, undefined)
-  return new KeySet(body.keys)
+  return new KeySet(body.keys, { url, fetched: Math.floor(Date.now() / 1000) })
 }

@@ -4,6 +4,7 @@ import {
   decodeJwt,
   decodeProtectedHeader,
   errors,
+  type CryptoKey,
   type JWTPayload,
 } from 'jose'
 import { IDPartnerError, printable, type ErrorCode } from '../errors.js'
@@ -38,7 +39,20 @@ export interface OpenedJwt {
   outer: { iss?: unknown; aud?: unknown }
 }
 
-export interface Expected {
+/**
+ * Told of a JWS that was verified: what was signed, with which key, and by which moment its times were judged, in seconds
+ * since 1970.
+ */
+export type Witness = (jws: string, key: CryptoKey, now: number) => void
+
+/** Who watches a verification, and by which clock it is made. */
+export interface Witnessed {
+  witness?: Witness | undefined
+  /** Seconds since 1970; the present by default. Another for what was verified then, and is again. */
+  now?: number | undefined
+}
+
+export interface Expected extends Witnessed {
   alg: SigningAlg
   keys: FindKeys
   issuer: string
@@ -135,9 +149,11 @@ export function claimedIssuer({ jws }: OpenedJwt, kind: JwtKind): string {
  * @see https://www.rfc-editor.org/rfc/rfc8725
  */
 export async function verifyJwt(opened: OpenedJwt, expected: Expected, kind: JwtKind): Promise<JWTPayload> {
-  const claims = await verifySignature(opened.jws, expected, kind)
-  checkRegisteredClaims(claims, expected, kind)
+  const { claims, key } = await verifySignature(opened.jws, expected, kind)
+  const { now = Math.floor(Date.now() / 1000) } = expected
+  checkRegisteredClaims(claims, { ...expected, now }, kind)
   checkEnvelope(opened, expected, kind)
+  expected.witness?.(opened.jws, key, now)
   return claims
 }
 
@@ -163,7 +179,7 @@ async function verifySignature(
   jws: string,
   { alg, keys }: Expected,
   kind: JwtKind,
-): Promise<Record<string, unknown>> {
+): Promise<{ claims: Record<string, unknown>; key: CryptoKey }> {
   if (jws.split('.').length !== 3) throw invalidJwt(kind, 'is malformed')
   const header = parsedHeader(jws, kind, 'is malformed')
   const kid = header['kid'] ?? undefined
@@ -176,7 +192,7 @@ async function verifySignature(
   for await (const key of keys(alg, kid)) {
     try {
       const { payload } = await compactVerify(jws, key, { algorithms: [alg] })
-      return claimsOf(payload, kind)
+      return { claims: claimsOf(payload, kind), key }
     } catch (err) {
       if (err instanceof IDPartnerError) throw err
       if (!(err instanceof errors.JWSSignatureVerificationFailed)) {
@@ -223,8 +239,12 @@ export function checkedObject(value: unknown, kind: JwtKind): Record<string, unk
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1 */
-function checkRegisteredClaims(claims: JWTPayload, expected: Expected, kind: JwtKind): void {
-  const { issuer, audience, requiredClaims, clockTolerance, maxAge } = expected
+function checkRegisteredClaims(
+  claims: JWTPayload,
+  expected: Expected & { now: number },
+  kind: JwtKind,
+): void {
+  const { issuer, audience, requiredClaims, clockTolerance, maxAge, now } = expected
   const missing = requiredClaims.find((name) => !Object.hasOwn(claims, name))
   if (missing !== undefined) throw wrongClaim(kind, missing)
   if (claims.iss !== issuer) throw wrongIssuer(kind, claims.iss, issuer)
@@ -232,7 +252,6 @@ function checkRegisteredClaims(claims: JWTPayload, expected: Expected, kind: Jwt
   if (!audiences.includes(audience)) throw wrongClaim(kind, 'aud')
   // A second audience could replay the JWT to us (Core 3.1.3.7, step 3), so we share none.
   if (audiences.length !== 1) throw invalidJwt(kind, 'is meant for others as well')
-  const now = Math.floor(Date.now() / 1000)
   const { nbf = -Infinity, exp = Infinity, iat } = checkedTimes(claims, kind)
   if (nbf > now + clockTolerance) throw outOfTime(kind, 'nbf')
   if (exp <= now - clockTolerance) throw outOfTime(kind, 'exp')

@@ -13,9 +13,10 @@ import {
   wrongIssuer,
   type Decryption,
   type JwtKind,
+  type Witnessed,
 } from './sealed-jwt.js'
 
-export interface UserInfoExpected {
+export interface UserInfoExpected extends Witnessed {
   /** Whose userinfo it is, for messages: `the userinfo of the bank login.bank.example`. */
   what: string
   decryption: Decryption

@@ -70,6 +70,11 @@ export interface IDPartnerStrategyOptions<Req extends object = ExpressRequest>
   passReqToCallback?: boolean | undefined
   /** Whether to ask for userinfo too; it is then in `login.userInfo`. `false` by default. */
   fetchUserInfo?: boolean | undefined
+  /**
+   * Whether to make a receipt of each login, in `login.receipt`; `false` by default. It needs a signing key in `jwks`, and
+   * holds what the bank says of the person.
+   */
+  receipt?: boolean | undefined
   /** Decides about the bank before it is asked for anything; all are accepted by default. */
   acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
   /** Keeps pending logins elsewhere than in the session. */
@@ -101,6 +106,7 @@ export interface Settings<Req> {
   routes: { startsElsewhere: boolean }
   loginTtl: number
   fetchUserInfo: boolean
+  receipt: boolean
   acceptProvider?: ((provider: IdentityProvider, req: Req) => boolean | Promise<boolean>) | undefined
   logins: LoginStore<Req>
   verifier: Verifier<Req>
@@ -165,6 +171,7 @@ const own = v.object({
   ),
   passReqToCallback: v.optional(flag, false),
   fetchUserInfo: v.optional(flag, false),
+  receipt: v.optional(flag, false),
   acceptProvider: v.optional(
     v.custom<NonNullable<IDPartnerStrategyOptions<object>['acceptProvider']>>(
       isFunction,

@@ -100,6 +100,7 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
     const { name, settings, config } = resolveStrategyOptions(options, verify)
     this.name = name
     this.tenants = { client: new IDPartner(config), settings }
+    this.tenants.client.assertSeals(settings.receipt)
   }
 
   /**
@@ -290,14 +291,16 @@ class Passes<Req extends object> {
   ): Promise<IDPartnerLogin> {
     if ('error' in brought) throw await this.unsigned(req, brought, signal)
     const { client } = this
+    const record = this.settings.receipt ? await client.newRecord() : undefined
+    const call = { signal, record }
     const sealed = 'response' in brought ? brought.response : brought
     const document =
       client.flow === 'proxy' && typeof sealed === 'string'
-        ? await client.readProxyDocument(sealed)
+        ? await client.readProxyDocument(sealed, call)
         : undefined
     Object.assign(seen, loginStep(document?.interactionId, document?.identity_provider.issuer_url))
     return withInteractionId(document?.interactionId, async () => {
-      const answer = await client.readAnswer(document ?? sealed, { signal })
+      const answer = await client.readAnswer(document ?? sealed, call)
       seen.issuer = answer.issuer
       const pending = await this.takeLogin(req, answer, signal)
       Object.assign(seen, loginStep(pending.interactionId))
@@ -305,9 +308,10 @@ class Passes<Req extends object> {
         const { issuer } = answer
         const identityProvider = document?.identity_provider ?? client.identityProviderOf(issuer)
         if ('code' in answer.outcome) await this.assertAccepted(identityProvider, req)
-        const tokens = await client.redeem(answer, { ...pending, floor: this.floorOf(pending) }, { signal })
+        const checks = { ...pending, floor: this.floorOf(pending) }
+        const tokens = await client.redeem(answer, checks, call)
         const userInfo = this.settings.fetchUserInfo
-          ? { userInfo: await client.readUserInfo(issuer, tokens, { signal }) }
+          ? { userInfo: await client.readUserInfo(issuer, tokens, call) }
           : {}
         // From then on nothing but answers is expected at the callback. A login that is only begun may be a stranger's.
         if (pending.sameRoute !== true) this.settings.routes.startsElsewhere = true
@@ -315,7 +319,20 @@ class Passes<Req extends object> {
         const { interactionId, state } = pending
         const { tenant } = this.settings
         const whose = tenant === undefined ? {} : { tenant }
-        return { claims, identityProvider, issuer, tokens, ...userInfo, interactionId, state, ...whose }
+        const login = {
+          claims,
+          identityProvider,
+          issuer,
+          tokens,
+          ...userInfo,
+          interactionId,
+          state,
+          ...whose,
+        }
+        if (!record) return login
+        const plain = 'code' in brought ? brought : undefined
+        const ended = { issuer, state: answer.state, interactionId, begun: pending.begun, checks, plain }
+        return { ...login, receipt: await client.receipt(record, ended) }
       })
     })
   }

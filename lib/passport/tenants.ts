@@ -102,6 +102,7 @@ export class Tenants<Req extends object> {
     const copy = copyOf(options)
     const { settings, config } = resolveStrategyOptions(options, this.#verify, this.#memory)
     const client = new IDPartner(config, { publications: this.#publications, earlier: earlier?.client })
+    client.assertSeals(settings.receipt)
     const { routes } = earlier?.settings ?? settings
     return { client, settings: { ...settings, routes }, options: copy }
   }

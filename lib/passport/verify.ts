@@ -13,6 +13,8 @@ export interface IDPartnerLogin {
   tokens: TokenSet
   /** Only with `fetchUserInfo`. */
   userInfo?: UserInfo
+  /** What proves later what the bank said, with the option `receipt`. It is as personal as `claims`. */
+  receipt?: string
   /** The `x-fapi-interaction-id`, for support calls with the bank. */
   interactionId: string
   /** The application's own value from `passport.authenticate()`. */
