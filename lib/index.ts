@@ -32,6 +32,8 @@ export type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from './jwt/a
 export type { EncryptionOptions } from './client/encryption.js'
 export type { Check, Checks } from './client/check.js'
 export type { PreflightOptions } from './client/preflight.js'
+export type { Network } from './client/networks.js'
+export type { OwnParameters } from './client/own-parameters.js'
 export { generateJwks } from './jwt/keys.js'
 export type { LoginStore, PendingLogin } from './passport/logins.js'
 export type { Profile, ResponseMode } from './client/profile.js'

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, printable } from '../errors.js'
 import { INTERACTION_ID, interactionIdFrom } from './interaction-id.js'
+import { checkNetworkLogin } from './networks.js'
+import { isReserved, withOwnParameters, type OwnParameters } from './own-parameters.js'
 import { PROFILES } from './profile.js'
 
 /**
@@ -51,30 +53,11 @@ export interface AuthorizationParams {
   /** Space-separated; checked in the ID token. */
   acr_values?: string | undefined
   authorization_details?: readonly AuthorizationDetail[] | undefined
-  [parameter: string]: string | number | ClaimsRequest | readonly AuthorizationDetail[] | undefined
+  /** A network's own; what has a name above, or an option, cannot be among them. */
+  authorization_params?: OwnParameters | undefined
+  [parameter: string]:
+    string | number | boolean | ClaimsRequest | readonly AuthorizationDetail[] | OwnParameters | undefined
 }
-
-/** Set by this package; an application that could set them could switch a protection off. */
-const RESERVED = [
-  'client_id',
-  'redirect_uri',
-  'response_type',
-  'response_mode',
-  'scope',
-  'state',
-  'nonce',
-  'code_challenge',
-  'code_challenge_method',
-  'request',
-  'request_uri',
-  'iss',
-  'aud',
-  'exp',
-  'iat',
-  'nbf',
-  'jti',
-  'sub',
-]
 
 /** The parameters of an authorization request, as they go into a request object or into PAR. */
 export function requestParameters(
@@ -83,6 +66,8 @@ export function requestParameters(
   scope: string | readonly string[],
   extra: AuthorizationParams,
 ): Record<string, string> {
+  const asked = withOwnParameters(extra)
+  checkNetworkLogin(config.network, scope, asked, 'login')
   const parameters: Record<string, string> = {
     client_id: config.client_id,
     redirect_uri: config.callback,
@@ -99,10 +84,10 @@ export function requestParameters(
       [INTERACTION_ID]: interactionIdFrom(proofs.codeVerifier),
     }),
   }
-  for (const [name, value] of Object.entries(extra)) {
+  for (const [name, value] of Object.entries(asked)) {
     // Where it is no parameter, it is a header.
     if (value === undefined || (name === INTERACTION_ID && parameters[name] === undefined)) continue
-    if (RESERVED.includes(name)) {
+    if (isReserved(name)) {
       throw new IDPartnerError(
         'config_invalid',
         `the authorization parameter "${name}" is set by this package alone`,

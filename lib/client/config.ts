@@ -15,6 +15,7 @@ import {
   type EncryptionOptions,
 } from './encryption.js'
 import { isLog, type Log } from './log.js'
+import { NETWORK_NAMES, checkNetwork, withNetwork, type Network } from './networks.js'
 import { networkEntries, resolveNetwork, type NetworkOptions, type ResolvedNetwork } from './network.js'
 import { badOption, unknownOption } from './option-errors.js'
 import { PROFILES, type Profile, type ResponseMode } from './profile.js'
@@ -52,6 +53,11 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   jwks?: JSONWebKeySet | undefined
   /** `'proxy'` by default. */
   flow?: Flow | undefined
+  /**
+   * A network whose rules are known: its row has defaults for other options, and what it does not have is refused by the
+   * constructor. None by default.
+   */
+  network?: Network | undefined
   /** The profile of FAPI that the banks follow; `'fapi1-advanced'` by default, and always so in the proxy flow. */
   profile?: Profile | undefined
   /**
@@ -97,6 +103,11 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   userinfo_signed_response_alg?: SigningAlg | undefined
   /** What requests are signed with; by default whatever the first signing key of `jwks` is for. */
   request_object_signing_alg?: SigningAlg | undefined
+  /**
+   * Seconds that a client assertion lives (`private_key_jwt`), with the time that it is dated back by; 120 by default,
+   * 30 to 300.
+   */
+  client_assertion_lifetime?: number | undefined
   /** What client assertions are signed with (`private_key_jwt`); by default as requests by default. */
   token_endpoint_auth_signing_alg?: SigningAlg | undefined
   /**
@@ -127,6 +138,7 @@ export interface ResolvedConfig extends ResolvedNetwork {
   readonly client_id: string
   readonly callback: string
   readonly flow: Flow
+  readonly network: Network | undefined
   readonly profile: Profile
   readonly response_mode: ResponseMode
   readonly authorization_response_iss: 'required' | 'optional'
@@ -144,6 +156,7 @@ export interface ResolvedConfig extends ResolvedNetwork {
   readonly userinfo_signed_response_alg: SigningAlg | undefined
   readonly request_object_signing_alg: SigningAlg | undefined
   readonly token_endpoint_auth_signing_alg: SigningAlg | undefined
+  readonly client_assertion_lifetime: number
   readonly dpop: DpopChoice | undefined
   readonly encryption: Readonly<Record<Encrypted, Encryption>>
   readonly timeout: number
@@ -198,6 +211,7 @@ const schema = v.strictObject({
     ),
   ),
   flow: v.optional(v.picklist(['proxy', 'direct'], 'must be "proxy" or "direct"'), 'proxy'),
+  network: v.optional(oneOf(NETWORK_NAMES)),
   profile: v.optional(oneOf(Object.keys(PROFILES) as Profile[]), 'fapi1-advanced'),
   response_mode: v.optional(oneOf(['jwt', 'query'])),
   authorization_response_iss: v.optional(oneOf(['required', 'optional']), 'required'),
@@ -231,6 +245,15 @@ const schema = v.strictObject({
   userinfo_signed_response_alg: v.optional(signingAlg),
   request_object_signing_alg: v.optional(signingAlg),
   token_endpoint_auth_signing_alg: v.optional(signingAlg),
+  client_assertion_lifetime: v.optional(
+    v.pipe(
+      v.number('must be a whole number of seconds'),
+      v.integer('must be a whole number of seconds'),
+      v.minValue(30, 'must be at least 30 s'),
+      v.maxValue(300, 'must be at most 300 s'),
+    ),
+    120,
+  ),
   dpop_bound_access_tokens: v.optional(v.boolean('must be true or false'), false),
   dpop_signing_alg: v.optional(signingAlg),
   dpop_key: v.optional(
@@ -282,7 +305,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     dpop_key,
     private_networks,
     ...options
-  } = parseOptions(schema, config)
+  } = parseOptions(schema, withNetwork(config))
   const cert = asPem('tls_client_cert', tls_client_cert)
   const key = asPem('tls_client_key', tls_client_key)
   const ca = asPem('tls_server_ca', tls_server_ca)
@@ -291,6 +314,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const resolved = {
     ...withoutEncryption(options),
     ...resolveNetwork({ private_networks }, options.trusted_issuers),
+    network: options.network,
     response_mode: options.response_mode ?? rules.responseModes[0] ?? 'jwt',
     pushed_request_client_id: options.pushed_request_client_id ?? rules.clientIdBesideRequest,
     client_secret: options.client_secret,
@@ -310,6 +334,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
       'is required in the direct flow: the browser names the bank there, and without this list anyone could log in from a bank of their own making',
     )
   }
+  checkNetwork(resolved)
   checkProfile(resolved)
   checkKeys(resolved)
   checkAuthentication(resolved)

@@ -35,7 +35,7 @@ export async function requestObject(
       iss: client_id,
       aud: audience,
       jti: oidc.randomNonce(),
-      ...timesOf(clock_tolerance, LIFETIME.request),
+      ...timesOf(clock_tolerance, REQUEST_LIFETIME),
     },
   )
 }
@@ -46,7 +46,7 @@ export async function requestObject(
  * @see https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
  */
 export function clientAssertion(
-  { client_id, clock_tolerance, token_endpoint_auth_signing_alg }: ResolvedConfig,
+  { client_id, clock_tolerance, client_assertion_lifetime, token_endpoint_auth_signing_alg }: ResolvedConfig,
   keys: ClientKeys,
 ): oidc.ClientAuth {
   const signer = signingKey(keys, token_endpoint_auth_signing_alg)
@@ -58,7 +58,7 @@ export function clientAssertion(
       sub: client_id,
       aud: issuer,
       jti: oidc.randomNonce(),
-      ...timesOf(clock_tolerance, LIFETIME.assertion),
+      ...timesOf(clock_tolerance, client_assertion_lifetime),
     }
     body.set('client_id', client_id)
     body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
@@ -67,10 +67,10 @@ export function clientAssertion(
   }
 }
 
-/** In seconds from its `iat`: IDPartner takes requests of five minutes at most, and banks assertions of two. */
-export const LIFETIME = { request: 300, assertion: 120 } as const
+/** In seconds from its `iat`: IDPartner takes requests of five minutes at most. */
+export const REQUEST_LIFETIME = 300
 
-/** The most that a statement is dated back, so that half of the time of the shortest is still to come. */
+/** The most that a statement is dated back; and never more than half of its time, or it would not arrive in the other half. */
 const MAX_BACKDATING = 60
 
 /**
@@ -82,6 +82,6 @@ const MAX_BACKDATING = 60
  * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html#confidential-client
  */
 export function timesOf(clockTolerance: number, lifetime: number): { iat: number; nbf: number; exp: number } {
-  const iat = Math.floor(Date.now() / 1000 - Math.min(clockTolerance, MAX_BACKDATING))
+  const iat = Math.floor(Date.now() / 1000 - Math.min(clockTolerance, MAX_BACKDATING, lifetime / 2))
   return { iat, nbf: iat, exp: iat + lifetime }
 }

@@ -6,6 +6,8 @@ import {
   type ClaimsRequest,
 } from '../client/authorization-request.js'
 import { CONFIG_OPTIONS, parseOptions, type IDPartnerConfig } from '../client/config.js'
+import { checkNetworkLogin, networkScope, withNetwork } from '../client/networks.js'
+import { ownParameters, withOwnParameters, type OwnParameters } from '../client/own-parameters.js'
 import { badOption, meantOption, unknownOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import type { ExpressRequest } from './host.js'
@@ -39,6 +41,8 @@ export interface LoginOptions {
   authorization_details?: AuthorizationDetail[] | undefined
   /** Why the application asks, in words that the bank shows to the person. */
   purpose?: string | undefined
+  /** Parameters of a network's own; what protects the login, and what has an option of its own, cannot be among them. */
+  authorization_params?: OwnParameters | undefined
 }
 
 /** The same with every default filled in. */
@@ -153,6 +157,7 @@ const login = v.object({
     v.custom<AuthorizationDetail[]>(isDetails, 'must be a list of objects, each with a "type"'),
   ),
   purpose: v.optional(text),
+  authorization_params: v.optional(ownParameters),
 } satisfies Record<keyof LoginOptions, v.GenericSchema>)
 
 /** Members of a session that are others' to fill. */
@@ -204,14 +209,15 @@ export function resolveStrategyOptions<Req extends object>(
   const { name, sessionKey, store, passReqToCallback, ...settings } = parseOptions(own, options)
   const { tenant } = settings
   const key = sessionKey ?? (FREE.test(name) ? name : `idpartner-${name}`)
-  const asked = withDefaults({ scope: DEFAULT_SCOPE }, options)
+  const asked = withDefaults({ scope: networkScope(options.network) ?? DEFAULT_SCOPE }, options)
   if (typeof verify !== 'function') {
     throw new IDPartnerError('config_invalid', 'the second argument must be the verify function')
   }
-  scopeText(asked.scope)
+  const { scope, ...parameters } = asked
+  checkNetworkLogin(options.network, scopeText(scope), withOwnParameters(parameters), 'start')
   const { max_age } = asked
   const acr_values = neededAcr(asked)
-  const { flow = 'proxy', client_id, callback } = options
+  const { flow = 'proxy', client_id, callback } = withNetwork(options)
   const id = shortHash([name, flow, client_id, ...(tenant === undefined ? [] : [tenant])])
   const config = Object.fromEntries(
     Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),

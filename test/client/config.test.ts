@@ -62,6 +62,7 @@ describe('without options of its own', () => {
     expect(resolved).toEqual({
       client_id: 'app',
       callback: CALLBACK,
+      client_assertion_lifetime: 120,
       flow: 'proxy',
       profile: 'fapi1-advanced',
       response_mode: 'jwt',

@@ -31,6 +31,7 @@ const everything: Required<LoginOptions> = {
   display: 'touch',
   authorization_details: [{ type: 'payment_initiation', amount: { value: '10.00' } }, { type: 'other' }],
   purpose: 'to open an account',
+  authorization_params: { authentication_context_type: 'APP_AUTHENTICATION_DEFAULT', loa: 2 },
 }
 
 const base = { client_id: 'app', callback: 'https://app.example/callback' }

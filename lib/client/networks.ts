@@ -1,0 +1,217 @@
+import type { AuthorizationParams } from './authorization-request.js'
+import type { IDPartnerConfig, ResolvedConfig } from './config.js'
+import { badOption } from './option-errors.js'
+
+/** A bank network whose rules are known; see docs/networks.md. */
+export type Network =
+  'connectid-au' | 'singpass' | 'singpass-myinfo' | 'helseid' | 'esignet' | 'openfinance-uae'
+
+/** What a network has that can be known before anybody is asked. */
+interface Rules {
+  /** What stands for options that are not given. */
+  defaults: Partial<IDPartnerConfig>
+  /** What a login asks for where the application names no scope; the usual ones by default. */
+  scope?: readonly string[]
+  /** Whether it has no scope beside those. */
+  scopeAlone?: boolean
+  /** How each issuer ends. */
+  issuerEnd?: string
+  /** Seconds that a client assertion may live. */
+  maxAssertionLifetime?: number
+  /** Whether each request shows a client certificate. */
+  certificate?: boolean
+  /** Parameters that every login has. */
+  required?: readonly string[]
+  /** Those that a single login may bring, since they differ from one to the next. */
+  requiredOfLogin?: readonly string[]
+  forbidden?: readonly string[]
+  /** Why a parameter's value is none, by its name. */
+  values?: Readonly<Record<string, { ok: (value: unknown) => boolean; must: string }>>
+}
+
+const FAPI2_WITH_DPOP = {
+  flow: 'direct',
+  profile: 'fapi2-security',
+  dpop_bound_access_tokens: true,
+} as const satisfies Partial<IDPartnerConfig>
+
+const SIGNED_WITH_CERTIFICATE = {
+  flow: 'direct',
+  profile: 'fapi2-message-signing',
+  response_mode: 'query',
+} as const satisfies Partial<IDPartnerConfig>
+
+/** Both of Singpass: `A256CBC-HS512` for ID tokens, and another for userinfo. */
+const SINGPASS: Partial<IDPartnerConfig> = {
+  ...FAPI2_WITH_DPOP,
+  id_token_signed_response_alg: 'ES256',
+  id_token_encrypted_response_alg: ['ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW'],
+  id_token_encrypted_response_enc: 'A256CBC-HS512',
+}
+
+/** Of Singpass: for its Login alone, which refuses a login without the first, as Myinfo refuses one with it. */
+const AUTHENTICATION_CONTEXT = ['authentication_context_type', 'authentication_context_message']
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+const members = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+
+/** The networks, as data: what is not here is like everywhere else. */
+const NETWORKS: Readonly<Record<Network, Rules>> = {
+  'connectid-au': {
+    defaults: { ...SIGNED_WITH_CERTIFICATE, request_object_signing_alg: 'PS256' },
+    scope: ['openid'],
+    scopeAlone: true,
+    certificate: true,
+    required: ['purpose', 'claims'],
+    forbidden: ['acr_values'],
+    values: {
+      purpose: {
+        ok: (value) => /^.{3,300}$/su.test(textOf(value)),
+        must: 'must be 3 to 300 characters long',
+      },
+      claims: {
+        ok: (value) => {
+          const { id_token, userinfo } = members(value)
+          const { txn, ...others } = members(id_token)
+          return (
+            members(txn)['essential'] === true &&
+            !Object.hasOwn(others, 'acr') &&
+            Object.keys(members(userinfo)).length === 0
+          )
+        },
+        must: 'must ask for txn in id_token as essential, for no acr, and for nothing in userinfo',
+      },
+    },
+  },
+  singpass: {
+    defaults: SINGPASS,
+    scope: ['openid'],
+    issuerEnd: '/fapi',
+    maxAssertionLifetime: 120,
+    required: ['authentication_context_type'],
+    values: {
+      authentication_context_message: {
+        ok: (value) => /^[A-Za-z0-9 .,\-@'!()]{0,100}$/.test(textOf(value)),
+        must: "must be at most 100 letters, digits, spaces and . , - @ ' ! ( )",
+      },
+    },
+  },
+  'singpass-myinfo': {
+    defaults: {
+      ...SINGPASS,
+      userinfo_signed_response_alg: 'ES256',
+      userinfo_encrypted_response_alg: ['ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW'],
+      userinfo_encrypted_response_enc: 'A256GCM',
+    },
+    scope: ['openid'],
+    issuerEnd: '/fapi',
+    maxAssertionLifetime: 120,
+    forbidden: AUTHENTICATION_CONTEXT,
+  },
+  helseid: {
+    defaults: { ...FAPI2_WITH_DPOP, client_assertion_lifetime: 60 },
+    scope: ['openid'],
+    maxAssertionLifetime: 60,
+  },
+  esignet: { defaults: FAPI2_WITH_DPOP, scope: ['openid'] },
+  'openfinance-uae': {
+    defaults: {
+      ...SIGNED_WITH_CERTIFICATE,
+      request_object_signing_alg: 'PS256',
+      token_endpoint_auth_signing_alg: 'PS256',
+    },
+    scope: ['openid'],
+    maxAssertionLifetime: 300,
+    certificate: true,
+    requiredOfLogin: ['authorization_details'],
+    values: {
+      max_age: { ok: (value) => Number(value) <= 3600, must: 'must be at most 3600 s' },
+    },
+  },
+}
+
+export const NETWORK_NAMES = Object.keys(NETWORKS) as Network[]
+
+function rulesOf(network: unknown): Rules | undefined {
+  return NETWORK_NAMES.includes(network as Network) ? NETWORKS[network as Network] : undefined
+}
+
+/** Options with those of the network where the application has none of its own. */
+export function withNetwork<T extends object>(options: T): T {
+  // What is no object at all is found later.
+  const rules = rulesOf((options as { network?: unknown } | undefined)?.network)
+  if (!rules) return options
+  const own = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...rules.defaults, ...Object.fromEntries(own) } as T
+}
+
+/** The scope of logins that name none. */
+export function networkScope(network: unknown): string[] | undefined {
+  const scope = rulesOf(network)?.scope
+  return scope && [...scope]
+}
+
+/** @throws {IDPartnerError} `config_invalid`: what the network does not have, by its name and that of the option */
+export function checkNetwork({
+  network,
+  trusted_issuers,
+  tls,
+  client_assertion_lifetime: lifetime,
+}: Pick<ResolvedConfig, 'network' | 'trusted_issuers' | 'tls' | 'client_assertion_lifetime'>): void {
+  const rules = rulesOf(network)
+  if (!network || !rules) return
+  const { issuerEnd = '', maxAssertionLifetime = Infinity } = rules
+  const issuers = typeof trusted_issuers === 'object' ? trusted_issuers : []
+  if (issuers.some((one) => !one.endsWith(issuerEnd))) {
+    throw ofNetwork(network, 'trusted_issuers', `must hold issuers that end in ${issuerEnd}`)
+  }
+  if (rules.certificate && tls.cert === undefined) {
+    throw ofNetwork(network, 'tls_client_cert', 'is required')
+  }
+  if (lifetime > maxAssertionLifetime) {
+    throw ofNetwork(network, 'client_assertion_lifetime', `must be at most ${String(maxAssertionLifetime)} s`)
+  }
+}
+
+/**
+ * Checks what a login asks for against the rules of its network.
+ *
+ * @param when `'start'`, where single logins may bring more, or `'login'`
+ * @throws {IDPartnerError} `config_invalid`, which names network and option
+ */
+export function checkNetworkLogin(
+  network: Network | undefined,
+  scope: string | readonly string[],
+  asked: AuthorizationParams,
+  when: 'start' | 'login',
+): void {
+  const rules = rulesOf(network)
+  if (!network || !rules) return
+  const { required = [], requiredOfLogin = [], forbidden = [], values = {} } = rules
+  const scopes = typeof scope === 'string' ? scope.split(' ') : scope
+  if (rules.scopeAlone && scopes.some((one) => !rules.scope?.includes(one))) {
+    throw ofNetwork(network, 'scope', `must be ${rules.scope?.join(' ') ?? ''} alone`)
+  }
+  const isThere = (name: string): boolean => asked[name] !== undefined && asked[name] !== ''
+  for (const name of when === 'login' ? [...required, ...requiredOfLogin] : required) {
+    if (!isThere(name)) throw ofNetwork(network, name, 'is required')
+  }
+  for (const name of forbidden) {
+    if (isThere(name)) throw ofNetwork(network, name, 'is not known there')
+  }
+  for (const [name, { ok, must }] of Object.entries(values)) {
+    if (isThere(name) && !ok(asked[name])) throw ofNetwork(network, name, must)
+  }
+}
+
+/** What to look at where a bank's document lacks what its network has. */
+export function issuerHint(network: Network | undefined): string {
+  const end = rulesOf(network)?.issuerEnd
+  return end === undefined ? '' : `; at ${String(network)} the issuer ends in ${end}`
+}
+
+function ofNetwork(network: Network, option: string, must: string): Error {
+  return badOption(option, `${must} (network "${network}")`)
+}

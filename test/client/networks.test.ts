@@ -1,0 +1,189 @@
+import { describe, expect, test } from '@jest/globals'
+import {
+  IDPartner,
+  IDPartnerStrategy,
+  generateJwks,
+  type AuthorizationParams,
+  type IDPartnerStrategyOptions,
+  type Network,
+} from 'passport-idpartner'
+import { requestParameters } from '../../lib/client/authorization-request.js'
+import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import { NETWORK_NAMES, issuerHint } from '../../lib/client/networks.js'
+import { tlsCertificates } from '../support/certificates.js'
+import { clientJwks } from '../support/key-pairs.js'
+import { thrown } from '../support/thrown.js'
+
+const ISSUER = 'https://bank.example/fapi'
+const { client } = await tlsCertificates()
+const signing = (await clientJwks()).keys.filter(({ use }) => use === 'sig')
+const sealed = await generateJwks({ alg: 'ES256', enc: 'ECDH-ES+A256KW' })
+const jwksOf = (network: Network): typeof sealed =>
+  network.startsWith('singpass') ? sealed : { keys: signing }
+
+/** What makes an application of each network whole. */
+const WHOLE: Record<Network, Partial<IDPartnerStrategyOptions>> = {
+  'connectid-au': { purpose: 'To open your account', claims: { id_token: { txn: { essential: true } } } },
+  singpass: { authorization_params: { authentication_context_type: 'APP_AUTHENTICATION_DEFAULT' } },
+  'singpass-myinfo': {},
+  helseid: {},
+  esignet: {},
+  'openfinance-uae': {},
+}
+const CERTIFICATE = { tls_client_cert: client.cert, tls_client_key: client.key }
+const needsCertificate = (network: string): boolean => ['connectid-au', 'openfinance-uae'].includes(network)
+
+const configOf = (network: Network): IDPartnerConfig => ({
+  client_id: 'app',
+  callback: 'https://app.example/callback',
+  network,
+  trusted_issuers: [ISSUER],
+  jwks: jwksOf(network),
+  ...(needsCertificate(network) && CERTIFICATE),
+})
+
+const start = (network: Network, bend: object = {}): IDPartnerStrategy =>
+  new IDPartnerStrategy(
+    { ...configOf(network), ...WHOLE[network], ...bend, passReqToCallback: false },
+    () => undefined,
+  )
+
+describe('a network has defaults for options that are not given', () => {
+  test.each<[Network, object]>([
+    ['connectid-au', { profile: 'fapi2-message-signing', response_mode: 'query', dpop: undefined }],
+    ['singpass', { profile: 'fapi2-security', response_mode: 'query', dpop: { alg: 'ES256' } }],
+    ['singpass-myinfo', { id_token_signed_response_alg: 'ES256', userinfo_signed_response_alg: 'ES256' }],
+    ['helseid', { profile: 'fapi2-security', client_assertion_lifetime: 60, dpop: { alg: 'ES256' } }],
+    ['esignet', { profile: 'fapi2-security', client_assertion_lifetime: 120, dpop: { alg: 'ES256' } }],
+    ['openfinance-uae', { profile: 'fapi2-message-signing', token_endpoint_auth_signing_alg: 'PS256' }],
+  ])('%s', (network, defaults) => {
+    expect(resolveConfig(configOf(network))).toMatchObject({ network, flow: 'direct', ...defaults })
+  })
+
+  test('and Singpass one encryption for ID tokens, and another for userinfo', () => {
+    const { encryption } = resolveConfig(configOf('singpass-myinfo'))
+    expect(encryption.id_token.enc).toEqual(['A256CBC-HS512'])
+    expect(encryption.userinfo.enc).toEqual(['A256GCM'])
+  })
+
+  test('which those of the application come before, and one that is undefined does not', () => {
+    const own = { profile: 'fapi2-message-signing', response_mode: undefined } as const
+    expect(resolveConfig({ ...configOf('helseid'), ...own })).toMatchObject({
+      profile: 'fapi2-message-signing',
+      response_mode: 'jwt',
+      client_assertion_lifetime: 60,
+    })
+  })
+
+  test('and without one, nothing is different', () => {
+    const { profile, network } = resolveConfig({ ...configOf('helseid'), network: undefined, flow: 'direct' })
+    expect({ profile, network }).toEqual({ profile: 'fapi1-advanced', network: undefined })
+  })
+})
+
+test.each(NETWORK_NAMES)('an application of %s that is whole starts', (network) => {
+  expect(start(network)).toBeInstanceOf(IDPartnerStrategy)
+})
+
+const essential = { essential: true }
+
+describe('the constructor refuses what the network does not have:', () => {
+  test.each<[Network, string, object]>([
+    ['connectid-au', 'purpose', { purpose: undefined }],
+    ['connectid-au', 'purpose', { purpose: 'no' }],
+    ['connectid-au', 'purpose', { purpose: 'x'.repeat(301) }],
+    ['connectid-au', 'scope', { scope: ['openid', 'email'] }],
+    ['connectid-au', 'scope', { scope: 'openid profile' }],
+    ['connectid-au', 'acr_values', { acr_values: 'urn:any' }],
+    ['connectid-au', 'claims', { claims: undefined }],
+    ['connectid-au', 'claims', { claims: { id_token: { txn: null } } }],
+    ['connectid-au', 'claims', { claims: { id_token: { txn: essential, acr: null } } }],
+    ['connectid-au', 'claims', { claims: { id_token: { txn: essential }, userinfo: { email: null } } }],
+    ['connectid-au', 'tls_client_cert', { tls_client_cert: undefined, tls_client_key: undefined }],
+    ['openfinance-uae', 'tls_client_cert', { tls_client_cert: undefined, tls_client_key: undefined }],
+    ['openfinance-uae', 'max_age', { max_age: 3601 }],
+    ['singpass', 'trusted_issuers', { trusted_issuers: ['https://bank.example'] }],
+    ['singpass', 'trusted_issuers', { trusted_issuers: [ISSUER, 'https://bank.example/fapi/'] }],
+    ['singpass', 'authentication_context_type', { authorization_params: undefined }],
+    [
+      'singpass',
+      'authentication_context_message',
+      {
+        authorization_params: {
+          authentication_context_type: 'A',
+          authentication_context_message: '<b>no markup</b>',
+        },
+      },
+    ],
+    [
+      'singpass-myinfo',
+      'authentication_context_type',
+      { authorization_params: { authentication_context_type: 'A' } },
+    ],
+    ['singpass', 'client_assertion_lifetime', { client_assertion_lifetime: 121 }],
+    ['helseid', 'client_assertion_lifetime', { client_assertion_lifetime: 61 }],
+  ])('%s: %s', (network, option, bend) => {
+    const err = thrown(() => start(network, bend)) as Error
+    expect(err).toMatchObject({ code: 'config_invalid' })
+    expect(err.message).toMatch(new RegExp(`^option "${option}" .*\\(network "${network}"\\)$`))
+  })
+
+  test.each(['connectid', 'constructor', '__proto__', '', 1, null])(
+    'a network that is none: %j',
+    (network) => {
+      expect(thrown(() => start('helseid', { network }))).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringMatching(/^option "network" must be /),
+      })
+    },
+  )
+
+  test.each<[Network, object]>([
+    ['connectid-au', { purpose: 'yes' }],
+    ['connectid-au', { purpose: '😀'.repeat(300) }],
+    ['openfinance-uae', { max_age: 3600 }],
+    ['singpass', { client_assertion_lifetime: 120 }],
+  ])('and nothing that it has: %s %j', (network, bend) => {
+    expect(start(network, bend)).toBeDefined()
+  })
+})
+
+describe('a single login is held to the same rules', () => {
+  const proofs = { state: 's', nonce: 'n', codeVerifier: 'v' }
+  const ask = (network: Network, extra: AuthorizationParams): object =>
+    requestParameters(resolveConfig(configOf(network)), proofs, 'openid', extra)
+
+  test.each<[Network, string, AuthorizationParams]>([
+    ['connectid-au', 'purpose', { ...(WHOLE['connectid-au'] as AuthorizationParams), purpose: 'no' }],
+    [
+      'connectid-au',
+      'acr_values',
+      { ...(WHOLE['connectid-au'] as AuthorizationParams), acr_values: 'urn:any' },
+    ],
+    ['openfinance-uae', 'authorization_details', {}],
+    ['singpass', 'authentication_context_type', {}],
+    ['singpass-myinfo', 'authentication_context_type', WHOLE.singpass as AuthorizationParams],
+  ])('%s: %s', (network, option, extra) => {
+    expect(thrown(() => ask(network, extra))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining(`option "${option}" `),
+    })
+  })
+
+  test('and may bring what differs from one to the next', () => {
+    const authorization_details = [{ type: 'consent' }]
+    expect(ask('openfinance-uae', { authorization_details })).toMatchObject({
+      authorization_details: JSON.stringify(authorization_details),
+    })
+    expect(ask('singpass', WHOLE.singpass as AuthorizationParams)).toMatchObject({
+      authentication_context_type: 'APP_AUTHENTICATION_DEFAULT',
+    })
+  })
+})
+
+test('a network with an issuer of a known form says so where a document is another', () => {
+  expect(issuerHint('singpass')).toBe('; at singpass the issuer ends in /fapi')
+  expect(issuerHint('helseid')).toBe('')
+  expect(issuerHint(undefined)).toBe('')
+  expect(new IDPartner(configOf('helseid'))).toBeDefined()
+})
