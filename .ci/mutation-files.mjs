@@ -39,6 +39,7 @@ export const FILES = [
   'client/provider-metadata',
   'client/published',
   'client/refusal-hint',
+  'client/resource-request',
   'client/statements',
   'client/tokens',
   'errors',

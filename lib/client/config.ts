@@ -18,6 +18,7 @@ import { isLog, type Log } from './log.js'
 import { NETWORK_NAMES, checkNetwork, withNetwork, type Network } from './networks.js'
 import { networkEntries, resolveNetwork, type NetworkOptions, type ResolvedNetwork } from './network.js'
 import { badOption, unknownOption } from './option-errors.js'
+import { checkResourceServers, resourceServers } from './resource-request.js'
 import { PROFILES, type Profile, type ResponseMode } from './profile.js'
 
 /**
@@ -119,6 +120,11 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   dpop_signing_alg?: SigningAlg | undefined
   /** A private JWK to bind all tokens to, in place of a new key for each login. */
   dpop_key?: JWK | undefined
+  /**
+   * Origins of the banks' APIs, such as `['https://api.bank.example']`: beside those of a bank's own endpoints, the only ones
+   * that {@link IDPartner.request} sends tokens to. None by default.
+   */
+  resource_servers?: readonly string[] | undefined
   /** Milliseconds for each HTTP request; 5000 by default. A whole callback takes at most twice as long, and half a second. */
   timeout?: number | undefined
   /** Seconds by which clocks may differ; 30 by default, 300 at most. */
@@ -159,6 +165,7 @@ export interface ResolvedConfig extends ResolvedNetwork {
   readonly client_assertion_lifetime: number
   readonly dpop: DpopChoice | undefined
   readonly encryption: Readonly<Record<Encrypted, Encryption>>
+  readonly resource_servers: readonly string[]
   readonly timeout: number
   readonly clock_tolerance: number
   readonly log: Log | undefined
@@ -261,6 +268,7 @@ const schema = v.strictObject({
   ),
   ...encryptionEntries,
   ...networkEntries,
+  resource_servers: v.optional(resourceServers, []),
   timeout: v.optional(
     v.pipe(
       v.number('must be a whole number of milliseconds'),
@@ -334,6 +342,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
       'is required in the direct flow: the browser names the bank there, and without this list anyone could log in from a bank of their own making',
     )
   }
+  checkResourceServers(resolved.resource_servers, resolved.networks)
   checkNetwork(resolved)
   checkProfile(resolved)
   checkKeys(resolved)

@@ -48,6 +48,7 @@ import { Provider } from './provider.js'
 import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
 import { Published, type Publications } from './published.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
+import { hasRunOut, type ResourceRequest } from './resource-request.js'
 import { checkRefreshed, checkToken, checkTokens, ofAnotherBank, type TokenSet } from './tokens.js'
 import { Vouchers, readVoucher } from '../jwt/voucher.js'
 
@@ -675,6 +676,38 @@ export class IDPartner {
     // Shared by all who wait for it, so the signal of one must not end it.
     const refresh = (current: TokenSet): Promise<TokenSet> => this.refreshToken(issuer, current)
     return this.#refreshes.fresh(issuer, tokens, refresh, { save, signal })
+  }
+
+  /**
+   * Calls an API of the bank with the person's token, bound as it is: by certificate, by DPoP, or not at all.
+   *
+   * Sends the token to the origins of the bank's own endpoints and of `resource_servers`, and nowhere else; follows no
+   * redirect, and does not judge the status. An answer has at most 1 MiB. The request is sent once, and once more where the
+   * bank asks for another nonce, or with `fresh` says that the token has run out: it has done nothing then.
+   *
+   * @param url an https: URL without a fragment
+   * @throws {IDPartnerError} `config_invalid` for what a token must not go with; `provider_unavailable`, `provider_refused`; and
+   *   with `fresh` as {@link IDPartner.freshTokens}
+   * @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1, https://www.rfc-editor.org/rfc/rfc9449#section-7
+   */
+  async request(
+    issuer: string,
+    tokens: TokenSet,
+    url: string | URL,
+    init: ResourceRequest = {},
+  ): Promise<Response> {
+    checkTokens(tokens, issuer)
+    const { fresh, signal } = init
+    const renewed = (old: TokenSet): Promise<TokenSet> =>
+      fresh ? this.freshTokens(old, { save: fresh.save, issuer, signal }) : Promise.resolve(old)
+    const ask = async (current: TokenSet): Promise<Response> => {
+      const bank = await this.#allowedProvider(issuer, { signal }, current)
+      return bank.request(url, current.access_token, init)
+    }
+    const current = await renewed(tokens)
+    const response = await ask(current)
+    if (!fresh || !hasRunOut(response)) return response
+    return ask(await renewed({ ...current, expires_at: 0 }))
   }
 
   /**

@@ -1,4 +1,5 @@
 import { printable } from '../errors.js'
+import { parseEndpoint } from '../net/http.js'
 import { selfDescription } from './bank-name.js'
 import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../jwt/algorithms.js'
 
@@ -59,6 +60,8 @@ export type ProviderMetadata = { issuer: string } & Partial<
   Record<Endpoint | (typeof OTHERS)[number], string> & {
     mtls_endpoint_aliases: Partial<Record<Endpoint, string>>
     organization_name: string
+    /** Where its endpoints are beside its own origin, those that are not used here too. */
+    endpoint_origins: string[]
     logo_uri: string
   } & Record<SupportList, string[]>
 >
@@ -73,11 +76,29 @@ export function usedMetadata(document: { issuer: string; [member: string]: unkno
   const { issuer, mtls_endpoint_aliases: aliases } = document
   return {
     issuer,
+    ...endpointOrigins(document),
     ...texts(document, [...ENDPOINTS, ...OTHERS]),
     ...lists(document),
     ...selfDescription(document, issuer),
     ...(typeof aliases === 'object' && aliases && { mtls_endpoint_aliases: texts(aliases, ENDPOINTS) }),
   }
+}
+
+/** More than any bank has, whose APIs are named in a list elsewhere. */
+const MAX_ORIGINS = 20
+
+function endpointOrigins(document: { issuer: string; mtls_endpoint_aliases?: unknown }): {
+  endpoint_origins?: string[]
+} {
+  const { issuer, mtls_endpoint_aliases: aliases } = document
+  const origins = [document, typeof aliases === 'object' && aliases ? aliases : {}].flatMap((members) =>
+    Object.entries(members).flatMap(([name, value]) => {
+      const url = name.endsWith('_endpoint') ? parseEndpoint(value) : undefined
+      return url && url.origin !== parseEndpoint(issuer)?.origin ? [url.origin] : []
+    }),
+  )
+  const others = [...new Set(origins)].slice(0, MAX_ORIGINS)
+  return others.length > 0 ? { endpoint_origins: others } : {}
 }
 
 function texts<Name extends string>(members: object, names: readonly Name[]): Partial<Record<Name, string>> {

@@ -19,6 +19,7 @@ import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './
 import { leaveTransportToHttp } from './openid-client-settings.js'
 import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
+import { asksForNonce, checkedRequest, type ResourceRequest } from './resource-request.js'
 import { readUserInfo } from '../jwt/userinfo.js'
 import { clientAssertion, requestObject } from './statements.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
@@ -169,6 +170,35 @@ export class Provider {
     const what = this.#what(name)
     const response = await http.get(url, { what, headers: { accept: 'application/json' }, signal })
     return jsonOf(response, what)
+  }
+
+  /**
+   * Calls an API with the person's token. Whatever it answers is the application's to judge, a redirect or a refusal too.
+   *
+   * @throws {IDPartnerError} `config_invalid` for a request that a token must not go with
+   */
+  async request(target: unknown, accessToken: string, init: ResourceRequest): Promise<Response> {
+    const { config, metadata } = this.#context
+    const { url, method, headers, body } = checkedRequest(target, init, {
+      metadata,
+      listed: config.resource_servers,
+      certificate: config.tls.cert !== undefined,
+    })
+    let whole: Response | undefined
+    const read = (response: Response): Response => {
+      whole = response
+      // openid-client gets nothing to judge.
+      return new Response(null)
+    }
+    const asked = this.#asked('API', { content: body })
+    const answer = await this.#send(
+      asked,
+      configuration(this.#context),
+      (client, options) =>
+        oidc.fetchProtectedResource(client, accessToken, url, method, body, new Headers(headers), options),
+      { readAny: read },
+    )
+    return whole ?? answer
   }
 
   async #grant(type: string, parameters: Record<string, string>, login?: IdTokenChecks): Promise<TokenSet> {
@@ -342,7 +372,7 @@ export class Provider {
     asked: Asked,
     client: oidc.Configuration,
     call: Call<T>,
-    { otherwise = 'provider_unavailable', read, requestAlone = false }: How = {},
+    { otherwise = 'provider_unavailable', read, readAny, requestAlone = false }: How = {},
   ): Promise<T> {
     const { http, interactionId, signal, metadata, dpop, nonces } = this.#context
     const options = dpop ? { DPoP: dpopHandle(client, dpop, nonces) } : {}
@@ -371,6 +401,13 @@ export class Provider {
         mutualTls: true,
       })
       const nonce = dpop && nonces.note(url, response)
+      if (readAny) {
+        if (!wantsNonce && nonce !== undefined && nonce !== shown && asksForNonce(response)) {
+          wantsNonce = true
+          throw new IDPartnerError('provider_error', `${asked.what} asked for another DPoP nonce`)
+        }
+        return readAny(response)
+      }
       if (response.status >= 400) {
         wantsNonce = [400, 401].includes(response.status) && nonce !== undefined && nonce !== shown
         const failure = await errorResponse(response, withSent(asked, secrets()))
@@ -431,6 +468,8 @@ export class Provider {
 interface How {
   otherwise?: ErrorCode
   read?: Read
+  /** Reads an answer of any status in place of that. */
+  readAny?: Read
   requestAlone?: boolean
 }
 

@@ -120,6 +120,13 @@ export function checkTokens(tokens: unknown, issuer: string): asserts tokens is 
   if (!v.is(tokenSetShape, tokens)) {
     throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
   }
+  // As a bearer token, whoever reads a log of the bank's could use it.
+  if (tokens.dpop_key !== undefined && tokens.token_type?.toLowerCase() !== 'dpop') {
+    throw new IDPartnerError(
+      'config_invalid',
+      'these tokens are bound by DPoP, and their "token_type" is another: store all of a token set',
+    )
+  }
   if (tokens.claims && tokens.claims.iss !== issuer) {
     throw ofAnotherBank(tokens.claims.iss, issuer)
   }

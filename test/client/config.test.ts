@@ -63,6 +63,7 @@ describe('without options of its own', () => {
       client_id: 'app',
       callback: CALLBACK,
       client_assertion_lifetime: 120,
+      resource_servers: [],
       flow: 'proxy',
       profile: 'fapi1-advanced',
       response_mode: 'jwt',

@@ -46,6 +46,28 @@ describe('of a discovery document', () => {
     })
   })
 
+  test('the origins of its endpoints are kept, those of the others too, and of nothing else', () => {
+    const document = {
+      ...USED,
+      accounts_endpoint: 'https://api.bank.example/accounts',
+      consents_endpoint: 'https://api.bank.example/consents',
+      mtls_endpoint_aliases: { ...ENDPOINTS, consents_endpoint: 'https://mtls.bank.example:8443/consents' },
+      plain_endpoint: 'http://bank.example/',
+      named_endpoint: 'https://user@other.example/',
+      listed_endpoint: ['https://listed.example'],
+      op_policy_uri: 'https://www.bank.example/policy',
+      evil: 'https://evil.example',
+    }
+    expect(usedMetadata(document).endpoint_origins).toEqual([
+      'https://api.bank.example',
+      'https://mtls.bank.example:8443',
+    ])
+    const many = Object.fromEntries(
+      Array.from({ length: 50 }, (_, i) => [`a${String(i)}_endpoint`, `https://${String(i)}.example`]),
+    )
+    expect(usedMetadata({ ...USED, ...many }).endpoint_origins).toHaveLength(20)
+  })
+
   test.each([
     { name: 'a list', value: ['https://bank.example/token'] },
     { name: 'an object', value: { href: 'https://bank.example/token' } },
