@@ -34,6 +34,7 @@ import {
 import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
 import { startApp, type Ended, type TestApp, type TestAppOptions } from './support/app.js'
 import { Browser, textOf, type Page } from './support/browser.js'
+import { ConnectProxy } from './support/connect-proxy.js'
 import { SnippetFolder, snippetsOf, type Snippet } from './support/snippets.js'
 
 const pages = ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md'))].map((name) =>
@@ -268,6 +269,27 @@ const runs: Record<string, () => Promise<void>> = {
       app.use({ ...config, ...platform })
       expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
     }
+  },
+
+  'docs/deployment.md egress.ts': async () => {
+    const proxy = await ConnectProxy.start()
+    closing.push(() => {
+      proxy.close()
+      return Promise.resolve()
+    })
+    proxy.intervene = (socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+    const { egress } = (await load('docs/deployment.md', 'egress.ts', {
+      'proxy.internal:3128': new URL(proxy.url).host,
+    })) as { egress: Partial<IDPartnerConfig> }
+    const own = { client_id: 'my-app', callback: 'https://app.example/login/callback' }
+    const client = new IDPartner({ ...own, ...egress, jwks: await generateJwks() })
+    await expect(client.getAuthorizationUrl({}, client.generateProofs(), 'openid')).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      status: 503,
+      message: expect.stringContaining('it has to allow CONNECT'),
+    })
+    expect(proxy.asked[0]).toBe('auth-api.idpartner.com:443')
+    expect(proxy.credentials[0]).toBe(`Basic ${btoa('app:password')}`)
   },
 
   'docs/deployment.md private-link.ts': async () => {

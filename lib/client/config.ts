@@ -312,6 +312,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     dpop_signing_alg,
     dpop_key,
     private_networks,
+    egress_proxy,
     ...options
   } = parseOptions(schema, withNetwork(config))
   const cert = asPem('tls_client_cert', tls_client_cert)
@@ -321,7 +322,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const rules = PROFILES[options.profile]
   const resolved = {
     ...withoutEncryption(options),
-    ...resolveNetwork({ private_networks }, options.trusted_issuers),
+    ...resolveNetwork({ private_networks, egress_proxy }, options.trusted_issuers, ca),
     network: options.network,
     response_mode: options.response_mode ?? rules.responseModes[0] ?? 'jwt',
     pushed_request_client_id: options.pushed_request_client_id ?? rules.clientIdBesideRequest,

@@ -319,6 +319,13 @@ function egressCheck(config: ResolvedConfig, unreached: ReadonlyMap<string, stri
   const hosts = [...new Set(urls.map((url) => new URL(url).host))].join(', ')
   if (unreached.size > 0) {
     const which = [...unreached].map(([host, why]) => `${host} (${why})`).join(', ')
+    if (config.egress) {
+      return fail(
+        'egress',
+        `nothing gets through from here to ${which}, through ${config.egress.name}`,
+        'have it allow CONNECT to these hosts, at port 443, and check "egress_proxy"',
+      )
+    }
     const unused =
       set === undefined ? '' : `; ${set} is set, and requests of this package do not go through it`
     return fail(
@@ -327,12 +334,18 @@ function egressCheck(config: ResolvedConfig, unreached: ReadonlyMap<string, stri
       "check the names, this machine's DNS, and the firewall: it has to be let out straight, to port 443",
     )
   }
+  if (config.egress) {
+    return ok(
+      'egress',
+      `requests go through ${config.egress.name}, to ${hosts} and the hosts that the banks name`,
+    )
+  }
   return set === undefined
     ? ok('egress', `requests go straight to ${hosts}, and to the hosts that the banks name`)
     : warn(
         'egress',
         `${set} is set, and requests of this package do not go through it`,
-        `let this machine out to ${hosts}, and to the hosts that the banks name`,
+        `set egress_proxy: 'env', or let this machine out to ${hosts} and to the hosts that the banks name`,
       )
 }
 

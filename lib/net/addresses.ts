@@ -25,6 +25,16 @@ export function isPrivateAddress(url: URL): boolean {
   return isIP(host) !== 0 && !isPublicAddress(host)
 }
 
+/** Names that no public DNS has, and no public authority certifies (RFC 6761; RFC 6762, appendix G; RFC 8375). */
+const PRIVATE_NAME =
+  /^[^.]+$|\.(localhost|local|localdomain|internal|intranet|private|corp|home|lan|home\.arpa)$/
+
+/** Whether the URL's host is a name that leads into a private network, as far as a name says so. */
+export function isPrivateName(url: URL): boolean {
+  const host = hostOf(url).replace(/\.$/, '')
+  return isIP(host) === 0 && PRIVATE_NAME.test(host)
+}
+
 const LOOPBACK = rangesOf(['127.0.0.0/8', '::1/128'])
 
 /** What of IPv4 is not the public internet's, or is only the way to something else. */

@@ -3,13 +3,16 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
-import { hostOf, isLoopback, isPrivateAddress, isPublicAddress } from './addresses.js'
+import { hostOf, isLoopback, isPrivateAddress, isPrivateName, isPublicAddress } from './addresses.js'
 import { decoded, tooLarge } from './content-coding.js'
 import { Deadline } from './deadline.js'
-import { IDPartnerError, isError } from '../errors.js'
+import type { EgressProxy } from './egress-proxy.js'
+import { IDPartnerError } from '../errors.js'
 import { HostLookup } from './lookup.js'
+import { Places } from './places.js'
 import { PrivateNetworks } from './private-networks.js'
-import { RequestFailure } from './request-failure.js'
+import { RequestFailure, errorCode } from './request-failure.js'
+import { TunnelAgent } from './tunnel-agent.js'
 
 /** Certificate, key and CA as PEM: the first two for requests with `mutualTls`, the last for all. */
 export interface ClientTls {
@@ -24,6 +27,8 @@ export interface HttpSettings {
   tls?: ClientTls | undefined
   /** What beside the public internet may be connected to. */
   networks?: PrivateNetworks | undefined
+  /** What all connections go through, except those to this machine. */
+  egress?: EgressProxy | undefined
 }
 
 export interface HttpRequest {
@@ -86,8 +91,11 @@ export class Http {
   #mutualTls: TlsAgent
   readonly #idleSince = new WeakMap<object, number>()
   readonly #networks: PrivateNetworks
+  readonly #egress: EgressProxy | undefined
+  /** Of each host behind a proxy: agents count connections once they are open, which takes a proxy a while. */
+  readonly #places = new Map<string, Places>()
 
-  constructor({ timeout, tls = {}, networks = new PrivateNetworks() }: HttpSettings) {
+  constructor({ timeout, tls = {}, networks = new PrivateNetworks(), egress }: HttpSettings) {
     // Its node:http and node:https look up names, keep connections and check certificates in their own way.
     if (process.versions['bun'] !== undefined) {
       throw new IDPartnerError(
@@ -97,6 +105,7 @@ export class Http {
     }
     this.timeout = timeout
     this.#networks = networks
+    this.#egress = egress
     const names = new HostLookup((address, name) => isPublicAddress(address) || networks.opens(address, name))
     const options = {
       lookup: names.lookup,
@@ -108,8 +117,12 @@ export class Http {
       minDHSize: 2048,
     }
     this.#plain = this.#watched(new PlainAgent(options))
-    this.#makeTls = (shown) =>
-      this.#watched(new TlsAgent({ ...options, secureContext: createSecureContext({ ...TLS, ...shown }) }))
+    this.#makeTls = (shown) => {
+      const secured = { ...options, secureContext: createSecureContext({ ...TLS, ...shown }) }
+      return this.#watched(
+        egress ? new TunnelAgent(secured, { proxy: egress, limit: timeout }) : new TlsAgent(secured),
+      )
+    }
     ;[this.#tls, this.#mutualTls] = this.#tlsAgents(tls)
   }
 
@@ -142,6 +155,7 @@ export class Http {
    */
   async fetch(target: string | URL, init: HttpRequest): Promise<Response> {
     const url = reachable(target, init, this.#networks)
+    this.#assertPublicName(url, init.what)
     const deadline = new Deadline(this.timeout, init.signal)
     try {
       const { status, headers, body: coded } = await this.#exchange(url, init, deadline.signal)
@@ -175,13 +189,42 @@ export class Http {
     return this.fetch(target, init)
   }
 
+  /** What a request goes through, if anything. */
+  #proxyOf(url: URL): EgressProxy | undefined {
+    const port = url.port === '' ? 443 : Number(url.port)
+    return url.protocol === 'https:' && this.#egress?.serves(hostOf(url), port) ? this.#egress : undefined
+  }
+
+  /** The proxy would look it up, in a network that nobody here knows. */
+  #assertPublicName(url: URL, what: string): void {
+    if (!this.#proxyOf(url) || !isPrivateName(url) || this.#networks.lists(hostOf(url))) return
+    throw unavailable(
+      what,
+      'has a name of a private network, which is refused (see the option "private_networks")',
+    )
+  }
+
   async #exchange(url: URL, init: HttpRequest, signal: AbortSignal): Promise<Answer> {
+    const proxy = this.#proxyOf(url)
+    if (!proxy) return this.#send(url, init, signal)
+    const places = this.#places.get(url.host) ?? new Places(MAX_CONNECTIONS)
+    this.#places.set(url.host, places)
+    const leave = await places.take(signal)
+    try {
+      return await this.#send(url, init, signal, proxy)
+    } finally {
+      leave()
+      if (places.isEmpty) this.#places.delete(url.host)
+    }
+  }
+
+  async #send(url: URL, init: HttpRequest, signal: AbortSignal, proxy?: EgressProxy): Promise<Answer> {
     const isTls = url.protocol === 'https:'
-    const shown = init.mutualTls === true ? this.#mutualTls : init.mutualTls
-    const agent = !isTls ? this.#plain : shown || this.#tls
+    const agent = !isTls ? this.#plain : init.mutualTls ? this.#mutualTls : this.#tls
     await this.#closeUnusable(agent)
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
+      let isConnected = false
       const request = (isTls ? tlsRequest : plainRequest)(url, {
         agent,
         method: init.method ?? 'GET',
@@ -194,7 +237,10 @@ export class Http {
       }
       // A request that waits for a connection does not say that it was destroyed.
       signal.addEventListener('abort', () => {
-        fail(signal.reason as Error)
+        fail(proxy && !isConnected ? proxy.tooSlow(signal.reason) : (signal.reason as Error))
+      })
+      request.on('socket', () => {
+        isConnected = true
       })
       request.on('error', fail)
       let interim = 0
@@ -321,11 +367,4 @@ function failureText(err: unknown): string {
     return `showed a certificate that is not trusted (${code}); see the option "tls_server_ca"`
   }
   return `could not be reached (${code})`
-}
-
-function errorCode(err: unknown): string {
-  if (!isError(err) || !('code' in err) || typeof err.code !== 'string') return 'unknown'
-  // How OpenSSL ended a handshake; Node says it in the code itself where nothing was being written.
-  const [, reason] = (err.code === 'EPROTO' && /:SSL routines:[^:]*:([\w ]+):/.exec(err.message)) || []
-  return reason === undefined ? err.code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
@@ -90,7 +91,8 @@ describe('without options of its own', () => {
 
   test('an option that is undefined is one that is not there', () => {
     const optional = Object.keys(resolveConfig(proxy())).filter(
-      (name) => !['client_id', 'callback', 'keys', 'tls', 'encryption', 'dpop', 'networks'].includes(name),
+      (name) =>
+        !['client_id', 'callback', 'keys', 'tls', 'encryption', 'dpop', 'networks', 'egress'].includes(name),
     )
     const undefineds = Object.fromEntries(optional.map((name) => [name, undefined]))
     expect(resolveConfig(proxy(undefineds))).toEqual(resolveConfig(proxy()))
@@ -326,6 +328,13 @@ describe('an option is refused:', () => {
     ['trusted_issuers', ['https://10.1.2.3'], /must not hold private addresses/],
     ['trusted_issuers', ['https://bank.example', 'https://[fd00::1]'], /must not hold private addresses/],
     ['trusted_issuers', ['https://169.254.169.254'], /must not hold private addresses.*"private_networks"/],
+    ['egress_proxy', 'proxy.internal:3128', /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', 'socks5://proxy.internal:1080', /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', 'http://proxy.internal:3128/path', /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', 'http://proxy.internal:3128/?x', /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', '', /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', true, /"env", the URL of an HTTP proxy/],
+    ['egress_proxy', {}, /"env", the URL of an HTTP proxy/],
     ['private_networks', '10.1.0.0/16', /list of names and ranges/],
     ['private_networks', true, /list of names and ranges/],
     ['private_networks', [10], /list of names and ranges/],
@@ -742,4 +751,65 @@ test('a certificate with a key that OpenSSL finds too short is refused by its na
   })
   const options = { tls_client_cert: short.cert, tls_client_key: short.private }
   expectBad(proxy(options), 'tls_client_cert', /is refused by OpenSSL/)
+})
+
+describe('the egress proxy', () => {
+  const VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy']
+  const withEnvironment = (
+    variables: Record<string, string>,
+    egress_proxy: IDPartnerConfig['egress_proxy'] = 'env',
+  ) => {
+    const before = process.env
+    const others = Object.entries(before).filter(([name]) => !VARIABLES.includes(name))
+    process.env = { ...Object.fromEntries(others), ...variables }
+    try {
+      return resolveConfig(proxy({ egress_proxy })).egress
+    } finally {
+      process.env = before
+    }
+  }
+
+  test.each<[string, Record<string, string>, string | undefined]>([
+    ['HTTPS_PROXY', { HTTPS_PROXY: 'http://proxy.internal:3128' }, 'the proxy proxy.internal:3128'],
+    ['https_proxy before it', { HTTPS_PROXY: 'http://a:1', https_proxy: 'http://b:2' }, 'the proxy b:2'],
+    ['ALL_PROXY', { ALL_PROXY: 'https://proxy.internal' }, 'the proxy proxy.internal'],
+    ['an address without a scheme', { HTTPS_PROXY: 'proxy.internal:3128' }, 'the proxy proxy.internal:3128'],
+    ['nothing', {}, undefined],
+    ['an empty variable', { HTTPS_PROXY: '' }, undefined],
+    ['the variable for plain http, which is for this machine', { HTTP_PROXY: 'http://a:1' }, undefined],
+  ])('of the environment is that of %s', (_name, variables, name) => {
+    expect(withEnvironment(variables)?.name).toBe(name)
+  })
+
+  test('of the environment has exceptions, and one with a URL has none', () => {
+    const variables = { HTTPS_PROXY: 'http://a:1', NO_PROXY: 'bank.internal' }
+    expect(withEnvironment(variables)?.serves('bank.internal', 443)).toBe(false)
+    expect(withEnvironment(variables, 'http://a:1')?.serves('bank.internal', 443)).toBe(true)
+    expect(withEnvironment({ HTTPS_PROXY: 'http://a:1' }, undefined)?.serves('bank.example', 443)).toBe(true)
+  })
+
+  test('of the environment that is none is refused, without a word of it', () => {
+    const err = thrown(() => withEnvironment({ HTTPS_PROXY: 'socks5://app:hunter2@proxy.internal' }))
+    expect(err).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(/HTTPS_PROXY is not/),
+    })
+    expect((err as Error).message).not.toMatch(/hunter2/)
+  })
+
+  test('is none where the option is not set', () => {
+    process.env['HTTPS_PROXY'] = 'http://proxy.internal:3128'
+    try {
+      expect(resolveConfig(proxy()).egress).toBeUndefined()
+    } finally {
+      delete process.env['HTTPS_PROXY']
+    }
+  })
+
+  test('does not print its password', () => {
+    const url = 'http://app:hunter2@proxy.internal:3128'
+    const { egress } = resolveConfig(proxy({ egress_proxy: url }))
+    expect(egress?.name).toBe('the proxy proxy.internal:3128')
+    expect(inspect(egress, { depth: Infinity, showHidden: true })).not.toMatch(/hunter2/)
+  })
 })
