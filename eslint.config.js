@@ -73,6 +73,12 @@ export default defineConfig(
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
   },
+  {
+    files: ['examples/*/{app,config,pages}.js'],
+    languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
+    // Express tells an error handler by its four parameters.
+    rules: { 'no-unused-vars': ['error', { argsIgnorePattern: '^_' }] },
+  },
   { files: ['lib/errors.ts'], rules: refusing(String.raw`^\.`, 'errors.ts imports nothing of ours') },
   {
     files: ['lib/events.ts'],

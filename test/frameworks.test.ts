@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import type { AddressInfo, Server } from 'node:net'
 import { Authenticator as FastifyAuthenticator } from '@fastify/passport'
 import secureSession from '@fastify/secure-session'
@@ -375,5 +376,18 @@ describe('where a response has no redirect, as on Connect', () => {
     expect((await get('/callback?error=access_denied')).status).toBe(500)
     const { sub } = (await (await get(`/callback?response=${await answer()}`)).json()) as { sub: string }
     expect(sub).toEqual(expect.any(String))
+  })
+})
+
+describe('the examples', () => {
+  const hosts = readdirSync('examples').filter((name) => existsSync(`examples/${name}/package.json`))
+
+  test.each(hosts)('%s has the same set-up and pages as the others, and is in docs/frameworks.md', (host) => {
+    for (const file of ['config.js', 'pages.js']) {
+      expect(readFileSync(`examples/${host}/${file}`, 'utf8')).toBe(
+        readFileSync(`examples/express5/${file}`, 'utf8'),
+      )
+    }
+    expect(readFileSync('docs/frameworks.md', 'utf8')).toContain(`(../examples/${host}/app.js)`)
   })
 })

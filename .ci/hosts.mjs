@@ -1,0 +1,165 @@
+// Starts each application of examples/ that is a host's, as a newcomer would, with the packed package; and logs a person
+// in there, out again, and in once more. All of them are installed in one go.
+// node .ci/hosts.mjs [TARBALL [HOST]]
+/* global fetch */
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import console from 'node:console'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { URL, pathToFileURL } from 'node:url'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'hosts-'))
+const hosts = readdirSync('examples').filter(
+  (name) => existsSync(`examples/${name}/package.json`) && (process.argv[3] ?? name) === name,
+)
+
+function install() {
+  const pack = ['pack', '--json', '--silent', '--pack-destination', folder]
+  const tarball = process.argv[2]
+    ? path.resolve(process.argv[2])
+    : path.join(folder, JSON.parse(execFileSync('npm', pack, { encoding: 'utf8' }))[0].filename)
+  for (const host of hosts) {
+    const copy = path.join(folder, 'examples', host)
+    cpSync(`examples/${host}`, copy, { recursive: true })
+    const manifest = JSON.parse(readFileSync(path.join(copy, 'package.json'), 'utf8'))
+    manifest.dependencies['passport-idpartner'] = `file:${tarball}`
+    writeFileSync(path.join(copy, 'package.json'), JSON.stringify(manifest))
+  }
+  // What this program itself needs to log in.
+  const root = { private: true, workspaces: ['examples/*'], devDependencies: { 'fetch-cookie': '^3.2.0' } }
+  writeFileSync(path.join(folder, 'package.json'), JSON.stringify(root))
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--silent'], { cwd: folder, stdio: 'inherit' })
+}
+
+async function freePort() {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Runs `npm start` until it has said where to log in, for the time of some work. */
+async function whileStarted(host, env, work) {
+  const cwd = path.join(folder, 'examples', host)
+  const child = spawn('npm', ['start'], {
+    cwd,
+    detached: true,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const gone = once(child, 'exit').then(() => 'gone')
+  let said = ''
+  const listening = new Promise((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        said += `${line}\n`
+        if (line.includes(`Log in at http://localhost:${env.PORT}`)) resolve('listening')
+      })
+    }
+  })
+  try {
+    assert.equal(await Promise.race([listening, gone]), 'listening', `${host} does not start`)
+    await work()
+    // A login that was made well is no reason to end.
+    assert.equal(child.exitCode, null, `${host} has ended`)
+  } catch (err) {
+    console.error(said)
+    throw err
+  } finally {
+    // npm and what it started.
+    if (child.exitCode === null) process.kill(-child.pid)
+    await gone
+  }
+}
+
+install()
+const load = (name) => import(pathToFileURL(createRequire(path.join(folder, 'index.js')).resolve(name)).href)
+const { generateJwks } = await load('passport-idpartner')
+const { startSandbox } = await load('passport-idpartner/sandbox')
+const { login } = await load('passport-idpartner/testing')
+const jwks = await generateJwks()
+const port = String(await freePort())
+const url = `http://localhost:${port}`
+const whom = { bank: 'Mikomo Bank', persona: 'mikomo_10' }
+
+/** What a host has to do, wherever IDPartner is. */
+async function logsIn(sandbox) {
+  const { page, fetch } = await login(url, { sandbox, ...whom })
+  assert.deepEqual([page.url, page.status], [`${url}/`, 200])
+  assert.match(page.text, /Hello, Philip Lindqvist.*philip\.lindqvist@example\.com/s)
+  return fetch
+}
+
+async function isComplete(sandbox) {
+  const home = await fetch(`${url}/`)
+  assert.match(await home.text(), /Log in with your bank/)
+
+  const keys = await fetch(`${url}/jwks`)
+  assert.match(keys.headers.get('content-type'), /^application\/json/)
+  const published = (await keys.json()).keys
+  assert.equal(published.length, 2)
+  for (const key of published) assert.equal('d' in key, false, 'a private key is published')
+
+  const begun = await fetch(`${url}/login`, { redirect: 'manual' })
+  assert.equal(begun.status, 302)
+  assert.match(begun.headers.get('cache-control'), /no-store/)
+  const cookies = begun.headers.getSetCookie()
+  assert.notEqual(cookies.length, 0)
+  for (const cookie of cookies) assert.match(cookie, /^(?=.*; ?httponly)(?=.*; ?samesite=lax)/i)
+
+  const visitor = await logsIn(sandbox)
+  const bye = await visitor('/logout', { method: 'POST' })
+  assert.match(await bye.text(), /Log in with your bank/)
+  assert.match(await (await visitor('/')).text(), /Log in with your bank/)
+  await logsIn(sandbox)
+
+  sandbox.next({ fault: 'access_denied' })
+  const denied = (await login(url, { sandbox, ...whom })).page
+  assert.equal(denied.status, 401)
+  assert.match(denied.text, /You are not logged in.*Try again/s)
+  assert.match(denied.headers.get('content-type'), /^text\/html/)
+
+  sandbox.next({ fault: 'token_error' })
+  const broken = (await login(url, { sandbox, ...whom })).page
+  assert.equal(broken.status, 502)
+  assert.match(broken.text, /That did not work.*Try again/s)
+  assert.doesNotMatch(broken.text, /IDPartnerError|node_modules/)
+
+  for (const query of ['response=forged', 'error=access_denied', 'code=x&state=y']) {
+    const forged = await fetch(`${url}/login/callback?${query}`)
+    assert.equal(forged.status, 401, query)
+    assert.match(await forged.text(), /You are not logged in/)
+  }
+  await logsIn(sandbox)
+}
+
+try {
+  const sandbox = await startSandbox({
+    client_id: 'my-app',
+    callback: `${url}/login/callback`,
+    jwks_uri: `${url}/jwks`,
+  })
+  const file = path.join(folder, 'options.json')
+  writeFileSync(file, JSON.stringify({ ...sandbox.config, jwks }))
+  for (const host of hosts) {
+    await whileStarted(host, { PORT: port, IDPARTNER_OPTIONS: file }, () => isComplete(sandbox))
+    await whileStarted(host, { PORT: port, IDPARTNER_OPTIONS: '' }, async () => {
+      const begun = await fetch(`${url}/login`, { redirect: 'manual' })
+      // The same people, at the example's own sandbox.
+      await logsIn({ ...sandbox, url: new URL(begun.headers.get('location')).origin })
+    })
+    console.log(`hosts: ${host} logs a person in`)
+  }
+  await sandbox.close()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
