@@ -6,6 +6,7 @@ export const FILES = [
   'cli/explain',
   'cli/key-file',
   'cli/keys',
+  'cli/receipt',
   'client/account-selector',
   'client/allowed-issuers',
   'client/authorization-error',

@@ -74,7 +74,7 @@ try {
       .map((file) => file.path)
       .filter(
         (file) =>
-          !/^dist\/shared\/(sandbox|preflight|login-record|doctor|explain|keys|chunk)-[A-Z0-9]{8}\.js$/.test(
+          !/^dist\/shared\/(sandbox|preflight|login-record|doctor|explain|keys|receipt|chunk)-[A-Z0-9]{8}\.js$/.test(
             file,
           ),
       )

@@ -20,6 +20,10 @@ const COMMANDS: Record<string, { description: string; load: () => Promise<Descri
     description: 'say what a callback URL or a response is, who signed it, and what is wrong with it',
     load: async () => (await import('./explain.js')).explainCommand,
   },
+  receipt: {
+    description: 'say whether a receipt is what was sealed at a login',
+    load: async () => (await import('./receipt.js')).receiptCommand,
+  },
   sandbox: {
     description:
       'run a whole IDPartner on this machine: proxy, trust directory, banks with people to log in as',

@@ -7,7 +7,7 @@ test('--version is that of the package', async () => {
   expect(await cli(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
 })
 
-test.each([[], ['keys'], ['keys', 'new'], ['keys', 'retire']])(
+test.each([[], ['keys'], ['keys', 'new'], ['keys', 'retire'], ['receipt'], ['receipt', 'verify']])(
   '--help says what there is: %s %s',
   async (...command) => {
     const { code, out, err } = await cli([...command.filter(Boolean), '--help'])
