@@ -62,62 +62,69 @@ function notFound(): never {
 
 const tokenRequests = ({ platform }: Scene): number => platform.count('bankA.token')
 
-describe.each(['proxy', 'direct'] as const)("an answer to one tenant's login (%s flow)", (flow) => {
-  test.each<[string, { north?: object; south?: object }, object]>([
-    ['which has the same client id', {}, { code: 'login_missing', reason: 'no_login' }],
-    ['which has a client id of its own', { south: { client_id: 'south-app' } }, { code: 'response_invalid' }],
-    [
-      'which looks for logins in the same place',
-      { north: { store: sharedStore() }, south: { store: sharedStore() } },
-      { code: 'login_missing', reason: 'no_login' },
-    ],
-  ])("is refused at the other's callback %s, and is good at its own", async (_which, own, refusal) => {
-    const { scene, begin, bring, logins } = await startTenants(flow, own)
-    const answer = await begin('north')
-    expectRefused(await bring('south', answer), refusal as never)
-    expect(tokenRequests(scene)).toBe(0)
-    expect(logins).toEqual([])
-    expect(await bring('north', answer)).toMatchObject({ via: 'success' })
-    expect(logins[0]?.tenant).toBe('north')
-  })
+describe.each([{ flow: 'proxy' }, { flow: 'direct' }] as const)(
+  "an answer to one tenant's login ($flow flow)",
+  ({ flow }) => {
+    test.each<[string, { north?: object; south?: object }, object]>([
+      ['which has the same client id', {}, { code: 'login_missing', reason: 'no_login' }],
+      [
+        'which has a client id of its own',
+        { south: { client_id: 'south-app' } },
+        { code: 'response_invalid' },
+      ],
+      [
+        'which looks for logins in the same place',
+        { north: { store: sharedStore() }, south: { store: sharedStore() } },
+        { code: 'login_missing', reason: 'no_login' },
+      ],
+    ])("is refused at the other's callback %s, and is good at its own", async (_which, own, refusal) => {
+      const { scene, begin, bring, logins } = await startTenants(flow, own)
+      const answer = await begin('north')
+      expectRefused(await bring('south', answer), refusal as never)
+      expect(tokenRequests(scene)).toBe(0)
+      expect(logins).toEqual([])
+      expect(await bring('north', answer)).toMatchObject({ via: 'success' })
+      expect(logins[0]?.tenant).toBe('north')
+    })
 
-  test('is good while another one waits for a login in the same session', async () => {
-    const { begin, bring, logins } = await startTenants(flow)
-    const [north, south] = [await begin('north'), await begin('south')]
-    expectRefused(await bring('north', south), { code: 'login_missing', reason: 'no_login' })
-    expect(await bring('south', south)).toMatchObject({ via: 'success' })
-    expect(await bring('north', north)).toMatchObject({ via: 'success' })
-    expect(logins.map(({ tenant }) => tenant)).toEqual(['south', 'north'])
-  })
+    test('is good while another one waits for a login in the same session', async () => {
+      const { begin, bring, logins } = await startTenants(flow)
+      const [north, south] = [await begin('north'), await begin('south')]
+      expectRefused(await bring('north', south), { code: 'login_missing', reason: 'no_login' })
+      expect(await bring('south', south)).toMatchObject({ via: 'success' })
+      expect(await bring('north', north)).toMatchObject({ via: 'success' })
+      expect(logins.map(({ tenant }) => tenant)).toEqual(['south', 'north'])
+    })
 
-  test('is refused once its tenant is another client', async () => {
-    const { scene, tenants, begin, bring } = await startTenants(flow)
-    const answer = await begin('north')
-    tenants['north'] = { ...tenants['north'], client_id: 'new-app' }
-    expectRefused(await bring('north', answer), { code: 'response_invalid' })
-    expect(tokenRequests(scene)).toBe(0)
-  })
+    test('is refused once its tenant is another client', async () => {
+      const { scene, tenants, begin, bring } = await startTenants(flow)
+      const answer = await begin('north')
+      tenants['north'] = { ...tenants['north'], client_id: 'new-app' }
+      expectRefused(await bring('north', answer), { code: 'response_invalid' })
+      expect(tokenRequests(scene)).toBe(0)
+    })
 
-  test('is refused once its tenant is gone', async () => {
-    const { scene, tenants, begin, bring } = await startTenants(flow)
-    const answer = await begin('north')
-    delete tenants['north']
-    expect(await bring('north', answer)).toMatchObject({ via: 'error', status: 404 })
-    expect(tokenRequests(scene)).toBe(0)
-  })
+    test('is refused once its tenant is gone', async () => {
+      const { scene, tenants, begin, bring } = await startTenants(flow)
+      const answer = await begin('north')
+      delete tenants['north']
+      expect(await bring('north', answer)).toMatchObject({ via: 'error', status: 404 })
+      expect(tokenRequests(scene)).toBe(0)
+    })
 
-  test('is used once, though the client is another by then', async () => {
-    const { scene, tenants, begin, bring } = await startTenants(flow)
-    const answer = await begin('north')
-    // A session in a cookie can be brought again as it was.
-    const before = structuredClone(scene.visitor.session)
-    expect(await bring('north', answer)).toMatchObject({ via: 'success' })
-    scene.visitor.session = before
-    tenants['north'] = { ...tenants['north'], timeout: 4000 }
-    expectRefused(await bring('north', answer), { code: 'login_missing', reason: 'already_used' })
-    expect(tokenRequests(scene)).toBe(1)
-  })
-})
+    test('is used once, though the client is another by then', async () => {
+      const { scene, tenants, begin, bring } = await startTenants(flow)
+      const answer = await begin('north')
+      // A session in a cookie can be brought again as it was.
+      const before = structuredClone(scene.visitor.session)
+      expect(await bring('north', answer)).toMatchObject({ via: 'success' })
+      scene.visitor.session = before
+      tenants['north'] = { ...tenants['north'], timeout: 4000 }
+      expectRefused(await bring('north', answer), { code: 'login_missing', reason: 'already_used' })
+      expect(tokenRequests(scene)).toBe(1)
+    })
+  },
+)
 
 describe('a function that finds the options', () => {
   const asked = async (optionsOf: () => unknown): Promise<Settled> => {
