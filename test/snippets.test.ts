@@ -518,23 +518,27 @@ const runs: Record<string, () => Promise<void>> = {
   },
 
   'docs/after-login.md accounts.ts': async () => {
-    const app = await appWith({
-      strategy: { scope: ['openid', 'email', 'offline_access'], prompt: 'consent' },
-    })
-    await ended(app)
-    const [{ issuer, tokens } = { issuer: '', tokens: {} }] = app.logins
     const api = express()
     let calls = 0
     api.get('/accounts', ({ headers }, res) => {
       if (calls++ > 0) res.json([headers.authorization])
       else res.set('www-authenticate', 'Bearer error="invalid_token"').sendStatus(401)
     })
+    const origin = await listen(api)
+    const app = await appWith({
+      strategy: {
+        scope: ['openid', 'email', 'offline_access'],
+        prompt: 'consent',
+        resource_servers: [origin],
+      },
+    })
+    await ended(app)
     const { accountsOf } = (await load('docs/after-login.md', 'accounts.ts', {
-      'https://api.bank.example': await listen(api),
+      "'https://api.bank.example/accounts'": `'${origin}/accounts'`,
     })) as { accountsOf: (...args: unknown[]) => Promise<unknown> }
     const saved: { access_token: string }[] = []
     const save = (one: { access_token: string }) => Promise.resolve(saved.push(one))
-    const accounts = await accountsOf(app.sandbox.config, issuer, tokens, save)
+    const accounts = await accountsOf(app.strategy, app.logins[0], save)
     expect(accounts).toEqual([`Bearer ${saved[0]?.access_token ?? ''}`])
   },
 
