@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { SignJWT, exportJWK } from 'jose'
 import * as oidc from 'openid-client'
 import type { DpopKey } from '../jwt/dpop-key.js'
 
@@ -41,4 +43,26 @@ export function dpopHandle(client: oidc.Configuration, key: DpopKey, nonces: Dpo
       Object.assign(claims, { exp: iat + LIFETIME, nonce: nonces.of(htu) })
     },
   })
+}
+
+/** The proof of a request for which openid-client makes none, such as a revocation; a new one at each call. */
+export async function dpopProof(
+  { alg, privateKey, publicKey }: DpopKey,
+  method: string,
+  url: string,
+  nonces: DpopNonces,
+): Promise<string> {
+  const { origin, pathname } = new URL(url)
+  const iat = Math.floor(Date.now() / 1000)
+  const nonce = nonces.of(url)
+  return new SignJWT({
+    jti: randomUUID(),
+    htm: method,
+    htu: `${origin}${pathname}`,
+    iat,
+    exp: iat + LIFETIME,
+    ...(nonce !== undefined && { nonce }),
+  })
+    .setProtectedHeader({ alg, typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
+    .sign(privateKey)
 }

@@ -49,7 +49,7 @@ import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '
 import { Published, type Publications } from './published.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { hasRunOut, type ResourceRequest } from './resource-request.js'
-import { checkRefreshed, checkToken, checkTokens, ofAnotherBank, type TokenSet } from './tokens.js'
+import { checkRefreshed, checkToken, checkTokens, goesOn, ofAnotherBank, type TokenSet } from './tokens.js'
 import { Vouchers, readVoucher } from '../jwt/voucher.js'
 
 const text = v.pipe(v.string(), v.minLength(1))
@@ -642,7 +642,8 @@ export class IDPartner {
         const earlier = typeof tokens === 'string' ? undefined : tokens.claims
         if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
         const claims = renewed.claims ?? earlier
-        return this.#vouched(issuer, { refresh_token: refreshToken, ...renewed, ...(claims && { claims }) })
+        const before = { refresh_token: refreshToken, ...(typeof tokens === 'object' && goesOn(tokens)) }
+        return this.#vouched(issuer, { ...before, ...renewed, ...(claims && { claims }) })
       })
     } catch (err) {
       logNotRefreshed(this.#config.log, err, step)

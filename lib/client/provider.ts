@@ -1,7 +1,7 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import type { ResolvedConfig } from './config.js'
-import { dpopHandle, type DpopNonces } from './dpop.js'
+import { dpopHandle, dpopProof, type DpopNonces } from './dpop.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError, type ErrorCode } from '../errors.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
@@ -91,6 +91,7 @@ export class Provider {
       },
       {
         sent: secretsOf(parameters),
+        twice: true,
         // An assertion names the client, and a certificate does not (RFC 8705, section 2).
         requestAlone:
           signed &&
@@ -138,6 +139,7 @@ export class Provider {
         (client, options) => oidc.fetchUserInfo(client, accessToken, subject, options),
         {
           otherwise: 'token_invalid',
+          twice: true,
           read: (response) => this.#openUserInfo(response),
         },
       ),
@@ -145,7 +147,7 @@ export class Provider {
   }
 
   async revoke(token: string): Promise<void> {
-    await this.#ask('revocation_endpoint', (client) => oidc.tokenRevocation(client, token))
+    await this.#ask('revocation_endpoint', (client) => oidc.tokenRevocation(client, token), { proven: true })
   }
 
   /** Asks one of the bank's own endpoints with the person's token; JSON in, JSON out, never repeated. */
@@ -344,6 +346,7 @@ export class Provider {
    * @param call.read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
    *   default nothing in an answer is opened
    * @param call.sent secrets that are inside what is sent
+   * @param call.twice whether it may be sent again where the server failed
    * @param call.requestAlone whether a signed request is to stand alone beside the authentication
    */
   #ask<T>(
@@ -365,18 +368,27 @@ export class Provider {
   /**
    * Sends a single request with openid-client, and turns what goes wrong into our own error.
    *
-   * It is sent a second time for one reason alone: a server that wants another nonce in the proof has done nothing with it
-   * (RFC 9449, section 8). The call makes all of it anew, the client assertion too.
+   * It is sent a second time for two reasons alone, and never a third: a server that wants another nonce in the proof has done
+   * nothing with it (RFC 9449, section 8); and what may be done twice, where the server has failed. The call makes all of it
+   * anew, the client assertion too.
    */
   async #send<T>(
     asked: Asked,
     client: oidc.Configuration,
     call: Call<T>,
-    { otherwise = 'provider_unavailable', read, readAny, requestAlone = false }: How = {},
+    {
+      otherwise = 'provider_unavailable',
+      read,
+      readAny,
+      requestAlone = false,
+      twice = false,
+      proven = false,
+    }: How = {},
   ): Promise<T> {
     const { http, interactionId, signal, metadata, dpop, nonces } = this.#context
     const options = dpop ? { DPoP: dpopHandle(client, dpop, nonces) } : {}
     let wantsNonce = false
+    let hasFailed = false
     // Looked for only when something went wrong.
     let secrets = (): string[] => []
     client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
@@ -390,17 +402,19 @@ export class Provider {
         }),
       ]
       const shown = dpop && nonces.of(url)
+      const proof = proven && dpop && { dpop: await dpopProof(dpop, method, url, nonces) }
       const namedBy = metadata.issuer
       const response = await http.fetch(url, {
         what: asked.what,
         method,
-        headers: { ...headers, [INTERACTION_ID]: interactionId },
+        headers: { ...headers, ...proof, [INTERACTION_ID]: interactionId },
         body,
         signal,
         namedBy,
         mutualTls: true,
       })
       const nonce = dpop && nonces.note(url, response)
+      hasFailed = twice && SERVER_FAILED.includes(response.status)
       if (readAny) {
         if (!wantsNonce && nonce !== undefined && nonce !== shown && asksForNonce(response)) {
           wantsNonce = true
@@ -422,7 +436,7 @@ export class Provider {
     }
     try {
       return await call(client, options).catch((err: unknown) => {
-        if (wantsNonce) return call(client, options)
+        if (wantsNonce || hasFailed) return call(client, options)
         throw err
       })
     } catch (err) {
@@ -471,7 +485,14 @@ interface How {
   /** Reads an answer of any status in place of that. */
   readAny?: Read
   requestAlone?: boolean
+  /** Whether it may be sent again where the server failed. */
+  twice?: boolean
+  /** Whether a proof goes along that openid-client does not make. */
+  proven?: boolean
 }
+
+/** What says that a server has failed at the moment. */
+const SERVER_FAILED = [500, 502, 503, 504]
 
 /** A call of openid-client, which may be made twice. */
 type Call<T> = (client: oidc.Configuration, options: oidc.DPoPOptions) => Promise<T>

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { AuthorizationDetail } from './authorization-request.js'
 import type { IDPartnerClaims } from '../jwt/claims.js'
 import { IDPartnerError } from '../errors.js'
 import { printableUrl } from '../jwt/sealed-jwt.js'
@@ -20,6 +21,10 @@ export interface TokenSet {
   expires_at?: number
   scope?: string
   refresh_token?: string
+  /** What the person has allowed in detail, as the bank grants it (RFC 9396, section 7); what it says is the bank's word. */
+  authorization_details?: AuthorizationDetail[]
+  /** What the bank calls the person's consent, where it has a name for it (Grant Management for OAuth 2.0). */
+  grant_id?: string
   /** The signed ID token, decrypted. */
   id_token?: string
   /**
@@ -54,6 +59,8 @@ const tokenResponse = v.object({
   scope: v.optional(token),
   refresh_token: v.optional(token),
   id_token: v.optional(v.string()),
+  authorization_details: v.optional(v.array(v.looseObject({ type: v.string() }))),
+  grant_id: v.optional(token),
 })
 type TokenResponse = v.InferOutput<typeof tokenResponse>
 
@@ -76,12 +83,24 @@ export function readTokenResponse(body: unknown, what: string, bound: boolean): 
       : 'is bound by DPoP, which was not asked for: set the option "dpop_bound_access_tokens"'
     throw new IDPartnerError('token_invalid', `${what} ${wrong}`)
   }
-  throw new IDPartnerError('token_invalid', `${what} has no usable "${v.getDotPath(parsed.issues[0]) ?? ''}"`)
+  throw new IDPartnerError(
+    'token_invalid',
+    `${what} has no usable "${v.getDotPath(parsed.issues[0])?.split('.')[0] ?? ''}"`,
+  )
 }
 
 /** Picks the known members of a token response; a bank's further ones are not the application's concern. */
 export function tokenSet(
-  { access_token, token_type, expires_in, scope, refresh_token, id_token }: TokenResponse,
+  {
+    access_token,
+    token_type,
+    expires_in,
+    scope,
+    refresh_token,
+    id_token,
+    authorization_details,
+    grant_id,
+  }: TokenResponse,
   claims: IDPartnerClaims | undefined,
   interactionId: string,
 ): TokenSet {
@@ -92,6 +111,8 @@ export function tokenSet(
     ...(scope !== undefined && { scope }),
     ...(refresh_token !== undefined && { refresh_token }),
     ...(id_token !== undefined && { id_token }),
+    ...(authorization_details !== undefined && { authorization_details }),
+    ...(grant_id !== undefined && { grant_id }),
     ...(claims !== undefined && { claims }),
     interactionId,
   }
@@ -162,5 +183,16 @@ export function checkRefreshed(renewed: IDPartnerClaims, earlier: IDPartnerClaim
     if (one !== undefined && other !== undefined && one !== other) {
       throw new IDPartnerError('token_invalid', `${what} is of another login: its "${name}" differs`)
     }
+  }
+}
+
+/** What a bank does not say again with renewed tokens (RFC 9396, section 6): it goes on as it was. */
+export function goesOn({
+  authorization_details,
+  grant_id,
+}: TokenSet): Pick<TokenSet, 'authorization_details' | 'grant_id'> {
+  return {
+    ...(authorization_details !== undefined && { authorization_details }),
+    ...(grant_id !== undefined && { grant_id }),
   }
 }

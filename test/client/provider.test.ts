@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ServerOptions } from 'node:https'
-import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { EmbeddedJWK, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { newDpopKey, readDpopKey, type DpopKey } from '../../lib/jwt/dpop-key.js'
 import { DpopNonces } from '../../lib/client/dpop.js'
 import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
 import type { ErrorResponse, IDPartnerError } from '../../lib/errors.js'
@@ -72,9 +73,10 @@ interface Setup {
   config?: Partial<IDPartnerConfig>
   metadata?: Record<string, unknown>
   signal?: AbortSignal
+  dpop?: DpopKey
 }
 
-async function startProvider({ config: options, metadata, signal }: Setup = {}): Promise<Provider> {
+async function startProvider({ config: options, metadata, signal, dpop }: Setup = {}): Promise<Provider> {
   const origin = await startBank()
   const config = resolveConfig({
     client_id: 'app',
@@ -92,6 +94,7 @@ async function startProvider({ config: options, metadata, signal }: Setup = {}):
     metadata: { issuer: origin, ...endpoints(origin), ...metadata },
     interactionId: INTERACTION,
     nonces: new DpopNonces(),
+    dpop,
     signal,
   })
 }
@@ -203,23 +206,80 @@ describe('the code is exchanged', () => {
   })
 })
 
+type Ask = (provider: Provider) => Promise<unknown>
+const ASKED: Record<string, [string, Ask]> = {
+  'a pushed request': ['par', (provider) => provider.pushedAuthorizationUrl({ scope: 'openid' })],
+  userinfo: ['userinfo', (provider) => provider.userInfo('access', 'person')],
+  'a code': ['token', (provider) => provider.exchange('code', LOGIN)],
+  'a refresh': ['token', (provider) => provider.refresh('refresh')],
+  'a revocation': ['revocation', (provider) => provider.revoke('access')],
+  'payment details': ['payment-details', (p) => p.resource('payment_details_info_endpoint', 'access')],
+  'a payment': ['payment', (p) => p.resource('payment_processing_endpoint', 'access', {})],
+  'a call to an API': ['payment', (p) => p.request(`${p.issuer}/payment`, 'access', { method: 'POST' })],
+}
+
 describe('what could be done twice is asked for once, whatever happens', () => {
-  const once: [string, string, (provider: Provider) => Promise<unknown>][] = [
-    ['a pushed request', 'par', (provider) => provider.pushedAuthorizationUrl({ scope: 'openid' })],
-    ['a refresh', 'token', (provider) => provider.refresh('refresh')],
-    ['a revocation', 'revocation', (provider) => provider.revoke('access')],
-    ['userinfo', 'userinfo', (provider) => provider.userInfo('access', 'person')],
-  ]
+  const once: [string, string, Ask][] = ['a refresh', 'a revocation', 'a pushed request', 'userinfo'].map(
+    (name) => [name, ...(ASKED[name] as [string, Ask])],
+  )
 
   test.each(once)('%s', async (_name, endpoint, call) => {
     const nonce = answer(401, { error: 'use_dpop_nonce' })
-    for (const fault of [reset, answer(500), answer(503), answer(429), html, nonce, hang]) {
+    for (const fault of [reset, answer(429), answer(501), html, nonce, hang]) {
       const provider = await startProvider(fault === hang ? impatient : {})
       wire.plan(`bank.${endpoint}`, fault, Infinity)
       const before = wire.requests.length
       await call(provider).catch(() => undefined)
       expect(wire.requests).toHaveLength(before + 1)
     }
+  })
+})
+
+describe('after a failure of the server', () => {
+  const asksAgain = ['a pushed request', 'userinfo']
+  const STATUSES = [500, 502, 503, 504]
+  const rows = Object.entries(ASKED).flatMap(([name, [endpoint, call]]) =>
+    STATUSES.map((status) => [name, status, asksAgain.includes(name) ? 2 : 1, endpoint, call] as const),
+  )
+
+  test.each(rows)('%s is sent with %d so many times: %d', async (_name, status, times, endpoint, call) => {
+    const provider = await startProvider()
+    wire.plan(`bank.${endpoint}`, answer(status, { error: 'server_error' }), Infinity)
+    await call(provider).catch(() => undefined)
+    expect(seen().filter((one) => one === `bank.${endpoint}`)).toHaveLength(times)
+  })
+
+  test.each(asksAgain)('%s may come at the second try', async (name) => {
+    const [endpoint, call] = ASKED[name] as [string, Ask]
+    const provider = await startProvider()
+    wire.plan(`bank.${endpoint}`, answer(503), 1)
+    await expect(call(provider)).resolves.toBeDefined()
+  })
+
+  test('a pushed request is signed anew, and so is the client assertion', async () => {
+    const provider = await startProvider()
+    wire.plan('bank.par', answer(500), 1)
+    await provider.pushedAuthorizationUrl({ scope: 'openid' })
+    const forms = wire.requests.map(({ body }) => new URLSearchParams(body))
+    for (const name of ['request', 'client_assertion']) {
+      const jtis = forms.map((form) => decodeJwt(form.get(name) ?? '').jti)
+      expect(new Set(jtis).size).toBe(2)
+    }
+  })
+
+  test('nothing is sent again that the caller has ended', async () => {
+    const ending = new AbortController()
+    const provider = await startProvider({ signal: ending.signal })
+    wire.plan(
+      'bank.userinfo',
+      (res) => {
+        ending.abort()
+        res.writeHead(503).end()
+      },
+      Infinity,
+    )
+    await refusal(provider.userInfo('access', 'person'))
+    expect(seen()).toEqual(['bank.userinfo'])
   })
 })
 
@@ -611,7 +671,7 @@ describe('the browser is sent', () => {
     })
   })
 
-  test.each<{ name: string; fault: Fault; expected: Partial<IDPartnerError> }>([
+  test.each<{ name: string; fault: Fault; expected: Partial<IDPartnerError>; times?: number }>([
     {
       name: 'refuses',
       fault: answer(400, { error: 'invalid_request_object', error_description: 'story' }),
@@ -629,18 +689,23 @@ describe('the browser is sent', () => {
         message: expect.stringMatching(/refused: invalid_request \("callback" is not registered/) as never,
       },
     },
-    { name: 'is down', fault: answer(503), expected: { code: 'provider_unavailable', status: 503 } },
+    {
+      name: 'is down',
+      fault: answer(503),
+      times: 2,
+      expected: { code: 'provider_unavailable', status: 503 },
+    },
     { name: 'says nothing', fault: hang, expected: { code: 'provider_unavailable', status: 504 } },
     {
       name: 'answers without a reference',
       fault: answer(201, { expires_in: 60 }),
       expected: { code: 'provider_unavailable', status: 502 },
     },
-  ])('nowhere when the bank $name to a pushed request', async ({ fault, expected }) => {
+  ])('nowhere when the bank $name to a pushed request', async ({ fault, expected, times = 1 }) => {
     const provider = await startProvider(fault === hang ? impatient : {})
     wire.plan('bank.par', fault, Infinity)
     expect(await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))).toMatchObject(expected)
-    expect(seen()).toEqual(['bank.par'])
+    expect(seen()).toEqual(Array.from({ length: times }, () => 'bank.par'))
   })
 })
 
@@ -963,4 +1028,29 @@ test.each<{ name: string; request: (provider: Provider) => Promise<unknown> }>([
   const failing = refusal(request(provider))
   controller.abort()
   expect(await failing).toMatchObject({ code: 'provider_unavailable', status: 504 })
+})
+
+test('a revocation shows a proof of the key that the token is bound to, and none where there is none', async () => {
+  const provider = await startProvider({ dpop: await readDpopKey(newDpopKey('ES256')) })
+  wire.plan(
+    'bank.revocation',
+    (res) => {
+      send(res, { ...json({ error: 'use_dpop_nonce' }, 400), headers: { 'dpop-nonce': 'n-1' } })
+    },
+    1,
+  )
+  await provider.revoke('access')
+  const proofs = wire.requests.map(({ headers }) => String(headers['dpop']))
+  expect(proofs).toHaveLength(2)
+  const [first, second] = await Promise.all(
+    proofs.map(async (jwt) => (await jwtVerify(jwt, EmbeddedJWK, { typ: 'dpop+jwt' })).payload),
+  )
+  expect(first).toMatchObject({ htm: 'POST', htu: `${provider.issuer}/revocation` })
+  expect(first).not.toHaveProperty('nonce')
+  expect(second).toMatchObject({ nonce: 'n-1' })
+  expect(second?.jti).not.toBe(first?.jti)
+  expect(decodeProtectedHeader(proofs[0] ?? '').jwk).not.toHaveProperty('d')
+  wire.requests.length = 0
+  await (await startProvider()).revoke('access')
+  expect(sent('bank.revocation').headers).not.toHaveProperty('dpop')
 })

@@ -4,6 +4,7 @@ import {
   checkRefreshed,
   checkToken,
   checkTokens,
+  goesOn,
   readTokenResponse,
   tokenSet,
 } from '../../lib/client/tokens.js'
@@ -55,6 +56,42 @@ describe('a token set', () => {
   test('is plain JSON', () => {
     const set = tokenSet({ access_token: 'access', token_type: 'bearer', expires_in: 1 }, claims, 'id')
     expect(JSON.parse(JSON.stringify(set))).toEqual(set)
+  })
+})
+
+describe('what was granted', () => {
+  const granted = {
+    authorization_details: [{ type: 'consent', actions: ['read'], more: null }],
+    grant_id: 'g-1',
+  }
+  const answered = { access_token: 'access', token_type: 'bearer', ...granted }
+
+  test('is in the token set, as JSON', () => {
+    const read = readTokenResponse(answered, 'the token response', false)
+    expect(read).toMatchObject(granted)
+    expect(tokenSet(read as never, undefined, 'id')).toMatchObject(granted)
+  })
+
+  test.each<[string, unknown]>([
+    ['authorization_details', '[{"type":"consent"}]'],
+    ['authorization_details', { type: 'consent' }],
+    ['authorization_details', [{}]],
+    ['authorization_details', [{ type: 1 }]],
+    ['authorization_details', [null]],
+    ['grant_id', 1],
+    ['grant_id', 'a\nb'],
+  ])('is refused in another form: %s %j', (name, value) => {
+    expect(
+      thrown(() => readTokenResponse({ ...answered, [name]: value }, 'the token response', false)),
+    ).toMatchObject({
+      code: 'token_invalid',
+      message: `the token response has no usable "${name}"`,
+    })
+  })
+
+  test('goes on where renewed tokens do not say it again', () => {
+    expect(goesOn({ access_token: 'a', token_type: 'bearer', ...granted, scope: 'x' })).toEqual(granted)
+    expect(goesOn({ access_token: 'a', token_type: 'bearer' })).toEqual({})
   })
 })
 

@@ -562,12 +562,15 @@ describe('retries', () => {
     expect(scene.platform.count('bankA.token')).toBe(1)
   })
 
-  test.each(broken)('a request is pushed once, also after $kind', async ({ fault }) => {
-    const { platform, victim } = await startScene({ flow: 'direct', strategy })
-    platform.fault('bankA.par', fault)
-    expect((await victim.login({ iss: platform.bankA.issuer })).via).toBe('error')
-    expect(platform.count('bankA.par')).toBe(1)
-  })
+  test.each(broken)(
+    'a request is pushed again after no more than HTTP 5xx: $kind',
+    async ({ kind, fault }) => {
+      const { platform, victim } = await startScene({ flow: 'direct', strategy })
+      platform.fault('bankA.par', fault)
+      expect((await victim.login({ iss: platform.bankA.issuer })).via).toBe('error')
+      expect(platform.count('bankA.par')).toBe(kind.startsWith('HTTP 5') ? 2 : 1)
+    },
+  )
 
   test.each(broken)(
     'a payment is ordered, a credential and a refresh asked for once, also after $kind',

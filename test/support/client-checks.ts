@@ -22,6 +22,8 @@ export interface AuthorizationRequest {
 export class ClientChecks {
   readonly #complaints: string[]
   readonly #seen = new Set<string>()
+  /** The state of each request's code_challenge. */
+  readonly #challenges = new Map<string, string>()
   readonly #profile: Profile
   readonly #responseMode: 'jwt' | 'query'
 
@@ -89,7 +91,9 @@ export class ClientChecks {
       this.#assert(params[name] === value, `the request's ${name} is ${String(params[name])}`)
     }
     const { state, nonce, code_challenge } = params as unknown as AuthorizationRequest
-    this.#once(code_challenge, 'code_challenge')
+    // A request that is pushed again after a failure is the same login.
+    if (this.#challenges.get(code_challenge) !== state) this.#once(code_challenge, 'code_challenge')
+    this.#challenges.set(code_challenge, state)
     this.#assert(/^[\w-]{43}$/.test(nonce), 'the nonce is weak or has other characters')
     this.#assert(/^[\w-]{43,128}$/.test(state), 'the state is weak or has other characters')
     keepSecret(state)
