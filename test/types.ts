@@ -26,6 +26,12 @@ import {
   type Verify,
   type VerifyWithRequest,
 } from 'passport-idpartner'
+import {
+  redactReceipt,
+  verifyReceipt,
+  verifyRedactedReceipt,
+  type VerifiedReceipt,
+} from 'passport-idpartner/receipt'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const same = <A, B>(_same: Equal<A, B>): void => undefined
@@ -128,6 +134,7 @@ export function readLogin(login: IDPartnerLogin): void {
   same<typeof login.tokens, TokenSet>(true)
   same<typeof login.interactionId, string>(true)
   same<typeof login.state, unknown>(true)
+  same<typeof login.receipt, string | undefined>(true)
   same<typeof login.claims.sub, string>(true)
   same<typeof login.claims.email, string | undefined>(true)
   same<typeof login.claims.age_over_18, boolean | undefined>(true)
@@ -243,4 +250,20 @@ export async function standAlone(client: IDPartner, proofs: Proofs): Promise<voi
   // @ts-expect-error userinfo is compared with the login, so a bare token will not do
   await client.userInfo('https://bank.example', 'access-token')
   jwksRouter(client)
+}
+
+/* Receipts */
+
+export async function proveReceipt(receipt: string, application: { keys: [] }): Promise<void> {
+  const trustAnchors = { application }
+  const proven = await verifyReceipt(receipt, { trustAnchors, at: new Date() })
+  same<typeof proven, VerifiedReceipt>(true)
+  same<typeof proven.claims, IDPartnerClaims>(true)
+  same<typeof proven.keysKnownBy, 'issuers' | 'application'>(true)
+  const stated = await verifyRedactedReceipt(redactReceipt(receipt), { trustAnchors })
+  same<typeof stated.ended, number>(true)
+  // @ts-expect-error a redacted one says nothing of a person
+  console.log(stated.claims)
+  // @ts-expect-error keys that are known from elsewhere are required
+  await verifyReceipt(receipt, {})
 }

@@ -17,6 +17,13 @@ import {
 import { logIn, requireClaims, requireFresh, requireLogin } from 'passport-idpartner/guards'
 import { concerns, logoutRouter, type BankLogout } from 'passport-idpartner/logout'
 import { bankPicker, logInButton, pickerStylesheet } from 'passport-idpartner/picker'
+import {
+  matchReceipt,
+  redactReceipt,
+  verifyReceipt,
+  verifyRedactedReceipt,
+  type TrustAnchors,
+} from 'passport-idpartner/receipt'
 import { startSandbox } from 'passport-idpartner/sandbox'
 
 declare module 'express-session' {
@@ -43,6 +50,17 @@ passport.use(
       done(null, { id: `${login.claims.iss} ${login.claims.sub}` })
     },
   ),
+)
+passport.use(
+  'receipt',
+  new IDPartnerStrategy({ ...config, receipt: true }, async ({ receipt }) => {
+    if (receipt === undefined) return false
+    const trustAnchors: TrustAnchors = { application: await strategy.client.getPublicJWKs() }
+    const filed = redactReceipt(receipt)
+    const { ended } = await verifyRedactedReceipt(filed, { trustAnchors, at: new Date() })
+    const { claims, keysKnownBy } = await verifyReceipt(receipt, { trustAnchors, client_id: 'app' })
+    return matchReceipt(receipt, filed) && keysKnownBy === 'application' && { sub: claims.sub, ended }
+  }),
 )
 passport.use(
   'tenant',
