@@ -1,4 +1,9 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import express from 'express'
+import session from 'express-session'
+import passport from 'passport'
 import {
   IDPartnerError,
   IDPartnerStrategy,
@@ -166,6 +171,7 @@ describe('a line', () => {
     const log = new Lines()
     const { strategy } = await scene(log)
     await settle(strategy, { method: 'GET', url: '/login', headers: {} }, {})
+    expect(log.only).toMatch(/^error .*\(config_invalid\): .*express-session/)
     log.lines.splice(0)
     await settle(
       strategy,
@@ -178,6 +184,31 @@ describe('a line', () => {
       {},
     )
     expect(log.only).toMatch(/^error .*\(config_invalid\): .*express\.urlencoded\(\)/)
+  })
+
+  test.each<passport.AuthenticateOptions>([
+    {},
+    { failureRedirect: '/sorry' },
+    { failureRedirect: '/sorry', failureMessage: true },
+    { failureMessage: 'Not today' },
+  ])('is written whatever becomes of the failure: %j', async (options) => {
+    const log = new Lines()
+    const { strategy } = await scene(log)
+    const passports = new passport.Passport()
+    passports.use(strategy)
+    const app = express()
+    app.use(session({ secret: 'of a test', resave: false, saveUninitialized: false }))
+    app.get('/callback', passports.authenticate('idpartner', options) as express.RequestHandler)
+    const server = app.listen(0, 'localhost')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const { status } = await fetch(`http://localhost:${String(port)}/callback?code=stray`, {
+      redirect: 'manual',
+      headers: { connection: 'close' },
+    })
+    server.close()
+    expect(status).toBe(options.failureRedirect === undefined ? 401 : 302)
+    expect(log.only).toMatch(/^warn .*\(response_invalid\): .*bare code/)
   })
 
   test('is written where verify refuses, and none where it says yes', async () => {
