@@ -13,6 +13,22 @@ export interface AddressClaim {
 }
 
 /**
+ * Claims with how they were verified; what else stands in them is handed on as it came.
+ *
+ * @see https://openid.net/specs/openid-ida-verified-claims-1_0-final.html
+ */
+export interface VerifiedClaims {
+  verification: {
+    /** The rules by which the person was identified, such as `eidas`. */
+    trust_framework: string
+    /** Of whatever kind. */
+    evidence?: unknown[]
+    [member: string]: unknown
+  }
+  claims: Record<string, unknown>
+}
+
+/**
  * What a bank says of a person. Only `iss`, `sub`, `aud`, `exp` and `iat` are always there; the rest depends on
  * what was asked for and consented to.
  *
@@ -53,6 +69,7 @@ export interface IDPartnerClaims extends JWTPayload {
   age_over_18?: boolean
   age_over_21?: boolean
   age_over_25?: boolean
+  verified_claims?: VerifiedClaims | VerifiedClaims[]
   payment_details?: unknown
   payment_processing?: unknown
   /** A verifiable credential. */
@@ -121,6 +138,36 @@ const TYPES = new Map<string, v.GenericSchema>([
   ],
 ])
 
+const members = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value)),
+  v.looseObject({}),
+)
+
+/** OpenID Identity Assurance Schema, section 5: without a framework nobody can tell what the verification is worth. */
+const verified = v.pipe(
+  members,
+  v.looseObject({
+    verification: v.pipe(
+      members,
+      v.looseObject({
+        trust_framework: v.pipe(text, v.minLength(1)),
+        evidence: v.optional(v.array(v.unknown())),
+      }),
+    ),
+    claims: v.pipe(
+      members,
+      v.check((claims) => Object.keys(claims).length > 0),
+    ),
+  }),
+)
+TYPES.set('verified_claims', v.union([verified, v.pipe(v.array(verified), v.minLength(1))]))
+
+/** What a claim needs whose form is not told by its name. */
+const NEEDS = new Map([
+  ['verified_claims', 'each needs a verification with a trust_framework, and claims that it is of'],
+])
+
 function typeOf(name: string): v.GenericSchema | undefined {
   return /^age_over_\d+$/.test(name) ? boolean : TYPES.get(name)
 }
@@ -140,7 +187,13 @@ export function checkClaims<T extends object>(claims: T, kind: JwtKind): T {
     if (!type) return [[name, value]]
     if (value === null) return []
     const { success, output } = v.safeParse(type, value)
-    if (!success) throw invalidJwt(kind, `has a wrong type or length in "${name}"`)
+    if (!success) {
+      const needs = NEEDS.get(name)
+      throw invalidJwt(
+        kind,
+        `has a wrong type or length in "${name}"${needs === undefined ? '' : `: ${needs}`}`,
+      )
+    }
     return [[name, output]]
   })
   return Object.fromEntries(checked) as T

@@ -99,3 +99,48 @@ describe('claims', () => {
     }
   })
 })
+
+describe('verified claims', () => {
+  const verification = {
+    trust_framework: 'eidas',
+    evidence: [{ type: 'of_another_planet' }],
+    more: { a: [1] },
+  }
+  const good = { verification, claims: { given_name: 'Kim', unknown: null }, beside: 1 }
+
+  test.each<[string, unknown]>([
+    ['one', good],
+    ['several', [good, { ...good, verification: { trust_framework: 'de_aml' } }]],
+  ])('are handed on as they came, whatever the evidence: %s', (_name, verified_claims) => {
+    const claims = { verified_claims, sub_attributes: { a: 1 }, act: { sub: 'x' }, txn: 't-1' }
+    expect(checkClaims(claims, kind)).toEqual(claims)
+  })
+
+  test.each<[string, unknown]>([
+    ['a text', 'yes'],
+    ['an empty list', []],
+    ['one of several without a framework', [good, { ...good, verification: {} }]],
+    ['no verification', { claims: good.claims }],
+    ['a verification that is a list', { ...good, verification: [] }],
+    ['no framework', { ...good, verification: { evidence: [] } }],
+    ['a framework of null', { ...good, verification: { trust_framework: null } }],
+    ['an empty framework', { ...good, verification: { trust_framework: '' } }],
+    ['a framework that is a list', { ...good, verification: { trust_framework: ['eidas'] } }],
+    ['evidence that is none', { ...good, verification: { ...verification, evidence: 'passport' } }],
+    ['no claims', { verification }],
+    ['claims that are empty', { verification, claims: {} }],
+    ['claims that are a list', { verification, claims: [1] }],
+    ['a list of lists', [[good]]],
+  ])('are refused where they are %s', (_name, verified_claims) => {
+    const err = thrown(() => checkClaims({ verified_claims }, kind)) as Error
+    expect(err).toMatchObject({
+      code: 'token_invalid',
+      message:
+        'the thing has a wrong type or length in "verified_claims": each needs a verification with a trust_framework, and claims that it is of',
+    })
+  })
+
+  test('that are null are absent', () => {
+    expect(checkClaims({ verified_claims: null }, kind)).toEqual({})
+  })
+})
