@@ -14,6 +14,7 @@ import type { DpopKey } from '../jwt/dpop-key.js'
 import { signingKey, type ClientKeys } from '../jwt/keys.js'
 import type { LoginRecord } from './login-record.js'
 import { partyOf } from './party.js'
+import { issuerHint } from './networks.js'
 import { PROFILES } from './profile.js'
 import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './provider-metadata.js'
 import { leaveTransportToHttp } from './openid-client-settings.js'
@@ -255,7 +256,11 @@ export class Provider {
     const { config, metadata } = this.#context
     const ordinary = parseEndpoint(metadata[name])
     if (config.tls.cert === undefined) {
-      if (!ordinary) throw badMetadata(this.#party, `names no usable ${name}`)
+      if (!ordinary) {
+        // Another issuer of the same bank has documents without.
+        const hint = name === 'pushed_authorization_request_endpoint' ? issuerHint(config.network) : ''
+        throw badMetadata(this.#party, `names no usable ${name}${hint}`)
+      }
       return ordinary
     }
     const alias = parseEndpoint(metadata.mtls_endpoint_aliases?.[name])

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
 import {
-  IDPartner,
   IDPartnerStrategy,
   generateJwks,
   type AuthorizationParams,
@@ -9,9 +8,15 @@ import {
 } from 'passport-idpartner'
 import { requestParameters } from '../../lib/client/authorization-request.js'
 import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
-import { NETWORK_NAMES, issuerHint } from '../../lib/client/networks.js'
+import { DpopNonces } from '../../lib/client/dpop.js'
+import { NETWORK_NAMES } from '../../lib/client/networks.js'
+import { Provider } from '../../lib/client/provider.js'
+import { importKeys } from '../../lib/jwt/keys.js'
+import { remoteKeys } from '../../lib/jwt/remote-keys.js'
+import { Http } from '../../lib/net/http.js'
 import { tlsCertificates } from '../support/certificates.js'
 import { clientJwks } from '../support/key-pairs.js'
+import { refusal } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
 
 const ISSUER = 'https://bank.example/fapi'
@@ -181,9 +186,28 @@ describe('a single login is held to the same rules', () => {
   })
 })
 
-test('a network with an issuer of a known form says so where a document is another', () => {
-  expect(issuerHint('singpass')).toBe('; at singpass the issuer ends in /fapi')
-  expect(issuerHint('helseid')).toBe('')
-  expect(issuerHint(undefined)).toBe('')
-  expect(new IDPartner(configOf('helseid'))).toBeDefined()
+describe('where a document has no pushed requests, another issuer may be meant', () => {
+  test.each<[Network | undefined, string]>([
+    [
+      'singpass',
+      'names no usable pushed_authorization_request_endpoint; at singpass the issuer ends in /fapi',
+    ],
+    ['helseid', 'names no usable pushed_authorization_request_endpoint'],
+  ])('%s', async (network = 'helseid', message) => {
+    const config = resolveConfig({ ...configOf(network), trusted_issuers: () => true })
+    const issuer = 'https://bank.example'
+    const provider = new Provider({
+      config,
+      http: new Http(config),
+      keys: await importKeys(config.keys),
+      issuerKeys: remoteKeys(new Http(config), 'keys', `${issuer}/jwks`, { issuer }),
+      metadata: { issuer, authorization_endpoint: `${issuer}/auth`, jwks_uri: `${issuer}/jwks` },
+      interactionId: 'id',
+      nonces: new DpopNonces(),
+      signal: undefined,
+    })
+    const err = await refusal(provider.pushedAuthorizationUrl({ scope: 'openid' }))
+    expect(err).toMatchObject({ code: 'provider_unavailable' })
+    expect(err.message.endsWith(message)).toBe(true)
+  })
 })
