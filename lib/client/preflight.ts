@@ -323,7 +323,7 @@ function egressCheck(config: ResolvedConfig, unreached: ReadonlyMap<string, stri
       return fail(
         'egress',
         `nothing gets through from here to ${which}, through ${config.egress.name}`,
-        'have it allow CONNECT to these hosts, at port 443, and check "egress_proxy"',
+        'have it allow CONNECT to these hosts and ports, and check "egress_proxy"',
       )
     }
     const unused =
@@ -331,7 +331,7 @@ function egressCheck(config: ResolvedConfig, unreached: ReadonlyMap<string, stri
     return fail(
       'egress',
       `nothing gets through from here to ${which}${unused}`,
-      "check the names, this machine's DNS, and the firewall: it has to be let out straight, to port 443",
+      "check the names, this machine's DNS, and the firewall: it has to be let out straight, to these hosts and ports",
     )
   }
   if (config.egress) {
