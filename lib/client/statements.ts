@@ -5,7 +5,7 @@ import { signJwt } from '../jwt/own-jwt.js'
 import type { ResolvedConfig } from './config.js'
 
 /*
- * What the application signs for others. openid-client would sign it too, but only with a key that is in this process.
+ * What the application signs for others. openid-client would sign it too, but with times and headers of its own.
  */
 
 /** Parameters that are JSON, and in a signed request its own members (RFC 9101, section 4; RFC 9396, section 3). */

@@ -37,15 +37,9 @@ interface NamedKey<Alg extends string> {
   alg: Alg
 }
 
-/** A key that is in this process, or what a key outside it does. */
-type Held<Use> = { key: CryptoKey } | ({ key?: undefined } & Use)
+export type SigningKey = NamedKey<SigningAlg> & { key: CryptoKey }
 
-/** What signs: a key, or what makes the signature of some bytes elsewhere. */
-export type SigningKey = NamedKey<SigningAlg> & Held<{ sign: (data: Uint8Array) => Promise<Uint8Array> }>
-
-/** What decrypts: a key, or what opens a compact JWE with one elsewhere; it gives nothing where that does not fit. */
-export type DecryptionKey = NamedKey<KeyEncryptionAlg> &
-  Held<{ open: (jwe: string) => Promise<Uint8Array | undefined> }>
+export type DecryptionKey = NamedKey<KeyEncryptionAlg> & { key: CryptoKey }
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {

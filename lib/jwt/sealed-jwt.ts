@@ -92,10 +92,9 @@ export async function decryptJwt(
   // That of the name first, and then whatever the kid says: a bank may still use the name of a key that was renamed.
   const fitting = decryption.keys.filter((one) => one.alg === alg)
   const named = fitting.filter((one) => one.kid === kid)
-  const others = fitting.filter((one) => one.kid !== kid && (kid === undefined || isTriedForAny(one)))
+  const others = fitting.filter((one) => one.kid !== kid)
   for (const key of [...named, ...others]) {
     const plaintext = await opened(jwt, key).catch((err: unknown) => {
-      if (err instanceof IDPartnerError) throw err
       const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
       throw invalidJwt(kind, why, safeCause(err))
     })
@@ -113,7 +112,6 @@ export async function decryptJwt(
 
 /** What is inside; nothing where it was not encrypted to this key, or was changed. */
 async function opened(jwe: string, key: DecryptionKey): Promise<Uint8Array | undefined> {
-  if (!key.key) return key.open(jwe)
   // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
   return compactDecrypt(jwe, key.key, { maxDecompressedLength: 0 }).then(
     ({ plaintext }) => plaintext,
@@ -122,11 +120,6 @@ async function opened(jwe: string, key: DecryptionKey): Promise<Uint8Array | und
       throw err
     },
   )
-}
-
-/** Whether a key is tried on what names another: not where each try is a call to a key service. */
-function isTriedForAny({ key }: DecryptionKey): boolean {
-  return key !== undefined
 }
 
 /** Who an opened JWT says it is from: where to look for the keys, if that issuer is allowed. Nobody has signed it yet. */

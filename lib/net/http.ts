@@ -41,12 +41,9 @@ export interface HttpRequest {
   signal?: AbortSignal | undefined
   /** Whose document named the URL. Only a party that is itself on loopback may name another loopback address. */
   namedBy?: string | undefined
-  /** Shows the client certificate, where there is one: the newest, or that of an earlier {@link Http.identity}. */
-  mutualTls?: boolean | Identity | undefined
+  /** Shows the client certificate, where there is one. */
+  mutualTls?: boolean | undefined
 }
-
-/** What a client certificate is shown with. */
-export type Identity = TlsAgent
 
 /** A larger answer than any document of this protocol is an attack or a mistake. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -85,10 +82,9 @@ export class Http {
   /** Milliseconds that one request may take. */
   readonly timeout: number
   readonly #plain: PlainAgent
-  readonly #makeTls: (tls: ClientTls) => TlsAgent
-  #tls: TlsAgent
+  readonly #tls: TlsAgent
   /** The same with the client certificate. */
-  #mutualTls: TlsAgent
+  readonly #mutualTls: TlsAgent
   readonly #idleSince = new WeakMap<object, number>()
   readonly #networks: PrivateNetworks
   readonly #egress: EgressProxy | undefined
@@ -117,33 +113,15 @@ export class Http {
       minDHSize: 2048,
     }
     this.#plain = this.#watched(new PlainAgent(options))
-    this.#makeTls = (shown) => {
+    const tlsAgent = (shown: ClientTls): TlsAgent => {
       const secured = { ...options, secureContext: createSecureContext({ ...TLS, ...shown }) }
       return this.#watched(
         egress ? new TunnelAgent(secured, { proxy: egress, limit: timeout }) : new TlsAgent(secured),
       )
     }
-    ;[this.#tls, this.#mutualTls] = this.#tlsAgents(tls)
-  }
-
-  #tlsAgents({ ca, ...own }: ClientTls): [TlsAgent, TlsAgent] {
-    const tls = this.#makeTls({ ...(ca && { ca }) })
-    return [tls, own.cert === undefined ? tls : this.#makeTls({ ...own, ...(ca && { ca }) })]
-  }
-
-  /** Has other certificates from now on: requests that are on their way keep their connection, and no later one gets it. */
-  useTls(tls: ClientTls): void {
-    const retired = new Set([this.#tls, this.#mutualTls])
-    ;[this.#tls, this.#mutualTls] = this.#tlsAgents(tls)
-    for (const agent of retired) {
-      agent.keepSocketAlive = () => false
-      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
-    }
-  }
-
-  /** What requests with `mutualTls` show now, for others that have to show the same. */
-  get identity(): Identity {
-    return this.#mutualTls
+    const { ca } = tls
+    this.#tls = tlsAgent({ ...(ca && { ca }) })
+    this.#mutualTls = tls.cert === undefined ? this.#tls : tlsAgent(tls)
   }
 
   /**

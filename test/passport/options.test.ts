@@ -53,6 +53,8 @@ describe('without options of its own', () => {
       fetchUserInfo: false,
       logins: expect.any(SessionLogins),
       verifier: { verify: expect.any(Function), hint: undefined },
+      tenant: undefined,
+      receipt: false,
     })
     expect(config).toEqual(base)
   })
