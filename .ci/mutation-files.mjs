@@ -92,6 +92,11 @@ export const FILES = [
   'passport/session',
   'passport/session-logins',
   'passport/speculative',
+  'passport/begin-login',
+  'passport/finish-login',
+  'passport/outcome',
+  'passport/pass',
+  'passport/passes',
   'passport/strategy',
   'passport/tenants',
   'passport/used-states',
@@ -101,6 +106,16 @@ export const FILES = [
   'receipt/seal',
   'receipt/trust-anchors',
   'receipt/verify-receipt',
+]
+
+/** What tries a whole pass of a login. */
+const PASSES = [
+  'passport/strategy',
+  'hostile/callback',
+  'hostile/login-csrf',
+  'hostile/injection',
+  'hostile/faults',
+  'hostile/broken-endpoints',
 ]
 
 /** Other tests of what a file checks, in test/; for a file that has none of its own they are all. */
@@ -177,13 +192,12 @@ const TABLES = {
   'jwt/key-set': ['hostile/discovery-and-keys'],
   'jwt/remote-keys': ['hostile/discovery-and-keys'],
   'jwt/sealed-jwt': ['hostile/downgrade', 'hostile/jarm'],
-  'passport/strategy': [
-    'hostile/callback',
-    'hostile/login-csrf',
-    'hostile/injection',
-    'hostile/faults',
-    'hostile/broken-endpoints',
-  ],
+  'passport/begin-login': PASSES,
+  'passport/finish-login': PASSES,
+  'passport/outcome': PASSES,
+  'passport/pass': PASSES,
+  'passport/passes': PASSES,
+  'passport/strategy': PASSES,
 }
 
 /** The tests of one file: those of its own name and the tables, or the tables alone. */

@@ -39,7 +39,8 @@ export type { LoginStore, PendingLogin } from './passport/logins.js'
 export type { ResourceRequest } from './client/resource-request.js'
 export type { Profile, ResponseMode } from './client/profile.js'
 export type { IdentityProvider } from './jwt/proxy-document.js'
-export { IDPartnerStrategy, type FailureInfo } from './passport/strategy.js'
+export { IDPartnerStrategy } from './passport/strategy.js'
+export type { FailureInfo } from './passport/outcome.js'
 export type { OptionsOf } from './passport/tenants.js'
 export type {
   AuthenticateOptions,
