@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as v from 'valibot'
-import { parseOptions } from '../client/config.js'
+import { parseOptions } from '../client/parse-options.js'
 import { badOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import { addressOf, isNavigation, redirect, refuse, type Middleware } from './http.js'

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import * as v from 'valibot'
-import { parseOptions } from '../client/config.js'
+import { parseOptions } from '../client/parse-options.js'
 import { IDPartnerError } from '../errors.js'
 import type { FailureInfo } from '../passport/outcome.js'
 import type { IDPartnerStrategy } from '../passport/strategy.js'

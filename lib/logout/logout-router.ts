@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as v from 'valibot'
-import { parseOptions } from '../client/config.js'
+import { parseOptions } from '../client/parse-options.js'
 import { asClientOf, type ClientOf } from '../client/client-of.js'
 import type { IDPartner } from '../client/idpartner.js'
 import { IDPartnerError } from '../errors.js'

@@ -5,7 +5,9 @@ import {
   type AuthorizationDetail,
   type ClaimsRequest,
 } from '../client/authorization-request.js'
-import { CONFIG_OPTIONS, parseOptions, type IDPartnerConfig } from '../client/config.js'
+import type { IDPartnerConfig } from '../client/config.js'
+import { CONFIG_OPTIONS } from '../client/config-schema.js'
+import { parseOptions } from '../client/parse-options.js'
 import { checkNetworkLogin, networkScope, withNetwork } from '../client/networks.js'
 import { ownParameters, withOwnParameters, type OwnParameters } from '../client/own-parameters.js'
 import { badOption, meantOption, unknownOption } from '../client/option-errors.js'

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { cleanName, logoOf } from '../client/bank-name.js'
-import { parseOptions } from '../client/config.js'
+import { parseOptions } from '../client/parse-options.js'
 import { IDPartnerError } from '../errors.js'
 import { localPath } from '../guards/local-path.js'
 

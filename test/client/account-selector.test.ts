@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { accountSelectorUrl } from '../../lib/client/account-selector.js'
-import { resolveConfig } from '../../lib/client/config.js'
+import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { clientJwks } from '../support/key-pairs.js'
 import { thrown } from '../support/thrown.js'
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
-import { resolveConfig } from '../../lib/client/config.js'
+import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { decryptionOf } from '../../lib/client/encryption.js'
 import { checkJwks, generateJwks, importKeys } from '../../lib/jwt/keys.js'
 import { clientJwks } from '../support/key-pairs.js'

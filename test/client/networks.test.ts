@@ -7,7 +7,8 @@ import {
   type Network,
 } from 'passport-idpartner'
 import { requestParameters } from '../../lib/client/authorization-request.js'
-import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import type { IDPartnerConfig } from '../../lib/client/config.js'
+import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { DpopNonces } from '../../lib/client/dpop.js'
 import { NETWORK_NAMES } from '../../lib/client/networks.js'
 import { Provider } from '../../lib/client/provider.js'

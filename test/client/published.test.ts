@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { resolveConfig, type IDPartnerConfig } from '../../lib/client/config.js'
+import type { IDPartnerConfig } from '../../lib/client/config.js'
+import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { Publications } from '../../lib/client/published.js'
 import { tlsCertificates } from '../support/certificates.js'
 import { clientJwks } from '../support/key-pairs.js'

@@ -1,7 +1,7 @@
 import dns from 'node:dns'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { AllowedIssuers } from '../../lib/client/allowed-issuers.js'
-import { resolveConfig } from '../../lib/client/config.js'
+import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { Http } from '../../lib/net/http.js'
 import { DpopNonces } from '../../lib/client/dpop.js'
 import { Issuers } from '../../lib/client/issuers.js'
