@@ -39,6 +39,8 @@ export const FILES = [
   'client/preflight',
   'client/profile',
   'client/provider',
+  'client/provider-call',
+  'client/provider-endpoints',
   'client/provider-failure',
   'client/provider-metadata',
   'client/published',
@@ -109,6 +111,16 @@ export const FILES = [
   'receipt/seal',
   'receipt/trust-anchors',
   'receipt/verify-receipt',
+]
+
+/** What tries the requests to a provider. */
+const PROVIDER = [
+  'client/provider',
+  'hostile/client-authentication',
+  'hostile/token-response',
+  'hostile/userinfo',
+  'hostile/id-token',
+  'hostile/ssrf',
 ]
 
 /** What tries a whole pass of a login. */
@@ -185,13 +197,9 @@ const TABLES = {
   'client/issuers': ['hostile/discovery-and-keys'],
   'jwt/jarm': ['hostile/jarm'],
   'passport/logins': ['hostile/login-csrf'],
-  'client/provider': [
-    'hostile/client-authentication',
-    'hostile/token-response',
-    'hostile/userinfo',
-    'hostile/id-token',
-    'hostile/ssrf',
-  ],
+  'client/provider': PROVIDER,
+  'client/provider-call': PROVIDER,
+  'client/provider-endpoints': PROVIDER,
   'client/provider-failure': ['hostile/token-response', 'hostile/userinfo'],
   'jwt/proxy-document': ['hostile/proxy-document'],
   'jwt/userinfo': ['hostile/userinfo'],

@@ -1,45 +1,27 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
-import type { ResolvedConfig } from './config.js'
-import { dpopHandle, dpopProof, type DpopNonces } from './dpop.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
-import { IDPartnerError, type ErrorCode } from '../errors.js'
+import { IDPartnerError } from '../errors.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
-import { INTERACTION_ID } from './interaction-id.js'
-import { isLoopback } from '../net/addresses.js'
-import { parseEndpoint, type Http } from '../net/http.js'
-import { jsonOf, shallow, shallowText } from '../net/json.js'
+import { jsonOf, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
-import type { DpopKey } from '../jwt/dpop-key.js'
-import { signingKey, type ClientKeys } from '../jwt/keys.js'
-import type { LoginRecord } from './login-record.js'
-import { partyOf } from './party.js'
-import { issuerHint } from './networks.js'
+import { signingKey } from '../jwt/keys.js'
 import { PROFILES } from './profile.js'
-import { unsupported, type Endpoint, type Need, type ProviderMetadata } from './provider-metadata.js'
-import { leaveTransportToHttp } from './openid-client-settings.js'
-import { badMetadata, errorResponse, providerFailure, type Asked } from './provider-failure.js'
-import type { FindKeys } from '../jwt/remote-keys.js'
-import { asksForNonce, checkedRequest, type ResourceRequest } from './resource-request.js'
+import { configuration, secretsOf, send, type Call, type How, type ProviderContext } from './provider-call.js'
+import {
+  askedFor,
+  assertComplete,
+  assertSupports,
+  browserEndpoint,
+  endpointUrl,
+  partyNamed,
+} from './provider-endpoints.js'
+import type { Asked } from './provider-failure.js'
+import type { Endpoint } from './provider-metadata.js'
+import { checkedRequest, type ResourceRequest } from './resource-request.js'
 import { readUserInfo } from '../jwt/userinfo.js'
-import { clientAssertion, requestObject } from './statements.js'
+import { requestObject } from './statements.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
-
-interface ProviderContext {
-  config: ResolvedConfig
-  http: Http
-  keys: ClientKeys
-  issuerKeys: FindKeys
-  metadata: ProviderMetadata
-  /** Of the login that it is about. */
-  interactionId: string
-  /** What binds its tokens to the application. */
-  dpop?: DpopKey | undefined
-  nonces: DpopNonces
-  signal: AbortSignal | undefined
-  /** Keeps what is signed of this login, for a receipt. */
-  record?: LoginRecord | undefined
-}
 
 /** Endpoints that IDPartner's banks have beside those of OpenID. */
 type ResourceEndpoint = Extract<Endpoint, `payment_${string}`>
@@ -70,8 +52,11 @@ export class Provider {
     const { config, keys } = this.#context
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
-    this.#browserEndpoint('authorization_endpoint')
-    this.#assertSupports([...askedFor(config), ['request_object_signing_alg_values_supported', [signer.alg]]])
+    browserEndpoint(this.#context, 'authorization_endpoint')
+    assertSupports(this.#context, [
+      ...askedFor(config),
+      ['request_object_signing_alg_values_supported', [signer.alg]],
+    ])
     const request = await requestObject(config, signer, this.issuer, parameters)
     return oidc.buildAuthorizationUrl(configuration(this.#context), { request })
   }
@@ -79,8 +64,8 @@ export class Provider {
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
   async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
     const { config, keys } = this.#context
-    this.#browserEndpoint('authorization_endpoint')
-    this.#assertComplete()
+    browserEndpoint(this.#context, 'authorization_endpoint')
+    assertComplete(this.#context)
     const { signedRequests } = PROFILES[config.profile]
     const signed = signedRequests === 'always' || (signedRequests === 'with a key' && keys.signing.length > 0)
     return this.#ask(
@@ -125,7 +110,7 @@ export class Provider {
       login,
     )
     const { claims } = tokens
-    if (!claims) throw new IDPartnerError('token_invalid', `${this.#party} issued no ID token`)
+    if (!claims) throw new IDPartnerError('token_invalid', `${partyNamed(this.#context)} issued no ID token`)
     return { ...tokens, claims }
   }
 
@@ -153,7 +138,7 @@ export class Provider {
 
   /** Asks one of the bank's own endpoints with the person's token; JSON in, JSON out, never repeated. */
   async resource(endpoint: ResourceEndpoint, accessToken: string, body?: unknown): Promise<unknown> {
-    return this.json(this.#endpoint(endpoint), nameOf(endpoint), accessToken, body)
+    return this.json(endpointUrl(this.#context, endpoint), nameOf(endpoint), accessToken, body)
   }
 
   async json(url: URL, name: string, accessToken: string, body?: unknown): Promise<unknown> {
@@ -161,7 +146,7 @@ export class Provider {
     if (body !== undefined) headers.set('content-type', 'application/json')
     const [method, text] = body === undefined ? ['GET', undefined] : ['POST', JSON.stringify(body)]
     const asked = this.#asked(name, { content: body })
-    const response = await this.#send(asked, configuration(this.#context), (client, options) =>
+    const response = await send(this.#context, asked, configuration(this.#context), (client, options) =>
       oidc.fetchProtectedResource(client, accessToken, url, method, text, headers, options),
     )
     return jsonOf(response, asked.what)
@@ -194,7 +179,8 @@ export class Provider {
       return new Response(null)
     }
     const asked = this.#asked('API', { content: body })
-    const answer = await this.#send(
+    const answer = await send(
+      this.#context,
       asked,
       configuration(this.#context),
       (client, options) =>
@@ -245,99 +231,15 @@ export class Provider {
     )
   }
 
-  /**
-   * The endpoint's URL; where the application has a certificate, one that can be shown it: the alias for mutual TLS, or
-   * else the endpoint itself (RFC 8705, section 5).
-   *
-   * An alias that is no https: URL is as good as none. Over plain http there is nothing to show a certificate to, and a
-   * token that should be bound to it would turn into one that anybody can use.
-   */
-  #endpoint(name: Endpoint): URL {
-    const { config, metadata } = this.#context
-    const ordinary = parseEndpoint(metadata[name])
-    if (config.tls.cert === undefined) {
-      if (!ordinary) {
-        // Another issuer of the same bank has documents without.
-        const hint = name === 'pushed_authorization_request_endpoint' ? issuerHint(config.network) : ''
-        throw badMetadata(this.#party, `names no usable ${name}${hint}`)
-      }
-      return ordinary
-    }
-    const alias = parseEndpoint(metadata.mtls_endpoint_aliases?.[name])
-    const url = [alias, ordinary].find((one) => one?.protocol === 'https:')
-    if (url) return url
-    throw new IDPartnerError(
-      'config_invalid',
-      `"tls_client_cert" cannot be used: in the discovery document of ${this.#party} neither mtls_endpoint_aliases.${name} nor ${name} is an https: URL`,
-    )
-  }
-
-  /** What a login needs at its end has to be there before the person is sent to the bank. */
-  #assertComplete(): void {
-    const { config, keys, metadata, dpop } = this.#context
-    this.#endpoint('pushed_authorization_request_endpoint')
-    if (!parseEndpoint(metadata.jwks_uri)) throw badMetadata(this.#party, 'names no usable jwks_uri')
-    this.#endpoint('token_endpoint')
-    const method = config.token_endpoint_auth_method
-    const signer = method === 'private_key_jwt' && signingKey(keys, config.token_endpoint_auth_signing_alg)
-    this.#assertSupports([
-      ...askedFor(config),
-      ['token_endpoint_auth_methods_supported', [method]],
-      ...(signer ? [['token_endpoint_auth_signing_alg_values_supported', [signer.alg]] as const] : []),
-      ...(config.response_mode === 'jwt' ? this.#signedAnswer() : []),
-      ['id_token_signing_alg_values_supported', [config.id_token_signed_response_alg]],
-      ['id_token_encryption_alg_values_supported', this.#encryptionAlgs('id_token')],
-      ['userinfo_signing_alg_values_supported', [config.userinfo_signed_response_alg ?? []].flat()],
-      ...(dpop ? [['dpop_signing_alg_values_supported', [dpop.alg]] as const] : []),
-    ])
-  }
-
-  #signedAnswer(): Need[] {
-    return [
-      [
-        'authorization_signing_alg_values_supported',
-        [this.#context.config.authorization_signed_response_alg],
-      ],
-      ['authorization_encryption_alg_values_supported', this.#encryptionAlgs('authorization')],
-    ]
-  }
-
-  #assertSupports(needs: readonly Need[]): void {
-    const why = unsupported(
-      this.#context.metadata,
-      needs.filter(([, oneOf]) => oneOf.length > 0),
-    )
-    if (why !== undefined) throw badMetadata(this.#party, why)
-  }
-
-  /** What a bank has to be able to encrypt with, where it has to encrypt. */
-  #encryptionAlgs(kind: Encrypted): string[] {
-    const { config, keys } = this.#context
-    return config.encryption[kind].alg.filter((alg) => keys.decryption.some((one) => one.alg === alg))
-  }
-
   /** Where a session at the bank ends, if it has such a page. */
   endSessionEndpoint(): URL | undefined {
     const name = 'end_session_endpoint'
-    return this.#context.metadata[name] === undefined ? undefined : this.#browserEndpoint(name)
-  }
-
-  /** A page the browser is sent to: openid-client would let any scheme pass. */
-  #browserEndpoint(name: 'authorization_endpoint' | 'end_session_endpoint'): URL {
-    const url = parseEndpoint(this.#context.metadata[name])
-    if (!url || (isLoopback(url) && !isLoopback(new URL(this.issuer)))) {
-      throw badMetadata(this.#party, `names no usable ${name}`)
-    }
-    return url
+    return this.#context.metadata[name] === undefined ? undefined : browserEndpoint(this.#context, name)
   }
 
   /** An endpoint or a document of this provider, for messages. */
   #what(name: string): string {
-    return `the ${name} of ${this.#party}`
-  }
-
-  get #party(): string {
-    return partyOf(this.issuer, this.#context.config)
+    return `the ${name} of ${partyNamed(this.#context)}`
   }
 
   #asked(name: string, more: Partial<Asked> = {}): Asked {
@@ -347,12 +249,7 @@ export class Provider {
   /**
    * Asks an endpoint that openid-client knows.
    *
-   * @param call.otherwise the code when the provider answered, but wrongly; `provider_unavailable` by default
-   * @param call.read opens the JWTs of a good answer, more strictly than openid-client would, before it sees them; by
-   *   default nothing in an answer is opened
    * @param call.sent secrets that are inside what is sent
-   * @param call.twice whether it may be sent again where the server failed
-   * @param call.requestAlone whether a signed request is to stand alone beside the authentication
    */
   #ask<T>(
     endpoint: Endpoint,
@@ -360,93 +257,14 @@ export class Provider {
     { sent = [], ...how }: How & { sent?: string[] } = {},
   ): Promise<T> {
     const { config, metadata } = this.#context
-    const url = this.#endpoint(endpoint).href
+    const url = endpointUrl(this.#context, endpoint).href
     // Which of two endpoints it is was decided here.
     const client = configuration({ ...this.#context, metadata: { ...metadata, [endpoint]: url } })
     const auth = endpoint === 'userinfo_endpoint' ? undefined : config.token_endpoint_auth_method
     // It goes along in an encoding, and a bank would repeat it as it was before that.
     const secrets = config.client_secret ? [config.client_secret] : []
     const asked = this.#asked(nameOf(endpoint), { auth, sent: [...sent, ...secrets] })
-    return this.#send(asked, client, call, how)
-  }
-
-  /**
-   * Sends a single request with openid-client, and turns what goes wrong into our own error.
-   *
-   * It is sent a second time for two reasons alone, and never a third: a server that wants another nonce in the proof has done
-   * nothing with it (RFC 9449, section 8); and what may be done twice, where the server has failed. The call makes all of it
-   * anew, the client assertion too.
-   */
-  async #send<T>(
-    asked: Asked,
-    client: oidc.Configuration,
-    call: Call<T>,
-    {
-      otherwise = 'provider_unavailable',
-      read,
-      readAny,
-      requestAlone = false,
-      twice = false,
-      proven = false,
-    }: How = {},
-  ): Promise<T> {
-    const { http, interactionId, signal, metadata, dpop, nonces } = this.#context
-    const options = dpop ? { DPoP: dpopHandle(client, dpop, nonces) } : {}
-    let wantsNonce = false
-    let hasFailed = false
-    // Looked for only when something went wrong.
-    let secrets = (): string[] => []
-    client[oidc.customFetch] = async (url, { method, headers, ...init }) => {
-      const body = init.body as string | URLSearchParams | null | undefined
-      if (requestAlone && body instanceof URLSearchParams) body.delete('client_id')
-      secrets = () => [
-        ...secretsOf(Object.fromEntries(body instanceof URLSearchParams ? body : [])),
-        ...secretsOf({
-          authorization: headers['authorization']?.split(' ')[1] ?? '',
-          proof: headers['dpop'] ?? '',
-        }),
-      ]
-      const shown = dpop && nonces.of(url)
-      const proof = proven && dpop && { dpop: await dpopProof(dpop, method, url, nonces) }
-      const namedBy = metadata.issuer
-      const response = await http.fetch(url, {
-        what: asked.what,
-        method,
-        headers: { ...headers, ...proof, [INTERACTION_ID]: interactionId },
-        body,
-        signal,
-        namedBy,
-        mutualTls: true,
-      })
-      const nonce = dpop && nonces.note(url, response)
-      hasFailed = twice && SERVER_FAILED.includes(response.status)
-      if (readAny) {
-        if (!wantsNonce && nonce !== undefined && nonce !== shown && asksForNonce(response)) {
-          wantsNonce = true
-          throw new IDPartnerError('provider_error', `${asked.what} asked for another DPoP nonce`)
-        }
-        return readAny(response)
-      }
-      if (response.status >= 400) {
-        wantsNonce = [400, 401].includes(response.status) && nonce !== undefined && nonce !== shown
-        const failure = await errorResponse(response, withSent(asked, secrets()))
-        if (failure && dpop && nonce === undefined && failure.providerError === 'use_dpop_nonce') {
-          const { cause, providerError } = failure
-          const why = 'asked for a DPoP nonce, and sent no nonce'
-          throw new IDPartnerError('provider_error', `${asked.what} ${why}`, { cause, providerError })
-        }
-        if (failure) throw failure
-      }
-      return read && response.status === 200 ? read(response) : shallow(response, asked.what)
-    }
-    try {
-      return await call(client, options).catch((err: unknown) => {
-        if (wantsNonce || hasFailed) return call(client, options)
-        throw err
-      })
-    } catch (err) {
-      throw providerFailure(err, withSent(asked, secrets()), otherwise)
-    }
+    return send(this.#context, asked, client, call, how)
   }
 
   /** Replaces userinfo by its checked claims; what is no userinfo at all is left to openid-client. */
@@ -483,89 +301,9 @@ export class Provider {
   }
 }
 
-/** How an answer is read, and a request sent. */
-interface How {
-  otherwise?: ErrorCode
-  read?: Read
-  /** Reads an answer of any status in place of that. */
-  readAny?: Read
-  requestAlone?: boolean
-  /** Whether it may be sent again where the server failed. */
-  twice?: boolean
-  /** Whether a proof goes along that openid-client does not make. */
-  proven?: boolean
-}
-
-/** What says that a server has failed at the moment. */
-const SERVER_FAILED = [500, 502, 503, 504]
-
-/** A call of openid-client, which may be made twice. */
-type Call<T> = (client: oidc.Configuration, options: oidc.DPoPOptions) => Promise<T>
-
-type Read = (response: Response) => Response | Promise<Response>
-
-/** What every authorization request asks for. */
-function askedFor({ response_mode }: ResolvedConfig): Need[] {
-  return [
-    ['response_modes_supported', [response_mode]],
-    ['code_challenge_methods_supported', ['S256']],
-  ]
-}
-
 /** An endpoint as messages call it. */
 function nameOf(endpoint: Endpoint): string {
   return endpoint.replace('pushed_', '').replaceAll('_', ' ')
-}
-
-/** Parameters that are no secret: an error that repeats one of them says something. */
-const PUBLIC = [
-  'client_id',
-  'redirect_uri',
-  'response_type',
-  'response_mode',
-  'scope',
-  'grant_type',
-  'client_assertion_type',
-  'code_challenge_method',
-  'prompt',
-  'acr_values',
-  'ui_locales',
-]
-
-function secretsOf(parameters: Record<string, string>): string[] {
-  return Object.entries(parameters).flatMap(([name, value]) =>
-    // What is shorter is no secret, and may be part of any word.
-    PUBLIC.includes(name) || value.length < 8 ? [] : [value],
-  )
-}
-
-function withSent(asked: Asked, secrets: string[]): Asked {
-  return { ...asked, sent: [...asked.sent, ...secrets] }
-}
-
-function configuration({ config, keys, metadata }: ProviderContext): oidc.Configuration {
-  const client = new oidc.Configuration(
-    metadata,
-    config.client_id,
-    // It gets no JWT to see, and without an algorithm it would refuse ours.
-    undefined,
-    authentication(config, keys),
-  )
-  leaveTransportToHttp(client)
-  // A timer of its own would tell Http nothing.
-  client.timeout = undefined
-  return client
-}
-
-function authentication(config: ResolvedConfig, keys: ClientKeys): oidc.ClientAuth {
-  switch (config.token_endpoint_auth_method) {
-    case 'client_secret_basic':
-      return oidc.ClientSecretBasic(config.client_secret)
-    case 'tls_client_auth':
-      return oidc.TlsClientAuth()
-    case 'private_key_jwt':
-      return clientAssertion(config, keys)
-  }
 }
 
 function parseJson(text: string): unknown {
