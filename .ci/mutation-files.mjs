@@ -24,7 +24,12 @@ export const FILES = [
   'client/encryption',
   'client/end-session',
   'client/fresh-tokens',
+  'client/answers',
+  'client/credential',
   'client/idpartner',
+  'client/login-request',
+  'client/providers',
+  'client/refresh',
   'client/issuer-spelling',
   'client/issuers',
   'client/key-checks',
@@ -123,6 +128,17 @@ const PROVIDER = [
   'hostile/ssrf',
 ]
 
+/** What tries the whole client. */
+const CLIENT = [
+  'client/idpartner',
+  'hostile/callback',
+  'hostile/jarm',
+  'hostile/ssrf',
+  'hostile/client-alone',
+  'hostile/faults',
+  'hostile/broken-endpoints',
+]
+
 /** What tries a whole pass of a login. */
 const PASSES = [
   'passport/strategy',
@@ -186,14 +202,12 @@ const TABLES = {
   'jwt/id-token': ['hostile/id-token'],
   'net/tunnel-agent': ['net/egress-proxy'],
   'net/http': ['net/connections', 'net/egress-proxy', 'hostile/ssrf'],
-  'client/idpartner': [
-    'hostile/callback',
-    'hostile/jarm',
-    'hostile/ssrf',
-    'hostile/client-alone',
-    'hostile/faults',
-    'hostile/broken-endpoints',
-  ],
+  'client/answers': CLIENT,
+  'client/credential': CLIENT,
+  'client/idpartner': CLIENT,
+  'client/login-request': CLIENT,
+  'client/providers': CLIENT,
+  'client/refresh': CLIENT,
   'client/issuers': ['hostile/discovery-and-keys'],
   'jwt/jarm': ['hostile/jarm'],
   'passport/logins': ['hostile/login-csrf'],

@@ -23,7 +23,8 @@ export type {
   StepEvent,
 } from './events.js'
 export type { Log, LogLevel } from './client/log.js'
-export { IDPartner, type CallOptions } from './client/idpartner.js'
+export { IDPartner } from './client/idpartner.js'
+export type { CallOptions } from './client/providers.js'
 export type { Bank } from './client/banks.js'
 export type { ClientOf } from './client/client-of.js'
 export { jwksRouter, type JwksRouter } from './client/jwks-router.js'

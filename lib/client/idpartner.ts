@@ -1,108 +1,45 @@
-import { randomUUID } from 'node:crypto'
 import type { JSONWebKeySet } from 'jose'
 import * as oidc from 'openid-client'
 import * as v from 'valibot'
-import { accountSelectorUrl } from './account-selector.js'
-import { AllowedIssuers } from './allowed-issuers.js'
-import {
-  noteChecks,
-  requestParameters,
-  type AuthorizationParams,
-  type Proofs,
-} from './authorization-request.js'
-import { authorizationError } from './authorization-error.js'
-import { Banks, bankOf, type Bank } from './banks.js'
-import {
-  callbackParams,
-  optionalParam,
-  searchParams,
-  type PlainAnswer,
-  type PlainError,
-} from './callback-params.js'
+import { ErrorResponse, IDPartnerError } from '../errors.js'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
+import type { IdTokenChecks } from '../jwt/id-token.js'
+import type { AuthorizationAnswer } from '../jwt/jarm.js'
+import type { LogoutTokenExpected } from '../jwt/logout-token.js'
+import type { IdentityProvider, ProxyDocument } from '../jwt/proxy-document.js'
+import type { FindKeys } from '../jwt/remote-keys.js'
+import { readAnswer, readDocument, readSignedAnswer } from './answers.js'
+import { authorizationError } from './authorization-error.js'
+import type { AuthorizationParams, Proofs } from './authorization-request.js'
+import { Banks, bankOf, type Bank } from './banks.js'
+import { callbackParams, searchParams, type PlainAnswer, type PlainError } from './callback-params.js'
+import type { Checks } from './check.js'
 import type { Flow, IDPartnerConfig, ResolvedConfig } from './config.js'
-import { DpopNonces } from './dpop.js'
+import { credential } from './credential.js'
 import { decryptionOf } from './encryption.js'
 import { checkEndSession, endSessionUrl, type EndedLogin, type EndSessionParams } from './end-session.js'
 import { Refreshes, type FreshTokensOptions } from './fresh-tokens.js'
-import { inTime } from '../net/deadline.js'
-import { ErrorResponse, IDPartnerError } from '../errors.js'
 import { interactionIdFrom } from './interaction-id.js'
-import { loginStep, trace, type StepEvent } from '../events.js'
-import { joinUrl, parseEndpoint, type Http } from '../net/http.js'
-import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
-import type { IdTokenChecks } from '../jwt/id-token.js'
-import type { Issuers } from './issuers.js'
-import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
-import type { LogoutTokenExpected } from '../jwt/logout-token.js'
-import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import type { Log } from './log.js'
 import type { EndedWell, LoginRecord } from './login-record.js'
+import { loginUrl, proofsShape, selectsAccount } from './login-request.js'
 import { badOption } from './option-errors.js'
 import { partyOf } from './party.js'
-import { readPlainAnswer, readPlainError } from './plain-answer.js'
-import type { ResponseMode } from './profile.js'
-import type { Checks } from './check.js'
+import { readPlainError } from './plain-answer.js'
 import type { PreflightOptions } from './preflight.js'
-import { logNotRefreshed, type Log } from './log.js'
-import { Provider } from './provider.js'
-import { verifyProxyDocument, type IdentityProvider, type ProxyDocument } from '../jwt/proxy-document.js'
+import type { ResponseMode } from './profile.js'
+import { Providers, bound, callOf, type CallOptions } from './providers.js'
 import { Published, type Publications } from './published.js'
-import type { FindKeys } from '../jwt/remote-keys.js'
+import { refresh } from './refresh.js'
 import { resolveConfig } from './resolve-config.js'
 import { hasRunOut, type ResourceRequest } from './resource-request.js'
-import { checkRefreshed, checkToken, checkTokens, goesOn, ofAnotherBank, type TokenSet } from './tokens.js'
-import { Vouchers, readVoucher } from '../jwt/voucher.js'
-
-const text = v.pipe(v.string(), v.minLength(1))
-const proofsShape = v.looseObject({
-  state: text,
-  nonce: text,
-  codeVerifier: text,
-  max_age: v.optional(v.number()),
-  acr_values: v.optional(v.string()),
-  begun: v.optional(v.number()),
-  interactionId: v.optional(v.string()),
-  dpopKey: v.optional(v.string()),
-})
-
-const credentialMetadata = v.looseObject({
-  credential_endpoint: v.string(),
-  credential_issuer: v.optional(v.string()),
-})
-
-/** Options of a single call. */
-export interface CallOptions {
-  /** Ends the call before its requests' own timeouts do. */
-  signal?: AbortSignal | undefined
-  /**
-   * Learns which bank is asked, once that is allowed.
-   * @internal
-   */
-  seen?: StepEvent
-  /**
-   * Keeps what is signed of this login, for a receipt.
-   * @internal
-   */
-  record?: LoginRecord | undefined
-}
-
-/** A call to a provider, and of which login it is. */
-interface ProviderCall extends CallOptions {
-  interactionId?: string | undefined
-  /** What binds its tokens, if anything does (DPoP). */
-  dpop?: Binding | undefined
-}
+import { checkToken, checkTokens, type TokenSet } from './tokens.js'
 
 /** What clients of several tenants have of each other. */
 interface Shared {
   publications?: Publications
   /** The client of the same tenant before one of its options changed. */
   earlier?: IDPartner | undefined
-}
-
-/** To which key tokens are bound; to that of the option where there is none. */
-interface Binding {
-  key: string | undefined
 }
 
 /**
@@ -114,16 +51,10 @@ interface Binding {
  */
 export class IDPartner {
   readonly #config: ResolvedConfig
-  readonly #http: Http
-  readonly #issuers: Issuers
+  readonly #providers: Providers
   readonly #trustDirectoryKeys: FindKeys
-  readonly #keys: Promise<ClientKeys>
-  readonly #allowed: AllowedIssuers
-  readonly #nonces = new DpopNonces()
-  readonly #fixedDpopKey: Promise<DpopKey | undefined>
   readonly #refreshes: Refreshes
   readonly #banks: Banks
-  readonly #vouchers: Vouchers
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
   constructor(config: IDPartnerConfig)
@@ -133,21 +64,12 @@ export class IDPartner {
   constructor(config: IDPartnerConfig, { publications, earlier }: Shared = {}) {
     this.#config = resolveConfig(config)
     const published = publications?.of(this.#config) ?? new Published(this.#config)
-    this.#http = published.httpOf(this.#config)
-    this.#issuers = published.issuers
-    this.#banks = new Banks(this.#issuers)
+    this.#providers = new Providers(this.#config, published)
+    this.#banks = new Banks(published.issuers)
     this.#trustDirectoryKeys = published.trustDirectoryKeys
-    this.#allowed = new AllowedIssuers(this.#config)
-    this.#vouchers = new Vouchers(this.#config.client_id)
     // Tokens that were renewed a moment ago are not renewed again because an option has another value now.
     const isSame = earlier && earlier.#config.client_id === this.#config.client_id
     this.#refreshes = isSame ? earlier.#refreshes : new Refreshes()
-    this.#keys = importKeys(this.#config.keys)
-    // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
-    this.#keys.catch(() => undefined)
-    const { dpop } = this.#config
-    this.#fixedDpopKey = dpop && 'key' in dpop ? importDpopKey(dpop.key) : Promise.resolve(undefined)
-    this.#fixedDpopKey.catch(() => undefined)
   }
 
   /** @internal */
@@ -217,13 +139,13 @@ export class IDPartner {
    * @internal
    */
   identityProviderOf(issuer: string): IdentityProvider {
-    const { name, logo } = bankOf(issuer, this.#issuers.known(issuer))
+    const { name, logo } = bankOf(issuer, this.#providers.issuers.known(issuer))
     return { name, issuer_url: issuer, ...(logo !== undefined && { logo_uri: logo }) }
   }
 
   /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
   async getPublicJWKs(): Promise<JSONWebKeySet> {
-    return structuredClone((await this.#keys).public)
+    return structuredClone((await this.#providers.keys).public)
   }
 
   /**
@@ -260,13 +182,7 @@ export class IDPartner {
    * @internal
    */
   generateDpopKey(): Pick<Proofs, 'dpopKey'> {
-    const { dpop } = this.#config
-    return dpop && 'alg' in dpop ? { dpopKey: newDpopKey(dpop.alg) } : {}
-  }
-
-  /** What the tokens of a login are to be bound to, where they are. */
-  #loginBinding({ dpopKey }: Pick<Proofs, 'dpopKey'> = this.generateDpopKey()): Binding | undefined {
-    return this.#config.dpop && { key: 'key' in this.#config.dpop ? undefined : dpopKey }
+    return this.#providers.newDpopKey()
   }
 
   /**
@@ -289,32 +205,7 @@ export class IDPartner {
     extraAuthorizationParams: AuthorizationParams = {},
     options: CallOptions = {},
   ): Promise<string> {
-    if (!v.is(proofsShape, proofs)) {
-      throw new IDPartnerError('config_invalid', 'the second argument must be the proofs of generateProofs()')
-    }
-    const params = searchParams(query)
-    const { max_age, acr_values } = proofs
-    const extra: AuthorizationParams = { max_age, acr_values, ...defined(extraAuthorizationParams) }
-    if (this.selectsAccount(params)) return accountSelectorUrl(this.#config, params, scope, extra.claims).href
-    noteChecks(proofs, extra)
-    const direct = this.#config.flow === 'direct'
-    const selected = direct && {
-      identity_provider_id: optionalParam(params, 'idp_id'),
-      idpartner_token: optionalParam(params, 'idpartner_token'),
-    }
-    const parameters = requestParameters(this.#config, proofs, scope, { ...selected, ...extra })
-    const interactionId = proofs.interactionId ?? interactionIdFrom(proofs.codeVerifier)
-    const call = { ...options, interactionId, dpop: this.#loginBinding(proofs) }
-    try {
-      const url = await trace('request', loginStep(interactionId), (step) =>
-        direct
-          ? this.#bankUrl(params, parameters, call, step)
-          : this.#proxyUrl(params, parameters, call, step),
-      )
-      return url.href
-    } catch (err) {
-      throw err instanceof IDPartnerError ? err.withInteractionId(interactionId) : err
-    }
+    return loginUrl(this.#providers, query, proofs, scope, extraAuthorizationParams, options)
   }
 
   /**
@@ -322,35 +213,7 @@ export class IDPartner {
    * @internal
    */
   selectsAccount(params: URLSearchParams): boolean {
-    return this.#config.flow === 'direct' && !params.has('iss')
-  }
-
-  async #proxyUrl(
-    params: URLSearchParams,
-    parameters: Record<string, string>,
-    call: ProviderCall,
-    step: StepEvent,
-  ): Promise<URL> {
-    step.issuer = this.#config.oidc_proxy_service_url
-    const proxy = await this.#providerOf(this.#config.oidc_proxy_service_url, call)
-    const url = await proxy.signedAuthorizationUrl(parameters)
-    const visitor = optionalParam(params, 'visitor_id')
-    if (visitor !== undefined) url.searchParams.set('visitor_id', visitor)
-    return url
-  }
-
-  async #bankUrl(
-    params: URLSearchParams,
-    parameters: Record<string, string>,
-    call: ProviderCall,
-    step: StepEvent,
-  ): Promise<URL> {
-    const issuer = optionalParam(params, 'iss') ?? ''
-    await inTime(call.signal, this.#allowed.check(issuer))
-    step.issuer = issuer
-    if (call.seen) call.seen.issuer = issuer
-    const bank = await this.#providerOf(issuer, call)
-    return bank.pushedAuthorizationUrl(parameters)
+    return selectsAccount(this.#config, params)
   }
 
   /**
@@ -384,21 +247,8 @@ export class IDPartner {
    * Verifies the proxy's document and asks whether its bank is allowed.
    * @internal
    */
-  async readProxyDocument(response: string, { record }: CallOptions = {}): Promise<ProxyDocument> {
-    return trace('document', {}, async (step) => {
-      const document = await verifyProxyDocument(response, {
-        keys: this.#trustDirectoryKeys,
-        issuer: this.#config.trust_directory_issuer,
-        audience: this.#config.client_id,
-        clockTolerance: this.#config.clock_tolerance,
-        witness: record?.witness('document'),
-      })
-      const { issuer_url } = document.identity_provider
-      this.#allowed.vouch(issuer_url)
-      await this.#allowed.check(issuer_url)
-      Object.assign(step, loginStep(document.interactionId, issuer_url))
-      return document
-    })
+  async readProxyDocument(response: string, options: CallOptions = {}): Promise<ProxyDocument> {
+    return readDocument(this.#providers, this.#trustDirectoryKeys, response, options)
   }
 
   /**
@@ -437,13 +287,8 @@ export class IDPartner {
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
     const answer =
       this.#config.response_mode === 'query'
-        ? await this.readAnswer(this.#plainAnswer(response), options, issuer)
-        : await this.#verifyAnswer(
-            response,
-            issuer,
-            (from) => this.#keysOfAllowed(from, options.signal),
-            options,
-          )
+        ? await readAnswer(this.#providers, this.#plainAnswer(response), options, issuer)
+        : await readSignedAnswer(this.#providers, response, options, issuer)
     if (!v.is(proofsShape, proofs) || answer.state !== proofs.state) {
       throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
         reason: 'no_login',
@@ -477,59 +322,8 @@ export class IDPartner {
   async readAnswer(
     sealed: ProxyDocument | string | PlainAnswer,
     options: CallOptions = {},
-    issuer?: string,
   ): Promise<AuthorizationAnswer> {
-    if (typeof sealed === 'object' && 'code' in sealed) {
-      return readingAnswer({}, () =>
-        readPlainAnswer(sealed, this.#config, issuer, (from) =>
-          inTime(options.signal, this.#allowed.check(from)),
-        ),
-      )
-    }
-    if (typeof sealed === 'string') {
-      return this.#verifyAnswer(
-        sealed,
-        undefined,
-        (from) => this.#keysOfAllowed(from, options.signal),
-        options,
-      )
-    }
-    const { idp_response_code, identity_provider, interactionId } = sealed
-    // readProxyDocument has asked whether this bank is allowed.
-    const keysOf = (from: string): Promise<FindKeys> => Promise.resolve(this.#issuers.keys(from))
-    const { issuer_url } = identity_provider
-    const step = loginStep(interactionId, issuer_url)
-    return this.#verifyAnswer(idp_response_code, issuer_url, keysOf, options, step)
-  }
-
-  async #verifyAnswer(
-    response: unknown,
-    issuer: string | undefined,
-    keysOf: (issuer: string) => Promise<FindKeys>,
-    { signal, record }: CallOptions,
-    vouched?: StepEvent,
-  ): Promise<AuthorizationAnswer> {
-    return readingAnswer(vouched ?? {}, async () => {
-      const keys = await this.#keys
-      const verifying = verifyJarm(response, {
-        decryption: decryptionOf(this.#config.encryption.authorization, keys),
-        alg: this.#config.authorization_signed_response_alg,
-        clientId: this.#config.client_id,
-        clockTolerance: this.#config.clock_tolerance,
-        issuer,
-        vouched: vouched !== undefined,
-        partyOf: (bank) => partyOf(bank, this.#config),
-        keysOf,
-        witness: record?.witness('answer'),
-      })
-      return inTime(signal, verifying)
-    })
-  }
-
-  async #keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKeys> {
-    // Who decides too late asks for no keys any more.
-    await inTime(signal, this.#allowed.check(issuer))
-    return this.#issuers.keys(issuer)
+    return readAnswer(this.#providers, sealed, options)
   }
 
   /**
@@ -549,9 +343,9 @@ export class IDPartner {
     }
     // Only readAnswer makes answers, and it asked whether their issuer is allowed.
     const { interactionId = interactionIdFrom(login.codeVerifier) } = login
-    const dpop = this.#loginBinding(login.dpopKey === undefined ? undefined : login)
-    const bank = await this.#providerOf(issuer, { ...options, interactionId, dpop })
-    return this.#vouched(issuer, bound(await bank.exchange(outcome.code, login), dpop))
+    const dpop = this.#providers.bindingOf(login.dpopKey === undefined ? undefined : login)
+    const bank = await this.#providers.of(issuer, { ...options, interactionId, dpop })
+    return this.#providers.vouched(issuer, bound(await bank.exchange(outcome.code, login), dpop))
   }
 
   /**
@@ -563,7 +357,7 @@ export class IDPartner {
     tokens: TokenSet & { claims: IDPartnerClaims },
     options: CallOptions = {},
   ): Promise<UserInfo> {
-    const bank = await this.#providerOf(issuer, { ...options, ...callOf(tokens) })
+    const bank = await this.#providers.of(issuer, { ...options, ...callOf(tokens) })
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -591,7 +385,7 @@ export class IDPartner {
    * @internal
    */
   async receipt(record: LoginRecord, login: EndedWell): Promise<string> {
-    return record.receipt(login, this.#config, await this.#keys)
+    return record.receipt(login, this.#config, await this.#providers.keys)
   }
 
   /**
@@ -606,7 +400,7 @@ export class IDPartner {
     if (!tokens.claims) {
       throw new IDPartnerError('config_invalid', 'the token set has no claims to compare the userinfo with')
     }
-    const bank = await this.#allowedProvider(issuer, options, tokens)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens)
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -624,32 +418,7 @@ export class IDPartner {
     tokens: TokenSet | string,
     options: CallOptions = {},
   ): Promise<TokenSet> {
-    if (typeof tokens !== 'string') checkTokens(tokens, issuer)
-    const refreshToken = typeof tokens === 'string' ? tokens : tokens.refresh_token
-    if (!refreshToken) {
-      throw new IDPartnerError(
-        'config_invalid',
-        'there is no refresh token; ask for scope "offline_access" with prompt "consent"',
-      )
-    }
-    checkToken(refreshToken)
-    const step = loginStep(callOf(tokens).interactionId)
-    try {
-      return await trace('refresh', step, async () => {
-        const dpop = callOf(tokens).dpop ?? this.#loginBinding()
-        const bank = await this.#allowedProvider(issuer, { ...options, dpop }, tokens)
-        step.issuer = issuer
-        const renewed = bound(await bank.refresh(refreshToken), dpop)
-        const earlier = typeof tokens === 'string' ? undefined : tokens.claims
-        if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, this.#config))
-        const claims = renewed.claims ?? earlier
-        const before = { refresh_token: refreshToken, ...(typeof tokens === 'object' && goesOn(tokens)) }
-        return this.#vouched(issuer, { ...before, ...renewed, ...(claims && { claims }) })
-      })
-    } catch (err) {
-      logNotRefreshed(this.#config.log, err, step)
-      throw err
-    }
+    return refresh(this.#providers, issuer, tokens, options)
   }
 
   /**
@@ -676,8 +445,8 @@ export class IDPartner {
     }
     checkTokens(tokens, issuer)
     // Shared by all who wait for it, so the signal of one must not end it.
-    const refresh = (current: TokenSet): Promise<TokenSet> => this.refreshToken(issuer, current)
-    return this.#refreshes.fresh(issuer, tokens, refresh, { save, signal })
+    const renew = (current: TokenSet): Promise<TokenSet> => this.refreshToken(issuer, current)
+    return this.#refreshes.fresh(issuer, tokens, renew, { save, signal })
   }
 
   /**
@@ -703,7 +472,7 @@ export class IDPartner {
     const renewed = (old: TokenSet): Promise<TokenSet> =>
       fresh ? this.freshTokens(old, { save: fresh.save, issuer, signal }) : Promise.resolve(old)
     const ask = async (current: TokenSet): Promise<Response> => {
-      const bank = await this.#allowedProvider(issuer, { signal }, current)
+      const bank = await this.#providers.allowedOf(issuer, { signal }, current)
       return bank.request(url, current.access_token, init)
     }
     const current = await renewed(tokens)
@@ -719,7 +488,7 @@ export class IDPartner {
    */
   async paymentDetailsInfo(issuer: string, tokens: TokenSet, options: CallOptions = {}): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options, tokens)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens)
     return bank.resource('payment_details_info_endpoint', tokens.access_token)
   }
 
@@ -736,7 +505,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options, tokens)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens)
     return bank.resource('payment_processing_endpoint', tokens.access_token, payment)
   }
 
@@ -754,18 +523,8 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<unknown> {
     checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options, tokens)
-    const url = new URL(joinUrl(issuer, '.well-known/openid-credential-issuer'))
-    const metadata = await bank.document(url, 'credential issuer metadata')
-    const known = v.is(credentialMetadata, metadata) ? metadata : undefined
-    const endpoint = parseEndpoint(known?.credential_endpoint)
-    if (!endpoint || (known?.credential_issuer ?? issuer) !== issuer) {
-      throw new IDPartnerError(
-        'provider_unavailable',
-        `the credential issuer metadata of ${partyOf(issuer, this.#config)} is of another issuer or names no credential_endpoint`,
-      )
-    }
-    return bank.json(endpoint, 'credential endpoint', tokens.access_token, request)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens)
+    return credential(bank, partyOf(issuer, this.#config), tokens.access_token, request)
   }
 
   /**
@@ -778,7 +537,7 @@ export class IDPartner {
   async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
     if (typeof tokens === 'string') checkToken(tokens)
     else checkTokens(tokens, issuer)
-    const bank = await this.#allowedProvider(issuer, options, tokens)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens)
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 
@@ -798,7 +557,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<string | undefined> {
     checkEndSession(login, params)
-    const bank = await this.#allowedProvider(login.issuer, options, login.tokens)
+    const bank = await this.#providers.allowedOf(login.issuer, options, login.tokens)
     const endpoint = bank.endSessionEndpoint()
     return endpoint && endSessionUrl(endpoint, this.#config.client_id, login, params).href
   }
@@ -810,100 +569,11 @@ export class IDPartner {
   async logoutTokenExpected(signal?: AbortSignal): Promise<LogoutTokenExpected> {
     const { encryption, id_token_signed_response_alg, client_id, clock_tolerance } = this.#config
     return {
-      decryption: decryptionOf(encryption.id_token, await this.#keys),
+      decryption: decryptionOf(encryption.id_token, await this.#providers.keys),
       alg: id_token_signed_response_alg,
       clientId: client_id,
       clockTolerance: clock_tolerance,
-      keysOf: (issuer) => this.#keysOfAllowed(issuer, signal),
+      keysOf: (issuer) => this.#providers.keysOfAllowed(issuer, signal),
     }
   }
-
-  /** @param tokens what the bank issued; a voucher in them is as good as a document */
-  async #allowedProvider(
-    issuer: string,
-    call: ProviderCall,
-    tokens?: Partial<TokenSet> | string,
-  ): Promise<Provider> {
-    const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
-    const { needsVoucher } = this.#allowed
-    if (voucher !== undefined && (needsVoucher || !claims)) {
-      const vouched = await readVoucher(voucher, this.#config.client_id, await this.#keys)
-      // The claims of a set say whose it is, and where it has none, this alone does.
-      if (!claims && vouched !== undefined && vouched !== issuer) throw ofAnotherBank(vouched, issuer)
-      if (needsVoucher && vouched === issuer) this.#allowed.vouch(issuer)
-    }
-    await inTime(call.signal, this.#allowed.check(issuer))
-    return this.#providerOf(issuer, { ...callOf(tokens), ...call })
-  }
-
-  /** Tokens of a bank that is allowed, with what shows that to other processes. */
-  async #vouched<T extends TokenSet>(issuer: string, tokens: T): Promise<T> {
-    if (!this.#allowed.needsVoucher) return tokens
-    const voucher = await this.#vouchers.of(issuer, await this.#keys)
-    return { ...tokens, ...(voucher !== undefined && { voucher }) }
-  }
-
-  /** A provider whose issuer is configured, or was allowed before in this operation. */
-  async #providerOf(
-    issuer: string,
-    { signal, interactionId = randomUUID(), dpop, record }: ProviderCall,
-  ): Promise<Provider> {
-    const [keys, metadata, dpopKey] = await inTime(
-      signal,
-      Promise.all([this.#keys, this.#issuers.metadata(issuer), dpop && this.#dpopKey(dpop)]),
-    )
-    return new Provider({
-      config: this.#config,
-      http: this.#http,
-      keys,
-      issuerKeys: this.#issuers.keys(issuer),
-      metadata,
-      interactionId,
-      dpop: dpopKey,
-      nonces: this.#nonces,
-      signal,
-      record,
-    })
-  }
-
-  async #dpopKey({ key }: Binding): Promise<DpopKey> {
-    const dpopKey = key === undefined ? await this.#fixedDpopKey : await readDpopKey(key)
-    if (dpopKey) return dpopKey
-    throw new IDPartnerError(
-      'config_invalid',
-      'the key that binds these tokens (DPoP) is missing: store what generateProofs() made, and all of a token set',
-    )
-  }
-}
-
-/** Watches how a bank's answer is read. */
-function readingAnswer(
-  known: StepEvent,
-  read: () => Promise<AuthorizationAnswer>,
-): Promise<AuthorizationAnswer> {
-  return trace('answer', known, async (step) => {
-    const answer = await read()
-    step.issuer = answer.issuer
-    return answer
-  })
-}
-
-/** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */
-function callOf(tokens: Partial<TokenSet> | string | undefined): ProviderCall {
-  if (typeof tokens !== 'object') return {}
-  const { token_type, dpop_key, interactionId } = tokens
-  return {
-    ...(token_type?.toLowerCase() === 'dpop' && { dpop: { key: dpop_key } }),
-    ...(interactionId !== undefined && { interactionId }),
-  }
-}
-
-/** Tokens with the key that they are bound to, so that other processes can use them. */
-function bound<T extends TokenSet>(tokens: T, dpop: Binding | undefined): T {
-  return dpop?.key === undefined ? tokens : { ...tokens, dpop_key: dpop.key }
-}
-
-/** Options that are there but `undefined` count as not given. */
-function defined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

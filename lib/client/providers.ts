@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import type { LoginRecord } from './login-record.js'
+import type { StepEvent } from '../events.js'
+import { IDPartnerError } from '../errors.js'
+import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
+import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import type { FindKeys } from '../jwt/remote-keys.js'
+import { Vouchers, readVoucher } from '../jwt/voucher.js'
+import { inTime } from '../net/deadline.js'
+import type { Http } from '../net/http.js'
+import { AllowedIssuers } from './allowed-issuers.js'
+import type { Proofs } from './authorization-request.js'
+import type { ResolvedConfig } from './config.js'
+import { DpopNonces } from './dpop.js'
+import type { Issuers } from './issuers.js'
+import { Provider } from './provider.js'
+import type { Published } from './published.js'
+import { ofAnotherBank, type TokenSet } from './tokens.js'
+
+/** Options of a single call. */
+export interface CallOptions {
+  /** Ends the call before its requests' own timeouts do. */
+  signal?: AbortSignal | undefined
+  /**
+   * Learns which bank is asked, once that is allowed.
+   * @internal
+   */
+  seen?: StepEvent
+  /**
+   * Keeps what is signed of this login, for a receipt.
+   * @internal
+   */
+  record?: LoginRecord | undefined
+}
+
+/** A call to a provider, and of which login it is. */
+export interface ProviderCall extends CallOptions {
+  interactionId?: string | undefined
+  /** What binds its tokens, if anything does (DPoP). */
+  dpop?: Binding | undefined
+}
+
+/** To which key tokens are bound; to that of the option where there is none. */
+export interface Binding {
+  key: string | undefined
+}
+
+/** The providers that a client may ask, with the client's own keys: each is made for one operation. */
+export class Providers {
+  readonly config: ResolvedConfig
+  readonly issuers: Issuers
+  readonly allowed: AllowedIssuers
+  readonly keys: Promise<ClientKeys>
+  readonly #http: Http
+  readonly #nonces = new DpopNonces()
+  readonly #fixedDpopKey: Promise<DpopKey | undefined>
+  readonly #vouchers: Vouchers
+
+  constructor(config: ResolvedConfig, published: Published) {
+    this.config = config
+    this.issuers = published.issuers
+    this.allowed = new AllowedIssuers(config)
+    this.#http = published.httpOf(config)
+    this.#vouchers = new Vouchers(config.client_id)
+    this.keys = importKeys(config.keys)
+    // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
+    this.keys.catch(() => undefined)
+    const { dpop } = config
+    this.#fixedDpopKey = dpop && 'key' in dpop ? importDpopKey(dpop.key) : Promise.resolve(undefined)
+    this.#fixedDpopKey.catch(() => undefined)
+  }
+
+  /** A provider whose issuer is configured, or was allowed before in this operation. */
+  async of(
+    issuer: string,
+    { signal, interactionId = randomUUID(), dpop, record }: ProviderCall,
+  ): Promise<Provider> {
+    const [keys, metadata, dpopKey] = await inTime(
+      signal,
+      Promise.all([this.keys, this.issuers.metadata(issuer), dpop && this.#dpopKey(dpop)]),
+    )
+    return new Provider({
+      config: this.config,
+      http: this.#http,
+      keys,
+      issuerKeys: this.issuers.keys(issuer),
+      metadata,
+      interactionId,
+      dpop: dpopKey,
+      nonces: this.#nonces,
+      signal,
+      record,
+    })
+  }
+
+  /** @param tokens what the bank issued; a voucher in them is as good as a document */
+  async allowedOf(
+    issuer: string,
+    call: ProviderCall,
+    tokens?: Partial<TokenSet> | string,
+  ): Promise<Provider> {
+    const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
+    const { needsVoucher } = this.allowed
+    if (voucher !== undefined && (needsVoucher || !claims)) {
+      const vouched = await readVoucher(voucher, this.config.client_id, await this.keys)
+      // The claims of a set say whose it is, and where it has none, this alone does.
+      if (!claims && vouched !== undefined && vouched !== issuer) throw ofAnotherBank(vouched, issuer)
+      if (needsVoucher && vouched === issuer) this.allowed.vouch(issuer)
+    }
+    await inTime(call.signal, this.allowed.check(issuer))
+    return this.of(issuer, { ...callOf(tokens), ...call })
+  }
+
+  /** The keys of a bank that is allowed. */
+  async keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKeys> {
+    // Who decides too late asks for no keys any more.
+    await inTime(signal, this.allowed.check(issuer))
+    return this.issuers.keys(issuer)
+  }
+
+  /** Tokens of a bank that is allowed, with what shows that to other processes. */
+  async vouched<T extends TokenSet>(issuer: string, tokens: T): Promise<T> {
+    if (!this.allowed.needsVoucher) return tokens
+    const voucher = await this.#vouchers.of(issuer, await this.keys)
+    return { ...tokens, ...(voucher !== undefined && { voucher }) }
+  }
+
+  /** A new key, where the tokens of each login are bound to one of its own. */
+  newDpopKey(): Pick<Proofs, 'dpopKey'> {
+    const { dpop } = this.config
+    return dpop && 'alg' in dpop ? { dpopKey: newDpopKey(dpop.alg) } : {}
+  }
+
+  /** What the tokens of a login are to be bound to, where they are. */
+  bindingOf({ dpopKey }: Pick<Proofs, 'dpopKey'> = this.newDpopKey()): Binding | undefined {
+    return this.config.dpop && { key: 'key' in this.config.dpop ? undefined : dpopKey }
+  }
+
+  async #dpopKey({ key }: Binding): Promise<DpopKey> {
+    const dpopKey = key === undefined ? await this.#fixedDpopKey : await readDpopKey(key)
+    if (dpopKey) return dpopKey
+    throw new IDPartnerError(
+      'config_invalid',
+      'the key that binds these tokens (DPoP) is missing: store what generateProofs() made, and all of a token set',
+    )
+  }
+}
+
+/** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */
+export function callOf(tokens: Partial<TokenSet> | string | undefined): ProviderCall {
+  if (typeof tokens !== 'object') return {}
+  const { token_type, dpop_key, interactionId } = tokens
+  return {
+    ...(token_type?.toLowerCase() === 'dpop' && { dpop: { key: dpop_key } }),
+    ...(interactionId !== undefined && { interactionId }),
+  }
+}
+
+/** Tokens with the key that they are bound to, so that other processes can use them. */
+export function bound<T extends TokenSet>(tokens: T, dpop: Binding | undefined): T {
+  return dpop?.key === undefined ? tokens : { ...tokens, dpop_key: dpop.key }
+}
