@@ -33,6 +33,14 @@ test('there is a word about each file of the login in the picture of the house',
   expect(files.filter((file) => !house.includes(`](../${file})`))).toEqual([])
 })
 
+test('each room of the house is in its picture and its table', () => {
+  const [, picture = '', table = ''] = readFileSync('docs/architecture.md', 'utf8').split('```')
+  for (const { name } of readdirSync('lib', { withFileTypes: true }).filter((one) => one.isDirectory())) {
+    expect(picture).toContain(`<b>${name}/</b>`)
+    expect(table).toContain(`| [\`${name}/\`](../lib/${name}) `)
+  }
+})
+
 test('there is a row for each option', () => {
   const optionsOf = (file: string, name: string): string[] => {
     const [, body = ''] =

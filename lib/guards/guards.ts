@@ -151,14 +151,11 @@ export function requireFresh(wanted: WantedLogin, given: GuardOptions = {}): Mid
 function guard(requirement: Requirement | undefined, given: GuardOptions): Middleware {
   const settings = parseOptions(options, given)
   return (req, res, next) => {
-    decide(req, requirement, settings).then(
-      (verdict) => {
+    decide(req, requirement, settings)
+      .then((verdict) => {
         deliver(verdict, { req, res, next, settings, requirement })
-      },
-      (err: unknown) => {
-        next(err)
-      },
-    )
+      })
+      .catch(next)
   }
 }
 

@@ -18,7 +18,7 @@ export interface LogoutRouterOptions {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the request as the host has it
   onLogout: (logout: BankLogout, req: any) => unknown
   /** Hears of everything that was refused, for the log; the bank is told nothing of it. */
-  onError?: ((err: unknown) => void) | undefined
+  onError?: ((err: unknown) => unknown) | undefined
   /** Below where the router is mounted; `'/backchannel-logout'` by default. */
   path?: string | undefined
 }
@@ -64,15 +64,17 @@ export function logoutRouter(client: IDPartner | ClientOf, options: LogoutRouter
       next()
       return
     }
-    logOut(clientOf, req, { used, onLogout }).then(
-      () => {
-        answer(res, 200)
-      },
-      (err: unknown) => {
-        answer(res, 400, JSON.stringify({ error: 'invalid_request' }))
-        onError?.(err)
-      },
-    )
+    logOut(clientOf, req, { used, onLogout })
+      .then(
+        () => {
+          answer(res, 200)
+        },
+        (err: unknown) => {
+          answer(res, 400, JSON.stringify({ error: 'invalid_request' }))
+          return onError?.(err)
+        },
+      )
+      .catch(() => undefined) // The bank has its answer, and a log that fails shall not end the process.
   }
 }
 
@@ -83,13 +85,14 @@ async function logOut(
 ): Promise<void> {
   const client = await within(MAX_WAIT, () => clientOf(req))
   const budget = 2 * client.timeout
-  const logout = await within(budget, async (deadline) => {
+  const { clientId, logout } = await within(budget, async (deadline) => {
     const tokens = (await formBody(req)).getAll('logout_token')
     const [token] = tokens
     if (token === undefined || tokens.length > 1) throw invalid('has no single "logout_token"')
-    return verifyLogoutToken(token, await client.logoutTokenExpected(deadline.signal))
+    const expected = await client.logoutTokenExpected(deadline.signal)
+    return { clientId: expected.clientId, logout: await verifyLogoutToken(token, expected) }
   })
-  const name = JSON.stringify([logout.issuer, logout.jti])
+  const name = JSON.stringify([clientId, logout.issuer, logout.jti])
   if (!used.use(name, 2 * MAX_AGE_SECONDS)) {
     throw new IDPartnerError('token_invalid', "the bank's logout token was used before")
   }

@@ -8,6 +8,7 @@ import express from 'express'
 import session from 'express-session'
 import { IDPartnerError } from 'passport-idpartner'
 import {
+  logIn,
   requireClaims,
   requireFresh,
   requireLogin,
@@ -322,7 +323,70 @@ describe('a login', () => {
   })
 })
 
+describe('the way to log in and back from a router below a path', () => {
+  test.each(Object.keys(hosts))('is the whole one on %s', async (host) => {
+    const app = (hosts[host] ?? express)() as unknown as { use: (path: string, one: Middleware) => unknown }
+    app.use('/shop', userOfHeader)
+    app.use('/shop', requireClaims({ age_over_21: true }, { page: '/shop/too-young', login: '/auth/login' }))
+    app.use('/shop', page)
+    const ask = await serve(app as unknown as Middleware, { host })
+    expect((await ask('/shop/wine?x=1')).headers['location']).toBe(
+      '/auth/login?return_to=%2Fshop%2Fwine%3Fx%3D1',
+    )
+    const young = as({ ...me, age_over_21: false })
+    expect((await ask('/shop/wine', young)).headers['location']).toBe('/shop/too-young')
+    expect(await ask('/shop/too-young', young)).toMatchObject({ status: 403 })
+    // What is the login route below the path only is no login route.
+    expect((await ask('/shop/auth/login')).status).toBe(302)
+  })
+})
+
+test('an answer that somebody has sent already is an error of the host, and hangs nothing', async () => {
+  const answered: Middleware = (_req, res, next) => {
+    res.write('early')
+    next()
+  }
+  const errors: unknown[] = []
+  const ask = await serve([
+    answered,
+    (req, res, next) => {
+      requireLogin()(req, res, (err) => {
+        errors.push((err as { code?: string }).code)
+        res.end()
+        if (!err) next()
+      })
+    },
+  ])
+  expect(await ask('/orders')).toMatchObject({ status: 200, body: 'early' })
+  expect(errors).toEqual(['ERR_HTTP_HEADERS_SENT'])
+})
+
+test('HEAD is answered without a body, for scripts as well', async () => {
+  const ask = await serve(requireLogin())
+  const { status, body, headers } = await ask('/orders', {
+    method: 'HEAD',
+    headers: { accept: 'application/json' },
+  })
+  expect([status, body, headers['www-authenticate']]).toEqual([401, '', 'Bearer realm="bank login"'])
+})
+
 describe('a mistake in the options is found when the application starts', () => {
+  test.each([
+    ...['//evil.example', '/\\evil.example', '\\/evil.example', '/\t//evil.example', '\t//evil.example'],
+    ...['https:evil.example', 'https://evil.example', 'evil.example', ' /x', '/x y', '', '?x', '.'],
+    ...['/\u2215evil', '/\u0000', '/x\r\nSet-Cookie: a=b', `/${'x'.repeat(1000)}`],
+  ])('no guard sends anybody to %j', (path) => {
+    for (const make of [
+      () => requireLogin({ login: path }),
+      () => requireLogin({ page: path }),
+      () => requireClaims({ age_over_21: true }, { page: path }),
+      () => requireFresh({ max_age: 300 }, { login: path }),
+      () => logIn({ authenticate: () => undefined }, {} as never, { home: path }),
+    ]) {
+      expect(make).toThrow(expect.objectContaining({ code: 'config_invalid' }))
+    }
+  })
+
   test.each<[string, () => unknown]>([
     ['login', () => requireLogin({ login: 'https://evil.example' })],
     ['login', () => requireLogin({ login: '//evil.example' })],

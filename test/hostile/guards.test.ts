@@ -8,6 +8,7 @@ import { logIn, requireFresh } from 'passport-idpartner/guards'
 import { listen, type Listening } from '../support/listen.js'
 import { newPerson, Platform } from '../support/platform.js'
 import type { Person } from '../support/bank.js'
+import { fromNow, set, without } from '../support/bends.js'
 
 const closing: { close: () => Promise<unknown> }[] = []
 afterEach(async () => {
@@ -42,6 +43,7 @@ async function scene(): Promise<Scene> {
   )
   app.get(['/login', '/callback'], logIn(passport, strategy, { home: '/home' }))
   app.get('/fresh', requireFresh({ max_age: 300 }))
+  app.get('/strong', requireFresh({ acr_values: 'urn:strong' }))
   app.get('/me', (req, res) => {
     res.json((req.user as { claims?: { sub?: string } } | undefined)?.claims?.sub ?? null)
   })
@@ -59,6 +61,8 @@ interface Answer {
   location: string | null
   body: string
 }
+
+type Claims = (claims: Record<string, unknown>) => Record<string, unknown>
 
 /** A browser that goes to the bank by itself. */
 class Visitor {
@@ -90,12 +94,14 @@ class Visitor {
   }
 
   /** Begins a login and returns what brings its answer back. */
-  async begin(path: string): Promise<(person?: Person, secondsAgo?: number) => Promise<Answer>> {
+  async begin(
+    path: string,
+  ): Promise<(person?: Person, secondsAgo?: number, bend?: Claims) => Promise<Answer>> {
     const { location } = await this.open(path)
     const request = await this.#platform.request(location ?? '')
-    return async (person = this.#platform.person, secondsAgo = 0) => {
+    return async (person = this.#platform.person, secondsAgo = 0, bend = (claims) => claims) => {
       const idToken = {
-        claims: (claims: object) => ({ ...claims, auth_time: this.#platform.now() - secondsAgo }),
+        claims: (claims: object) => bend({ ...claims, auth_time: this.#platform.now() - secondsAgo }),
       }
       const response = await this.#platform.answer(request, { idToken }, { person })
       return this.open(`/callback?${new URLSearchParams({ response }).toString()}`)
@@ -120,6 +126,14 @@ describe('nobody is sent to another site after a login', () => {
     ['a script', 'javascript:alert(1)'],
     ['a host alone', 'evil.example'],
     ['characters beyond ASCII', '/\u2215\u2215evil.example'],
+    ['slashes of another width', '\uff0f\uff0fevil.example'],
+    ['a byte order mark', '\ufeff//evil.example'],
+    ['a tab before it', '\t//evil.example'],
+    ['three slashes', '///evil.example'],
+    ['a scheme in capitals', 'HTTPS:evil.example'],
+    ['a host with a user', 'https://app.example@evil.example/'],
+    ['slashes that are encoded twice', '%2F%2Fevil.example'],
+    ['a query alone', '?//evil.example'],
     ['nothing', ''],
     ['more than a session may hold', `/${'x'.repeat(1000)}`],
   ])('by %s', async (_what, path) => {
@@ -135,6 +149,9 @@ describe('nobody is sent to another site after a login', () => {
   })
 
   test.each([
+    '/%5Cevil.example',
+    '/%09/evil.example',
+    `/${'x'.repeat(999)}`,
     '/.//evil.example',
     '/%2F/evil.example',
     '/a//evil.example',
@@ -185,5 +202,31 @@ describe('a login that has to be by the same person', () => {
     expect(await finish(newPerson())).toMatchObject({ status: 403 })
     const again = await visitor.begin(location ?? '')
     expect(await again()).toMatchObject({ location: '/fresh?person=other' })
+  })
+})
+
+describe('a login that a guard asked for is refused, and the session keeps its user, when', () => {
+  test.each<{ name: string; page: string; bend: Claims; status: number }>([
+    { name: 'the bank does not say when it was', page: '/fresh', bend: without('auth_time'), status: 401 },
+    { name: 'it was too long ago', page: '/fresh', bend: fromNow({ auth_time: -400 }), status: 401 },
+    { name: 'it is still to come', page: '/fresh', bend: fromNow({ auth_time: 400 }), status: 502 },
+    { name: 'its time is a text', page: '/fresh', bend: set({ auth_time: '0' }), status: 502 },
+    { name: 'the bank does not say how it was', page: '/strong', bend: without('acr'), status: 401 },
+    { name: 'it was by a weaker way', page: '/strong', bend: set({ acr: 'urn:weak' }), status: 401 },
+    { name: 'its way has a like name', page: '/strong', bend: set({ acr: 'urn:stronger' }), status: 401 },
+    { name: 'its ways are a list', page: '/strong', bend: set({ acr: ['urn:strong'] }), status: 502 },
+  ])('$name', async ({ page, bend, status }) => {
+    const { visitor } = await scene()
+    await visitor.logIn(undefined, 1000)
+    const me = await visitor.open('/me')
+    for (let tries = 0; tries < 3; tries++) {
+      const { location } = await visitor.open(page)
+      expect(location).toBe(`/login?return_to=%2F${page.slice(1)}&again=1`)
+      const finish = await visitor.begin(location ?? '')
+      expect(await finish(undefined, 0, bend)).toMatchObject({ status, body: '{"code":"token_invalid"}' })
+      expect(await visitor.open('/me')).toEqual(me)
+    }
+    // A person may do better next time; a bank that answers like this is not asked on and on.
+    expect((await visitor.open(page)).status).toBe(status === 502 ? 403 : 302)
   })
 })

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { request, type IncomingMessage } from 'node:http'
+import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import connect from 'connect'
-import { logoutRouter, type BankLogout, type LogoutRouterOptions } from 'passport-idpartner/logout'
+import { concerns, logoutRouter, type BankLogout, type LogoutRouterOptions } from 'passport-idpartner/logout'
 import { appended, fromNow, set, without, type JwtBend } from '../support/bends.js'
 import { listen } from '../support/listen.js'
 import { startScene, useScenes, type Scene, type SceneOptions } from '../support/scene.js'
@@ -20,6 +20,7 @@ interface Bank {
   scene: Scene
   logouts: BankLogout[]
   errors: unknown[]
+  ask: (headers: Record<string, string>) => ClientRequest
   post: (body: string | Buffer, headers?: Record<string, string>) => Promise<Answer>
   close: () => Promise<void>
 }
@@ -43,13 +44,15 @@ async function bank(options: Partial<LogoutRouterOptions> = {}, sceneOptions?: S
     }),
   )
   server.serve(app)
+  const ask = (headers: Record<string, string>): ClientRequest =>
+    request(`${server.url}/backchannel-logout`, { method: 'POST', headers }).on('error', () => undefined)
   return {
     scene,
     logouts,
     errors,
+    ask,
     post: async (body, headers = FORM) => {
-      const asked = request(`${server.url}/backchannel-logout`, { method: 'POST', headers })
-      asked.on('error', () => undefined)
+      const asked = ask(headers)
       asked.end(body)
       const [res] = (await once(asked, 'response')) as [IncomingMessage]
       const chunks: Buffer[] = []
@@ -203,7 +206,72 @@ describe('what is posted for a logout is refused when', () => {
   })
 })
 
+describe('what never ends, ends', () => {
+  test.each<[string, (asked: ClientRequest) => unknown]>([
+    [
+      'a form that never comes',
+      (asked) => {
+        asked.flushHeaders()
+      },
+    ],
+    ['a form that stops in the middle', (asked) => asked.write('logout_token=')],
+  ])('%s', async (_what, send) => {
+    const { errors, logouts, close, ask } = await bank({}, { strategy: { timeout: 1000 } })
+    const asked = ask({ ...FORM, 'content-length': '100' })
+    send(asked)
+    const [res] = (await once(asked, 'response')) as [IncomingMessage]
+    expect([res.statusCode, res.headers.connection]).toEqual([400, 'close'])
+    expect([errors.length, logouts]).toEqual([1, []])
+    await close()
+  })
+
+  test('a bank that hangs up', async () => {
+    let hear: (err: unknown) => void = () => undefined
+    const heard = new Promise<unknown>((resolve) => (hear = resolve))
+    const { logouts, close, ask } = await bank({ onError: hear })
+    const asked = ask({ ...FORM, 'content-length': '100' })
+    asked.write('logout_token=', () => asked.destroy())
+    expect(await heard).toMatchObject({ code: 'response_invalid' })
+    expect(logouts).toEqual([])
+    await close()
+  })
+})
+
+test.each<[string, () => unknown]>([
+  [
+    'throws',
+    () => {
+      throw new Error('the log is full')
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('the log is full'))],
+])('an "onError" that %s ends neither the answer nor the process', async (_how, onError) => {
+  const unhandled: unknown[] = []
+  const listener = (reason: unknown): void => void unhandled.push(reason)
+  process.on('unhandledRejection', listener)
+  const { post, close } = await bank({ onError })
+  expect(await post('x')).toMatchObject({ status: 400 })
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', listener)
+  expect(unhandled).toEqual([])
+  await close()
+})
+
 describe('a logout token counts once', () => {
+  test('in each process; in another one it ends no login that came after it', async () => {
+    const one = await bank()
+    const other = await bank({}, { platform: one.scene.platform })
+    const token = form(await one.scene.platform.bankA.logoutToken({ sub: 'me' }))
+    for (const { post } of [one, other]) expect((await post(token)).status).toBe(200)
+    const [first, second] = [one.logouts[0], other.logouts[0]]
+    expect(second).toEqual(first)
+    if (!second) throw new Error('nothing was heard')
+    const login = { iss: second.issuer, sub: 'me' }
+    expect(concerns(second, { ...login, iat: second.iat })).toBe(true)
+    expect(concerns(second, { ...login, iat: second.iat + 1 })).toBe(false)
+    await Promise.all([one.close(), other.close()])
+  })
+
   test('one after the other, and at the same moment', async () => {
     const { post, logouts, errors, close, scene } = await bank()
     const token = form(await scene.platform.bankA.logoutToken({ sub: 'me' }))

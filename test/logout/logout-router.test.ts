@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
-import { IDPartner } from 'passport-idpartner'
+import { IDPartner, IDPartnerStrategy } from 'passport-idpartner'
 import { concerns, logoutRouter, type BankLogout, type LogoutRouter } from 'passport-idpartner/logout'
 import { set, without } from '../support/bends.js'
 import { listen } from '../support/listen.js'
@@ -85,6 +85,62 @@ test('what is not for it goes on', async () => {
     expect(await (await fetch(url + path, { method })).text()).toBe('another')
   }
   expect((await fetch(`${url}/bye/?x`, { method: 'POST' })).status).toBe(400)
+})
+
+describe('of several tenants', () => {
+  async function tenants(clientOf: (req: { url: string }) => unknown) {
+    const heard: unknown[] = []
+    const errors: unknown[] = []
+    const app = express()
+    const onLogout = (logout: BankLogout, req: express.Request): void => {
+      heard.push([req.params['tenant'], logout.sub])
+    }
+    const router = logoutRouter(clientOf as never, { onLogout, onError: (err) => errors.push(err) })
+    app.use('/:tenant', router as express.RequestHandler)
+    const url = await serve(app as unknown as Host)
+    const post = async (tenant: string, logout_token: string): Promise<number> => {
+      const body = new URLSearchParams({ logout_token })
+      return (await fetch(`${url}/${tenant}/backchannel-logout`, { method: 'POST', body })).status
+    }
+    return { heard, errors, post }
+  }
+
+  test("a bank's word is read with the client of the tenant, and heard with the request", async () => {
+    const scene = await startScene({ flow: 'direct' })
+    const config = await scene.platform.config()
+    const strategy = new IDPartnerStrategy<{ originalUrl: string }>(
+      ({ originalUrl }) => {
+        const [, tenant = ''] = originalUrl.split('/')
+        return { ...config, tenant, client_id: tenant === 'north' ? config.client_id : `app-${tenant}` }
+      },
+      () => Promise.resolve({}),
+    )
+    const { heard, errors, post } = await tenants((req) => strategy.clientOf(req as never))
+    const token = await scene.platform.bankA.logoutToken({ sub: 'me' })
+    // It is for another client id than that of this tenant, and still good for the one that is meant.
+    expect(await post('south', token)).toBe(400)
+    expect(errors).toMatchObject([{ code: 'token_invalid', message: expect.stringContaining('"aud"') }])
+    expect(await post('north', token)).toBe(200)
+    expect(heard).toEqual([['north', 'me']])
+  })
+
+  test.each<[string, () => unknown, object]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no such tenant')
+      },
+      { message: 'no such tenant' },
+    ],
+    ['rejects', () => Promise.reject(new Error('no such tenant')), { message: 'no such tenant' }],
+    ['finds nobody', () => undefined, { code: 'config_invalid' }],
+    ['finds something else', () => ({ logoutTokenExpected: () => ({}) }), { code: 'config_invalid' }],
+  ])('a function that %s ends nothing: 400', async (_how, clientOf, error) => {
+    const { heard, errors, post } = await tenants(clientOf)
+    expect(await post('north', 'x.y.z')).toBe(400)
+    expect(errors).toEqual([expect.objectContaining(error)])
+    expect(heard).toEqual([])
+  })
 })
 
 describe('a mistake is found when the application starts', () => {
