@@ -72,7 +72,9 @@ export const FILES = [
   'jwt/proxy-document',
   'jwt/receipt',
   'jwt/remote-keys',
-  'jwt/sealed-jwt',
+  'jwt/encrypted-jwt',
+  'jwt/jwt-error',
+  'jwt/signed-jwt',
   'jwt/userinfo',
   'jwt/voucher',
   'logout/concerns',
@@ -101,6 +103,7 @@ export const FILES = [
   'passport/response-headers',
   'passport/session',
   'passport/session-logins',
+  'passport/session-slot',
   'passport/speculative',
   'passport/begin-login',
   'passport/finish-login',
@@ -138,6 +141,9 @@ const CLIENT = [
   'hostile/faults',
   'hostile/broken-endpoints',
 ]
+
+/** What tries a JWT's envelope and signature. */
+const SEALED = ['jwt/sealed-jwt', 'hostile/downgrade', 'hostile/jarm']
 
 /** What tries a whole pass of a login. */
 const PASSES = [
@@ -194,6 +200,7 @@ const TABLES = {
   'passport/response-headers': ['frameworks', 'passport/strategy'],
   'passport/session': ['passport/session-logins', 'passport/logins'],
   'passport/host': ['frameworks'],
+  'passport/session-slot': ['passport/session-logins', 'passport/logins'],
   'passport/session-logins': ['passport/logins', 'hostile/login-csrf'],
   'client/allowed-issuers': ['hostile/ssrf'],
   'client/network': ['client/config', 'client/allowed-issuers'],
@@ -220,7 +227,9 @@ const TABLES = {
   'jwt/claims': ['hostile/id-token', 'hostile/userinfo'],
   'jwt/key-set': ['hostile/discovery-and-keys'],
   'jwt/remote-keys': ['hostile/discovery-and-keys'],
-  'jwt/sealed-jwt': ['hostile/downgrade', 'hostile/jarm'],
+  'jwt/encrypted-jwt': SEALED,
+  'jwt/jwt-error': SEALED,
+  'jwt/signed-jwt': SEALED,
   'passport/begin-login': PASSES,
   'passport/finish-login': PASSES,
   'passport/outcome': PASSES,

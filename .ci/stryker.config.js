@@ -1,7 +1,7 @@
 import process from 'node:process'
 
 /** Places in lib/ to break, as .ci/mutation.mjs names them; every one costs a run of its tests. */
-const places = process.env.MUTATE ?? 'lib/jwt/sealed-jwt.ts'
+const places = process.env.MUTATE ?? 'lib/jwt/signed-jwt.ts'
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {

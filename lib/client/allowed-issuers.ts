@@ -5,7 +5,7 @@ import { isLoopback, isPrivateAddress } from '../net/addresses.js'
 import type { PrivateNetworks } from '../net/private-networks.js'
 import { isClosed } from './network.js'
 import { parseEndpoint } from '../net/http.js'
-import { printableUrl } from '../jwt/sealed-jwt.js'
+import { printableUrl } from '../jwt/jwt-error.js'
 
 /** A bound for the memory of vouched issuers; far more than IDPartner has banks. */
 const MAX_VOUCHED = 1000

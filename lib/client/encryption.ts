@@ -6,7 +6,7 @@ import {
   type KeyEncryptionAlg,
 } from '../jwt/algorithms.js'
 import type { ClientKeys, checkJwks } from '../jwt/keys.js'
-import type { Decryption } from '../jwt/sealed-jwt.js'
+import type { Decryption } from '../jwt/encrypted-jwt.js'
 import { badOption } from './option-errors.js'
 
 /** What a bank may encrypt, as client registration names it. */

@@ -10,7 +10,7 @@ import {
   type SignedPart,
 } from '../jwt/receipt.js'
 import type { IdTokenChecks } from '../jwt/id-token.js'
-import type { Witness } from '../jwt/sealed-jwt.js'
+import type { Witness } from '../jwt/signed-jwt.js'
 import type { PlainAnswer } from './callback-params.js'
 import type { ResolvedConfig } from './config.js'
 

@@ -1,6 +1,6 @@
 import { IDPartnerError } from '../errors.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
-import { printableUrl } from '../jwt/sealed-jwt.js'
+import { printableUrl } from '../jwt/jwt-error.js'
 import type { PlainAnswer, PlainError } from './callback-params.js'
 import type { ResolvedConfig } from './config.js'
 

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { AuthorizationDetail } from './authorization-request.js'
 import type { IDPartnerClaims } from '../jwt/claims.js'
 import { IDPartnerError } from '../errors.js'
-import { printableUrl } from '../jwt/sealed-jwt.js'
+import { printableUrl } from '../jwt/jwt-error.js'
 
 /**
  * What the bank issued for a login, as plain JSON that can be stored and used later.

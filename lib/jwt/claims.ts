@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose'
 import * as v from 'valibot'
-import { invalidJwt, type JwtKind } from './sealed-jwt.js'
+import { invalidJwt, type JwtKind } from './jwt-error.js'
 
 /** A postal address. See https://openid.net/specs/openid-connect-core-1_0.html#AddressClaim */
 export interface AddressClaim {

@@ -3,14 +3,9 @@ import { IDPartnerError } from '../errors.js'
 import { checkClaims, type IDPartnerClaims } from './claims.js'
 import { hashOf, type SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import {
-  decryptJwt,
-  invalidJwt,
-  verifyJwt,
-  type Decryption,
-  type JwtKind,
-  type Witnessed,
-} from './sealed-jwt.js'
+import { decryptJwt, type Decryption } from './encrypted-jwt.js'
+import { invalidJwt, type JwtKind } from './jwt-error.js'
+import { verifyJwt, type Witnessed } from './signed-jwt.js'
 
 /** How a person has to have logged in at the bank. */
 interface AuthenticationChecks {

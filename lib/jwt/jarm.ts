@@ -2,17 +2,9 @@ import * as v from 'valibot'
 import { IDPartnerError, printable } from '../errors.js'
 import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import {
-  claimedIssuer,
-  decryptJwt,
-  invalidJwt,
-  printableUrl,
-  verifyJwt,
-  wrongIssuer,
-  type Decryption,
-  type JwtKind,
-  type Witnessed,
-} from './sealed-jwt.js'
+import { decryptJwt, type Decryption } from './encrypted-jwt.js'
+import { invalidJwt, printableUrl, wrongIssuer, type JwtKind } from './jwt-error.js'
+import { claimedIssuer, verifyJwt, type Witnessed } from './signed-jwt.js'
 
 /** A bank's authentic answer to an authorization request: a code, or the name of an error. */
 export interface AuthorizationAnswer {

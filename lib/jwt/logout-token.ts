@@ -3,16 +3,9 @@ import * as v from 'valibot'
 import { IDPartnerError } from '../errors.js'
 import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import {
-  claimedIssuer,
-  decryptJwt,
-  invalidJwt,
-  verifyJwt,
-  wrongClaim,
-  wrongIssuer,
-  type Decryption,
-  type JwtKind,
-} from './sealed-jwt.js'
+import { decryptJwt, type Decryption } from './encrypted-jwt.js'
+import { invalidJwt, wrongClaim, wrongIssuer, type JwtKind } from './jwt-error.js'
+import { claimedIssuer, verifyJwt } from './signed-jwt.js'
 
 /** A bank's word that somebody logged out there: of one session (`sid`), or else of all sessions of a person (`sub`). */
 export interface BankLogout {

@@ -3,7 +3,8 @@ import * as v from 'valibot'
 import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
 import type { FindKeys } from './remote-keys.js'
-import { invalidJwt, printableUrl, verifyJwt, type JwtKind, type Witnessed } from './sealed-jwt.js'
+import { invalidJwt, printableUrl, type JwtKind } from './jwt-error.js'
+import { verifyJwt, type Witnessed } from './signed-jwt.js'
 
 /** The bank a person chose, as IDPartner describes it; further members are know-your-business credentials. */
 export interface IdentityProvider {

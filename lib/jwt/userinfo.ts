@@ -1,20 +1,9 @@
 import { checkClaims, type UserInfo } from './claims.js'
 import type { SigningAlg } from './algorithms.js'
 import type { FindKeys } from './remote-keys.js'
-import {
-  checkEnvelope,
-  checkedObject,
-  decryptJwt,
-  invalidJwt,
-  notEncrypted,
-  parseObject,
-  verifyJwt,
-  wrongClaim,
-  wrongIssuer,
-  type Decryption,
-  type JwtKind,
-  type Witnessed,
-} from './sealed-jwt.js'
+import { checkEnvelope, decryptJwt, notEncrypted, type Decryption } from './encrypted-jwt.js'
+import { invalidJwt, wrongClaim, wrongIssuer, type JwtKind } from './jwt-error.js'
+import { checkedObject, parseObject, verifyJwt, type Witnessed } from './signed-jwt.js'
 
 export interface UserInfoExpected extends Witnessed {
   /** Whose userinfo it is, for messages: `the userinfo of the bank login.bank.example`. */

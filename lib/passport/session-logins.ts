@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
-import { interactionIdFrom } from '../client/interaction-id.js'
 import type { MissingReason } from '../errors.js'
 import { intrusionOf } from './fetch-site.js'
-import {
-  loginMissing,
-  nonceFrom,
-  proofsOf,
-  shortHash,
-  stateFrom,
-  type LoginStore,
-  type PendingLogin,
-} from './logins.js'
+import { loginMissing, type LoginStore, type PendingLogin } from './logins.js'
 import {
   Turns,
   askStore,
@@ -22,59 +13,28 @@ import {
   sessionTurn,
   type SessionRequest,
 } from './session.js'
+import {
+  EMPTY,
+  bounded,
+  compact,
+  endOf,
+  hashOf,
+  isLive,
+  isOf,
+  lengthen,
+  shorten,
+  slot,
+  stateOf,
+  type Entry,
+  type Slot,
+} from './session-slot.js'
 import { UsedStates } from './used-states.js'
-
-/** Enough for every tab a person opens. */
-const MAX_PENDING = 10
-
-/** A session may be a cookie, of which browsers take 4 kB in all, a third of it for the encoding. */
-const MAX_BYTES = 1500
 
 /** Milliseconds to wait for other processes, at most. */
 const MAX_PAUSE = 250
 
 /** How often a change is made again that another process has overwritten. */
 const MAX_ROUNDS = 3
-
-const optional = v.optional(v.string())
-/** A pending login in short; what follows from its verifier is left out. */
-const entry = v.object({
-  /** Code verifier. */
-  v: v.pipe(v.string(), v.minLength(1)),
-  /** Begun, and how many seconds after that it ends. */
-  b: v.number(),
-  t: v.number(),
-  /** Of which strategy. */
-  o: v.string(),
-  /** State, nonce and interaction id, where they are not those of {@link proofsOf}. */
-  k: optional,
-  n: v.optional(v.pipe(v.string(), v.minLength(1))),
-  d: optional,
-  i: optional,
-  m: v.optional(v.number()),
-  a: optional,
-  f: optional,
-  /** The key that binds its tokens. */
-  j: optional,
-  r: v.optional(v.literal(1)),
-  /** How little the person is known to have wanted it: {@link intrusionOf}. */
-  e: v.optional(v.picklist([1, 2])),
-  s: v.optional(v.unknown()),
-})
-type Entry = v.InferOutput<typeof entry>
-
-const slot = v.object({
-  p: v.array(entry),
-  /** Used states: eleven letters of a hash, and who used them. */
-  u: v.optional(v.array(v.string()), []),
-  /** Those of expired logins, so that they are known for what they are. */
-  x: v.optional(v.array(v.string()), []),
-  /** There when all of this comes from the session before this one, whose pending logins are gone. */
-  c: v.optional(v.literal(1)),
-})
-type Slot = v.InferOutput<typeof slot>
-
-const EMPTY: Slot = { p: [], u: [], x: [] }
 
 /** What a process remembers of its logins: those of several tenants have it together, as they share sessions. */
 export class Memory {
@@ -247,98 +207,4 @@ function refresh(
     // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the names are the application's
     else if (Object.hasOwn(session, key)) delete session[key]
   }
-}
-
-/**
- * Without what has expired, and within the bounds, for which the oldest go, those first that another site began.
- *
- * The newest login always stays, and one that another site began puts none out that this site began: any page could
- * end the logins that wait otherwise, by opening the login route a few times.
- */
-function bounded({ p, u, x }: Slot): Slot {
-  const expired = p.filter((one) => !isLive(one)).map((one) => hashOf(stateOf(one)))
-  const kept = {
-    p: p.filter(isLive),
-    u: u.slice(-MAX_PENDING),
-    x: [...x, ...expired].slice(-MAX_PENDING),
-  }
-  const isTooMuch = (): boolean =>
-    kept.p.length > MAX_PENDING || Buffer.byteLength(JSON.stringify(compact(kept))) > MAX_BYTES
-  for (let out = firstOut(kept.p); out && isTooMuch(); out = firstOut(kept.p)) {
-    kept.p = kept.p.filter((one) => one !== out)
-  }
-  return kept
-}
-
-function firstOut(pending: Entry[]): Entry | undefined {
-  const least = pending.at(-1)?.e ?? 0
-  const [first] = pending
-    .slice(0, -1)
-    .filter(({ e = 0 }) => e >= least)
-    .sort((one, another) => (another.e ?? 0) - (one.e ?? 0))
-  return first
-}
-
-function compact({ p, u, x }: Slot): Partial<Slot> {
-  return { p, ...(u.length > 0 && { u }), ...(x.length > 0 && { x }) }
-}
-
-function shorten(state: string, login: PendingLogin, ttlSeconds: number): Entry {
-  const { codeVerifier, nonce, interactionId, begun } = login
-  const derived = proofsOf(codeVerifier)
-  const ends = Math.ceil(Date.now() / 1000 + ttlSeconds)
-  return {
-    v: codeVerifier,
-    b: begun,
-    t: ends - begun,
-    o: login.strategy,
-    ...(state !== derived.state && { k: state }),
-    ...(nonce !== derived.nonce && { n: nonce }),
-    ...(interactionId !== derived.interactionId && { d: interactionId }),
-    ...(login.issuer !== undefined && { i: login.issuer }),
-    ...(login.max_age !== undefined && { m: login.max_age }),
-    ...(login.acr_values !== undefined && { a: login.acr_values }),
-    ...(login.floor !== undefined && { f: login.floor }),
-    ...(login.dpopKey !== undefined && { j: login.dpopKey }),
-    ...(login.sameRoute === true && { r: 1 }),
-    ...(login.state !== undefined && { s: login.state }),
-  }
-}
-
-function lengthen({ v, b, o, n, d, i, m, a, f, j, r, s }: Entry): PendingLogin {
-  return {
-    codeVerifier: v,
-    nonce: n ?? nonceFrom(v),
-    interactionId: d ?? interactionIdFrom(v),
-    strategy: o,
-    begun: b,
-    ...(i !== undefined && { issuer: i }),
-    ...(m !== undefined && { max_age: m }),
-    ...(a !== undefined && { acr_values: a }),
-    ...(f !== undefined && { floor: f }),
-    ...(j !== undefined && { dpopKey: j }),
-    ...(r !== undefined && { sameRoute: true }),
-    ...(s !== undefined && { state: s }),
-  }
-}
-
-function stateOf({ k, v }: Entry): string {
-  return k ?? stateFrom(v)
-}
-
-function endOf({ b, t }: Entry): number {
-  return b + t
-}
-
-function isLive(one: Entry): boolean {
-  return endOf(one) * 1000 > Date.now()
-}
-
-function hashOf(state: string): string {
-  return shortHash([state])
-}
-
-function isOf(state: string): (mark: string) => boolean {
-  const hash = hashOf(state)
-  return (mark) => mark.startsWith(hash)
 }

@@ -16,7 +16,7 @@ import {
   type SignedPart,
 } from '../jwt/receipt.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
-import type { Decryption } from '../jwt/sealed-jwt.js'
+import type { Decryption } from '../jwt/encrypted-jwt.js'
 import { readUserInfo } from '../jwt/userinfo.js'
 import { verifySeal } from './seal.js'
 import { checkAnchors, goodKeys, isAmong, type CheckedAnchors, type TrustAnchors } from './trust-anchors.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { checkClaims } from '../../lib/jwt/claims.js'
-import type { JwtKind } from '../../lib/jwt/sealed-jwt.js'
+import type { JwtKind } from '../../lib/jwt/jwt-error.js'
 import { thrown } from '../support/thrown.js'
 
 const kind: JwtKind = { code: 'token_invalid', what: 'the thing' }

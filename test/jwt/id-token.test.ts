@@ -11,7 +11,7 @@ import {
 } from '../../lib/jwt/id-token.js'
 import type { SigningAlg } from '../../lib/jwt/algorithms.js'
 import { checkJwks, importKeys } from '../../lib/jwt/keys.js'
-import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
+import type { Decryption } from '../../lib/jwt/encrypted-jwt.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { fromNow, mint, set, without, type JwtBend } from '../support/bends.js'
 import { payloadOf } from '../support/jws.js'

@@ -9,15 +9,9 @@ import {
 } from '../../lib/jwt/algorithms.js'
 import { checkJwks, generateJwks, importKeys } from '../../lib/jwt/keys.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
-import {
-  decryptJwt,
-  invalidJwt,
-  verifyJwt,
-  type Expected,
-  type OpenedJwt,
-  type Decryption,
-  type JwtKind,
-} from '../../lib/jwt/sealed-jwt.js'
+import { decryptJwt, type OpenedJwt, type Decryption } from '../../lib/jwt/encrypted-jwt.js'
+import { invalidJwt, type JwtKind } from '../../lib/jwt/jwt-error.js'
+import { verifyJwt, type Expected } from '../../lib/jwt/signed-jwt.js'
 import { encryptionKey, fromNow, listed, mint, set, without, type JwtBend } from '../support/bends.js'
 import { encryptJwe } from '../support/jwe.js'
 import { withBrokenSignature } from '../support/jws.js'

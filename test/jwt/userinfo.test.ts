@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { checkJwks, importKeys } from '../../lib/jwt/keys.js'
-import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
+import type { Decryption } from '../../lib/jwt/encrypted-jwt.js'
 import type { FindKeys } from '../../lib/jwt/remote-keys.js'
 import { readUserInfo, type UserInfoExpected } from '../../lib/jwt/userinfo.js'
 import { appended, fromNow, listed, mint, set, without, type JwtBend } from '../support/bends.js'

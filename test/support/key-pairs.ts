@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { JSONWebKeySet, JWK } from 'jose'
 import { generateJwks } from 'passport-idpartner'
-import type { Decryption } from '../../lib/jwt/sealed-jwt.js'
+import type { Decryption } from '../../lib/jwt/encrypted-jwt.js'
 
 export interface KeyPair {
   kid: string
