@@ -70,6 +70,7 @@ export const FILES = [
   'jwt/logout-token',
   'jwt/own-jwt',
   'jwt/proxy-document',
+  'jwt/low-s',
   'jwt/receipt',
   'jwt/remote-keys',
   'jwt/encrypted-jwt',
@@ -158,6 +159,7 @@ const PASSES = [
 /** Other tests of what a file checks, in test/; for a file that has none of its own they are all. */
 const TABLES = {
   'client/login-record': ['receipt/verify-receipt'],
+  'jwt/low-s': ['hostile/receipt'],
   'jwt/receipt': ['receipt/verify-receipt', 'hostile/receipt'],
   'receipt/redact-receipt': ['receipt/verify-receipt', 'hostile/receipt'],
   'receipt/seal': ['hostile/receipt'],

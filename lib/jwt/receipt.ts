@@ -5,6 +5,7 @@ import { IDPartnerError } from '../errors.js'
 import { isTooDeep } from '../net/json.js'
 import { signingAlgOf } from './algorithms.js'
 import type { SigningKey } from './keys.js'
+import { withLowS } from './low-s.js'
 import { signJwt } from './own-jwt.js'
 
 /** No other JWS that the application signs has this type (RFC 8725, section 3.11). */
@@ -116,7 +117,8 @@ export async function sealReceipt(
   )
   const hashes = hashesOf(ordered, salt)
   const sealed = v.parse(statement, { version: 1, client_id: clientId, begun, ended, checks, hashes })
-  const [header = '', , signature = ''] = (await signJwt(signer, { typ: RECEIPT_TYPE }, sealed)).split('.')
+  const [header = '', , signed = ''] = (await signJwt(signer, { typ: RECEIPT_TYPE }, sealed)).split('.')
+  const signature = signer.alg.startsWith('ES') ? withLowS(signed) : signed
   return JSON.stringify({ statement: sealed, seal: `${header}..${signature}`, salt, parts: ordered })
 }
 

@@ -1,6 +1,7 @@
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import { SIGNING_ALGS } from '../jwt/algorithms.js'
 import { KeySet } from '../jwt/key-set.js'
+import { withLowS } from '../jwt/low-s.js'
 import { RECEIPT_TYPE, invalidReceipt, sealedJws, type RedactedReceipt } from '../jwt/receipt.js'
 import { goodKeys, type CheckedAnchors } from './trust-anchors.js'
 
@@ -20,11 +21,13 @@ export async function verifySeal(
 ): Promise<void> {
   const { seal, statement } = receipt
   if (seal.split('..').some((part) => !isCanonical(part))) throw invalidReceipt('has a malformed seal')
+  const [, signature = ''] = seal.split('..')
   const { typ, kid, crit } = headerOf(seal)
   if (typ !== RECEIPT_TYPE || crit !== undefined) throw invalidReceipt('has a seal of another kind')
   const keys = new KeySet(goodKeys(application, statement.ended, known))
   for (const alg of SIGNING_ALGS) {
     const { keys: candidates } = await keys.candidates(alg, kid)
+    if (alg.startsWith('ES') && withLowS(signature) !== signature) continue
     for (const key of candidates) {
       const good = await compactVerify(sealedJws(receipt), key, { algorithms: [alg] }).then(
         () => true,

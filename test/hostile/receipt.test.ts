@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { exportJWK, generateKeyPair, type JSONWebKeySet } from 'jose'
+import { compactVerify, exportJWK, generateKeyPair, importJWK, type JSONWebKeySet, type JWK } from 'jose'
 import { matchReceipt, redactReceipt, verifyReceipt, verifyRedactedReceipt } from 'passport-idpartner/receipt'
+import type { SigningAlg } from '../../lib/jwt/algorithms.js'
 import { sealReceipt, type ReceiptParts } from '../../lib/jwt/receipt.js'
 import { DIRECTORY_ISSUER } from '../support/directory.js'
 import { base64url, payloadOf, signJws } from '../support/jws.js'
@@ -45,8 +46,9 @@ function changed(change: Change): string {
 async function resealed(
   change: (parts: ReceiptParts) => unknown,
   times = {},
+  alg = 'ES256',
 ): Promise<[string, JSONWebKeySet]> {
-  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const { privateKey, publicKey } = await generateKeyPair(alg)
   const { statement, parts } = parsedReceipt(receipt)
   const said = parts as unknown as ReceiptParts
   change(said)
@@ -54,7 +56,7 @@ async function resealed(
   const { begun, ended } = statement
   const made = await sealReceipt({ begun, ended, at, ...times }, statement.client_id, said, {
     kid: 'k',
-    alg: 'ES256',
+    alg: alg as SigningAlg,
     key: privateKey,
   })
   return [made, { keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] }]
@@ -72,6 +74,92 @@ test('it is refused when any character of it is another', async () => {
     { numRuns: 300 },
   )
 })
+
+/** Every text and number of a value, with what puts another in its place. */
+function leaves(
+  value: unknown,
+  put?: (other: unknown) => void,
+): [string | number, (other: unknown) => void][] {
+  if (typeof value === 'object' && value !== null) {
+    const members = value as Record<string, unknown>
+    return Object.keys(members).flatMap((name) => leaves(members[name], (other) => (members[name] = other)))
+  }
+  return put && (typeof value === 'string' || typeof value === 'number') ? [[value, put]] : []
+}
+
+describe('it is refused, as a text and as what a database has parsed, when any value of it', () => {
+  const middle = (text: string): number => Math.floor(text.length / 2)
+  const swapped = (text: string, at: number): string =>
+    text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1)
+  test.each<[string, (value: string | number) => unknown]>([
+    ['begins otherwise', (value) => (typeof value === 'string' ? swapped(value, 0) : -value - 1)],
+    [
+      'has another middle',
+      (value) => (typeof value === 'string' ? swapped(value, middle(value)) : value + 1),
+    ],
+    ['ends otherwise', (value) => (typeof value === 'string' ? swapped(value, value.length - 1) : value - 1)],
+    ['is shorter', (value) => (typeof value === 'string' ? value.slice(0, -1) : value / 2 + 0.1)],
+    ['is longer', (value) => (typeof value === 'string' ? `${value}A` : value * 10 + 1)],
+    ['is nothing', () => ''],
+    ['is null', () => null],
+    ['is of another type', (value) => (typeof value === 'string' ? 1 : String(value))],
+  ])('%s', async (_how, change) => {
+    const count = leaves(parsedReceipt(receipt)).length
+    expect(count).toBeGreaterThan(60)
+    for (let index = 0; index < count; index++) {
+      const parsed = parsedReceipt(receipt)
+      const [value, put] = leaves(parsed)[index] ?? ['', () => undefined]
+      put(change(value))
+      await expect(judged(parsed)).rejects.toMatchObject(refused)
+      await expect(judged(JSON.stringify(parsed))).rejects.toMatchObject(refused)
+    }
+  })
+})
+
+test('it is refused wherever it is cut off, and so is a redacted one', async () => {
+  const redacted = redactReceipt(receipt)
+  for (let length = 0; length < receipt.length; length += 7) {
+    await expect(judged(receipt.slice(0, length))).rejects.toMatchObject(refused)
+    await expect(judged(receipt.slice(length + 1))).rejects.toMatchObject(refused)
+    const short = verifyRedactedReceipt(redacted.slice(0, length % redacted.length), {
+      trustAnchors: { application },
+    })
+    await expect(short).rejects.toMatchObject(refused)
+  }
+})
+
+test.each([
+  ['ES256', 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'],
+  [
+    'ES384',
+    'ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973',
+  ],
+  [
+    'ES512',
+    '01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409',
+  ],
+])(
+  'a seal of %s has one way to be written: the other, which is as good a signature, is refused',
+  async (alg, order) => {
+    for (let made = 0; made < 4; made++) {
+      const [sealed, application] = await resealed(() => undefined, {}, alg)
+      const parsed = parsedReceipt(sealed)
+      const trustAnchors = { application }
+      await expect(judged(sealed, { trustAnchors })).resolves.toBeDefined()
+      const [header = '', signature = ''] = parsed.seal.split('..')
+      const bytes = Buffer.from(signature, 'base64url')
+      const half = bytes.length / 2
+      const other = BigInt(`0x${order}`) - BigInt(`0x${bytes.subarray(half).toString('hex')}`)
+      const hex = bytes.subarray(0, half).toString('hex') + other.toString(16).padStart(order.length, '0')
+      parsed.seal = `${header}..${Buffer.from(hex, 'hex').toString('base64url')}`
+      const key = await importJWK(application.keys[0] as JWK, alg)
+      const { statement, seal } = parsed
+      const payload = Buffer.from(JSON.stringify(statement)).toString('base64url')
+      await expect(compactVerify(seal.replace('..', `.${payload}.`), key)).resolves.toBeDefined()
+      await expect(judged(JSON.stringify(parsed), { trustAnchors })).rejects.toMatchObject(refused)
+    }
+  },
+)
 
 test('a redacted one is refused when any character of it is another', async () => {
   const redacted = redactReceipt(receipt)
