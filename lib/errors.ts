@@ -16,6 +16,7 @@ const STATUS = {
   config_invalid: 500,
 } as const
 
+/** What went wrong: a closed list, so that a `switch` can be complete. docs/errors.md says what to do about each. */
 export type ErrorCode = keyof typeof STATUS
 
 export const ERROR_CODES = Object.keys(STATUS) as ErrorCode[]
@@ -45,8 +46,11 @@ export interface ErrorDetails {
  */
 export class IDPartnerError extends Error {
   override readonly name = 'IDPartnerError'
+  /** What went wrong, for a program; the message is for a person. */
   readonly code: ErrorCode
+  /** The HTTP status for the application's own answer, which is never that of a bank. */
   readonly status: number
+  /** The same number, under the name that Nest and Fastify look for. */
   readonly statusCode: number
   /** Only with `login_missing`. */
   declare readonly reason?: MissingReason

@@ -50,7 +50,9 @@ export interface RefusedEvent {
   document: 'metadata' | 'keys'
 }
 
+/** A browser was sent on its way to a bank, or could not be. */
 export type LoginBegunEvent = PassEvent & Required<Pick<PassEvent, 'duration' | 'outcome'>>
+/** A browser came back, and this is what became of the login. */
 export type LoginEndedEvent = LoginBegunEvent
 
 /** Spans: the payloads of {@link https://nodejs.org/api/diagnostics_channel.html#class-tracingchannel | tracing channels}. */

@@ -4,8 +4,15 @@ import { describe, expect, test } from '@jest/globals'
 import { ENCRYPTED } from '../lib/sandbox/algorithms.js'
 import { ERROR_CODES } from '../lib/errors.js'
 
-const REPOSITORY = 'https://github.com/passport-idpartner/passport-idpartner/blob/main/'
-const PICTURES = 'https://raw.githubusercontent.com/passport-idpartner/passport-idpartner/main/'
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  repository: { url: string }
+  homepage: string
+  bugs: string
+}
+/** The one place that says where the repository is. */
+const HOME = manifest.repository.url.replace(/^git\+|\.git$/g, '')
+const REPOSITORY = `${HOME}/blob/main/`
+const PICTURES = `${HOME.replace('//github.com/', '//raw.githubusercontent.com/')}/main/`
 
 const pages = [
   'README.md',
@@ -87,6 +94,20 @@ describe('links lead to files and headings that exist', () => {
       return target.anchor !== '' && !anchorsOf(target.file).includes(target.anchor)
     })
     expect(dead).toEqual([])
+  })
+
+  test('and those to the repository to where package.json has it', () => {
+    expect(manifest).toMatchObject({ homepage: `${HOME}#readme`, bugs: `${HOME}/issues` })
+    const others = pages.flatMap((page) =>
+      [
+        ...readFileSync(page, 'utf8').matchAll(
+          /https:\/\/(?:\w+\.)?git[^\s)"]*\/passport-idpartner\b[^\s)"]*/g,
+        ),
+      ]
+        .map(([link]) => link)
+        .filter((link) => ![HOME, PICTURES].some((prefix) => link.startsWith(prefix))),
+    )
+    expect(others).toEqual([])
   })
 
   test('and the README has none that a package registry could not follow', () => {

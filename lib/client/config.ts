@@ -17,8 +17,15 @@ import type { Profile, ResponseMode } from './profile.js'
  */
 export type TrustedIssuers = readonly string[] | ((issuer: string) => boolean | Promise<boolean>)
 
+/** Whether IDPartner's proxy stands between the application and the banks, or the application talks to them itself. */
 export type Flow = 'proxy' | 'direct'
 
+/**
+ * How the application proves to a bank who it is.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+ * @see https://www.rfc-editor.org/rfc/rfc8705#section-2.1
+ */
 export type TokenEndpointAuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
 
 /**

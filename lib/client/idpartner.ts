@@ -143,7 +143,12 @@ export class IDPartner {
     return { name, issuer_url: issuer, ...(logo !== undefined && { logo_uri: logo }) }
   }
 
-  /** The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}. */
+  /**
+   * The application's public keys, for IDPartner and the banks to fetch. See {@link jwksRouter}.
+   *
+   * @throws {IDPartnerError} `config_invalid` where a key of `jwks` is none
+   * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
+   */
   async getPublicJWKs(): Promise<JSONWebKeySet> {
     return structuredClone((await this.#providers.keys).public)
   }

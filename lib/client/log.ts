@@ -4,6 +4,7 @@ import type { StepEvent } from '../events.js'
 
 const LEVELS = ['info', 'warn', 'error'] as const
 
+/** How much a line of the log matters; nothing finer is written. */
 export type LogLevel = (typeof LEVELS)[number]
 
 /** Where lines go: a function, or an object with a function for each level, such as `console` or a pino logger. */

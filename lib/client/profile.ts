@@ -1,6 +1,6 @@
 import type { Flow, TokenEndpointAuthMethod } from './config.js'
 
-/** Which profile of FAPI the banks follow, as a name of {@link PROFILES}. */
+/** Which profile of FAPI the banks follow, by its name. */
 export type Profile = 'fapi1-advanced' | 'fapi2-security' | 'fapi2-message-signing'
 
 /** How a bank's answer comes: signed (JARM), or as plain parameters of the callback. */

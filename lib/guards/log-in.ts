@@ -11,6 +11,7 @@ import { claimsOfUser, isSame, personOf, userOf, type FindClaims, type Person } 
 
 /** What is used of Passport. */
 export interface PassportLike {
+  /** Makes the middleware that runs a strategy, and tells a callback how that ended. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Passport's own types have it
   authenticate(strategy: string, options: any, callback: any): any
 }

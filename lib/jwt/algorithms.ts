@@ -1,5 +1,6 @@
 /** The algorithms this package signs with and accepts signatures in. */
 export const SIGNING_ALGS = ['PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
+/** A signature algorithm by its name in RFC 7518, section 3.1, or RFC 8037. */
 export type SigningAlg = (typeof SIGNING_ALGS)[number]
 
 /** How the keys of encrypted answers may be wrapped (RFC 7518, section 4.1). */
@@ -11,10 +12,12 @@ export const KEY_ENCRYPTION_ALGS = [
   'ECDH-ES+A192KW',
   'ECDH-ES+A256KW',
 ] as const
+/** How the key of an encrypted message is wrapped, by its name in RFC 7518, section 4.1. */
 export type KeyEncryptionAlg = (typeof KEY_ENCRYPTION_ALGS)[number]
 
 /** How their content may be encrypted (RFC 7518, section 5.1). */
 export const CONTENT_ENCRYPTION_ALGS = ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
+/** How the content of a message is encrypted, by its name in RFC 7518, section 5.1. */
 export type ContentEncryptionAlg = (typeof CONTENT_ENCRYPTION_ALGS)[number]
 
 /** A kind of key, as a JWK names it. */

@@ -63,6 +63,7 @@ export function signingKey(
  *
  * Does not store it: keep it where only the application can read it, and never in the repository.
  *
+ * @param options what to make
  * @param options.alg what the first signs with, `'PS256'` by default
  * @param options.enc how answers are encrypted to the second, `'RSA-OAEP'` by default; with `ECDH-ES` its curve is P-256
  * @param options.modulusLength size of RSA keys in bits, 2048 by default

@@ -18,10 +18,15 @@ export type ExpressRequest = import('express').Request
  * @see https://www.passportjs.org/concepts/authentication/strategies/
  */
 export interface Ending {
+  /** Somebody is logged in. */
   success(user: object, info?: object): unknown
+  /** Nobody is, which is the doing of the person, their browser or their bank. */
   fail(challenge?: unknown, status?: number): unknown
+  /** The browser goes to the bank. */
   redirect(url: string, status?: number): unknown
+  /** Another strategy may try; this one does not call it. */
   pass(): void
+  /** Something is broken behind the application. */
   error(err: unknown): unknown
 }
 

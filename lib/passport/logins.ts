@@ -34,7 +34,9 @@ export interface PendingLogin {
  * `take` forgets as it reads, also when two requests take at once, and says why when there is nothing.
  */
 export interface LoginStore<Req = unknown> {
+  /** Keeps a login until its answer comes, for this browser alone and no longer than the seconds given. */
   save(req: Req, state: string, login: PendingLogin, ttlSeconds: number): Promise<void>
+  /** Hands a login of this browser out and forgets it, in one step: an answer counts once. */
   take(req: Req, state: string): Promise<PendingLogin | MissingReason>
   /** Looks without taking, at any login when no state is given. Without it, any unsigned error is reported, also where no login waits. */
   peek?(req: Req, state: string | undefined): Promise<PendingLogin | MissingReason>

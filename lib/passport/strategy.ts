@@ -37,6 +37,11 @@ export class IDPartnerStrategy<Req extends object = ExpressRequest> extends Pass
    *   request
    */
   constructor(options: Given<Req, { passReqToCallback: true }>, verify: VerifyWithRequest<Req>)
+  /**
+   * @param options or a function that finds those of the tenant that a request is for
+   * @throws {IDPartnerError} `config_invalid`, with a message that names the option; with a function not here but in each
+   *   request
+   */
   constructor(options: Given<Req, { passReqToCallback?: false | undefined }>, verify: Verify)
   constructor(options: Given<Req>, verify: Verify | VerifyWithRequest<Req>) {
     super()

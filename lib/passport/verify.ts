@@ -33,6 +33,7 @@ export type VerifyResult = Promise<object | false | undefined | void> | false | 
 /** The application's decision who a person is here. It answers once, through `done` or with a promise. */
 export type Verify = (login: IDPartnerLogin, done: Done) => VerifyResult
 
+/** {@link Verify} with the request before the login, where `passReqToCallback` is `true`. */
 export type VerifyWithRequest<Req> = (req: Req, login: IDPartnerLogin, done: Done) => VerifyResult
 
 export interface Verdict {

@@ -21,7 +21,9 @@ import { readUserInfo } from '../jwt/userinfo.js'
 import { verifySeal } from './seal.js'
 import { checkAnchors, goodKeys, isAmong, type CheckedAnchors, type TrustAnchors } from './trust-anchors.js'
 
+/** Options of {@link verifyReceipt}. */
 export interface VerifyReceiptOptions {
+  /** Keys that are known otherwise than through the receipt. */
   trustAnchors: TrustAnchors
   /**
    * The moment as of which is judged; the present by default. An earlier one is for whoever can show otherwise that the

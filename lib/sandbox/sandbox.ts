@@ -49,6 +49,7 @@ export interface SandboxConfig extends AlgorithmOptions {
   tls_server_ca?: string
 }
 
+/** A bank of the sandbox, and who can log in there. */
 export interface SandboxBank {
   id: string
   name: string
@@ -72,7 +73,7 @@ export interface Sandbox {
   /**
    * For tests of how the app reports a certificate that the banks refuse. Spreads over `config`.
    *
-   * Rejects when the sandbox was started without client certificates.
+   * @throws {Error} where the sandbox was started without client certificates
    */
   clientCertificate(kind: ClientCertificateKind): Promise<ClientCertificate>
   /** Ends everything; no socket or timer stays. */

@@ -2,8 +2,22 @@ import { findPersona, type Whom } from './whom.js'
 
 /** What is used of a page of Playwright. */
 export interface BrowserPage {
-  getByRole(role: 'button', options: { name: string | RegExp }): { click(): Promise<void> }
-  getByLabel(text: string, options: { exact: true }): { fill(value: string): Promise<void> }
+  /** Finds a button by what it says. */
+  getByRole: (
+    role: 'button',
+    options: { name: string | RegExp },
+  ) => {
+    /** Presses it. */
+    click: () => Promise<void>
+  }
+  /** Finds a field by its label. */
+  getByLabel: (
+    text: string,
+    options: { exact: true },
+  ) => {
+    /** Writes into it. */
+    fill: (value: string) => Promise<void>
+  }
 }
 
 /**
