@@ -37,9 +37,8 @@ import { Browser, textOf, type Page } from './support/browser.js'
 import { ConnectProxy } from './support/connect-proxy.js'
 import { SnippetFolder, snippetsOf, type Snippet } from './support/snippets.js'
 
-const pages = ['README.md', ...readdirSync('docs').filter((name) => name.endsWith('.md'))].map((name) =>
-  name === 'README.md' ? name : `docs/${name}`,
-)
+const guides = readdirSync('docs').filter((name) => name.endsWith('.md'))
+const pages = ['README.md', ...guides.map((name) => `docs/${name}`)]
 const snippets = pages.flatMap(snippetsOf)
 const programs = snippets.filter(({ language }) => language !== 'sh')
 
