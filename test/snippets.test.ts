@@ -35,6 +35,7 @@ import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpart
 import { startApp, type Ended, type TestApp, type TestAppOptions } from './support/app.js'
 import { Browser, textOf, type Page } from './support/browser.js'
 import { ConnectProxy } from './support/connect-proxy.js'
+import { pkcs12 } from './support/pkcs12.js'
 import { SnippetFolder, snippetsOf, type Snippet } from './support/snippets.js'
 
 const guides = readdirSync('docs').filter((name) => name.endsWith('.md'))
@@ -312,6 +313,23 @@ const runs: Record<string, () => Promise<void>> = {
     })
     expect(lookup.mock.calls.map(([name]) => name)).toContain('bank.internal')
     lookup.mockRestore()
+  },
+
+  'docs/keys.md client-pfx.ts': async () => {
+    const app = await appWith({
+      sandbox: { flow: 'direct', token_endpoint_auth_method: 'tls_client_auth' },
+      keys: false,
+    })
+    const { tls_client_cert = '', tls_client_key = '', ...platform } = app.sandbox.config
+    const file = path.join(folder.path, 'client.p12')
+    const passphrase = 'not a secret'
+    writeFileSync(file, await pkcs12({ keys: [tls_client_key], certificates: [tls_client_cert], passphrase }))
+    process.env['CLIENT_PASSPHRASE'] = passphrase
+    const { mutualTls } = (await load('docs/keys.md', 'client-pfx.ts', {
+      "'client.p12'": JSON.stringify(file),
+    })) as { mutualTls: IDPartnerConfig }
+    app.use({ ...platform, ...mutualTls })
+    expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
   },
 
   'docs/options.md encryption.ts': async () => {

@@ -86,6 +86,8 @@ export const configSchema = v.strictObject({
   client_secret: v.optional(nonEmpty),
   tls_client_cert: pem,
   tls_client_key: pem,
+  tls_client_pfx: v.optional(v.instance(Buffer, 'must be a PKCS#12 file (.p12 or .pfx), as a Buffer')),
+  tls_client_passphrase: v.optional(nonEmpty),
   tls_server_ca: pem,
   authorization_signed_response_alg: v.optional(signingAlg, 'PS256'),
   id_token_signed_response_alg: v.optional(signingAlg, 'PS256'),

@@ -84,8 +84,15 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   client_secret?: string | undefined
   /** The client certificate, PEM or, as a Buffer, DER; for `tls_client_auth`, or beside another method for sender-constrained tokens. */
   tls_client_cert?: string | Buffer | undefined
-  /** The private key of `tls_client_cert`, PEM or DER. */
+  /** The private key of `tls_client_cert`, PEM or DER; encrypted only with a `tls_client_passphrase`. */
   tls_client_key?: string | Buffer | undefined
+  /**
+   * Both of these from a PKCS#12 file (`.p12`, `.pfx`), in place of them. Authorities in it are sent along, and not trusted:
+   * that is what `tls_server_ca` is for.
+   */
+  tls_client_pfx?: Buffer | undefined
+  /** What `tls_client_pfx` or `tls_client_key` is encrypted with. */
+  tls_client_passphrase?: string | undefined
   /** PEM certificates, or one in DER, to trust instead of the usual authorities. */
   tls_server_ca?: string | Buffer | undefined
   /** The one algorithm accepted for the bank's answer (JARM); `'PS256'` by default. */

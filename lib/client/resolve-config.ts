@@ -1,4 +1,4 @@
-import { asPem, checkCertificate } from './certificates.js'
+import { checkCertificate, resolveTls } from './certificates.js'
 import type { IDPartnerConfig, ResolvedConfig } from './config.js'
 import { configSchema } from './config-schema.js'
 import { resolveDpop } from './dpop-choice.js'
@@ -19,6 +19,8 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   const {
     tls_client_cert,
     tls_client_key,
+    tls_client_pfx,
+    tls_client_passphrase,
     tls_server_ca,
     jwks,
     dpop_bound_access_tokens,
@@ -28,14 +30,18 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     egress_proxy,
     ...options
   } = parseOptions(configSchema, withNetwork(config))
-  const cert = asPem('tls_client_cert', tls_client_cert)
-  const key = asPem('tls_client_key', tls_client_key)
-  const ca = asPem('tls_server_ca', tls_server_ca)
+  const tls = resolveTls({
+    tls_client_cert,
+    tls_client_key,
+    tls_client_pfx,
+    tls_client_passphrase,
+    tls_server_ca,
+  })
   const keys = jwks ?? []
   const rules = PROFILES[options.profile]
   const resolved = {
     ...withoutEncryption(options),
-    ...resolveNetwork({ private_networks, egress_proxy }, options.trusted_issuers, ca),
+    ...resolveNetwork({ private_networks, egress_proxy }, options.trusted_issuers, tls.ca),
     network: options.network,
     response_mode: options.response_mode ?? rules.responseModes[0] ?? 'jwt',
     pushed_request_client_id: options.pushed_request_client_id ?? rules.clientIdBesideRequest,
@@ -48,7 +54,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     dpop: resolveDpop({ dpop_bound_access_tokens, dpop_signing_alg, dpop_key }),
     log: options.log,
     keys,
-    tls: { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) },
+    tls,
   }
   if (resolved.flow === 'direct' && resolved.trusted_issuers === undefined) {
     throw badOption(
@@ -61,7 +67,11 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
   checkProfile(resolved)
   checkKeys(resolved)
   checkAuthentication(resolved)
-  checkCertificate(resolved.tls, resolved.clock_tolerance)
+  checkCertificate(
+    resolved.tls,
+    resolved.clock_tolerance,
+    tls_client_pfx === undefined ? 'tls_client_cert' : 'tls_client_pfx',
+  )
   return Object.freeze(resolved)
 }
 

@@ -27,9 +27,9 @@ let rsa: Promise<Pem> | undefined
 /** Names that tests lead to loopback: a bank on the internet, and one in a private network. */
 const names = ['bank.example', 'bank.internal'].map((value) => ({ type: 2, value }) as const)
 
-/** A client certificate of its own, with so many days left, or so many since it ended. */
-export function clientCertificate(commonName: string, days = 365): Promise<Pem> {
-  return selfSigned(commonName, { clientAuth: true }, 'ec', days)
+/** A client certificate of its own, with so many days left, or so many since it ended; or one that another has issued. */
+export function clientCertificate(commonName: string, days = 365, issuer?: Pem): Promise<Pem> {
+  return selfSigned(commonName, { clientAuth: true }, 'ec', days, issuer)
 }
 
 async function selfSigned(
@@ -37,10 +37,12 @@ async function selfSigned(
   usage: object,
   keyType: 'ec' | 'rsa' = 'ec',
   days = 365,
+  issuer?: Pem,
 ): Promise<Pem> {
   const pem = await generate([{ name: 'commonName', value: commonName }], {
     keyType,
     algorithm: 'sha256',
+    ...(issuer && { ca: issuer }),
     notBeforeDate: new Date(Date.now() - 365 * 86_400_000),
     notAfterDate: new Date(Date.now() + days * 86_400_000),
     extensions: [
