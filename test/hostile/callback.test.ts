@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
+import { signedAnswers } from '../support/profiles.js'
+import { nextScene, startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
 import { FREE_TEXT } from '../support/secrets.js'
 import { settle, type Settled } from '../support/settle.js'
 
@@ -11,7 +12,7 @@ useScenes()
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 
 /** What a login asks for before it is answered. */
-const BEGUN = ['proxy.discovery', 'bankA.discovery', 'bankA.par']
+const BEGUN = ['proxy.discovery', 'bankA.discovery', 'bankA.par', 'bankA+mtls.par']
 
 type Query = (login: Begun) => [string, string][]
 
@@ -147,15 +148,25 @@ const unsigned: { name: string; query: Query; refusal: Refusal }[] = [
   },
 ]
 
+/** It is refused, asks nothing of anybody, and the login goes on. */
+async function expectLeftAlone(scene: Scene, query: Query, refusal: Refusal): Promise<void> {
+  const login = await scene.victim.begin()
+  const before = structuredClone(scene.victim.session)
+  expectRefused(await scene.victim.bring(query(login)), refusal)
+  expect(scene.victim.session).toEqual(before)
+  expectOnly(scene.platform, BEGUN)
+  expectLoggedIn(await scene.victim.finish(login), scene)
+}
+
+describe.each(signedAnswers)('with $setup, while a login is pending,', ({ options }) => {
+  test.each(unsigned)('$name does not end it', async ({ query, refusal }) => {
+    await expectLeftAlone(await nextScene(options), query, refusal)
+  })
+})
+
 describe.each(flows)('while a login is pending ($flow flow)', ({ flow }) => {
   test.each(unsigned)('$name does not end it', async ({ query, refusal }) => {
-    const scene = await startScene({ flow })
-    const login = await scene.victim.begin()
-    const before = structuredClone(scene.victim.session)
-    expectRefused(await scene.victim.bring(query(login)), refusal)
-    expect(scene.victim.session).toEqual(before)
-    expectOnly(scene.platform, BEGUN)
-    expectLoggedIn(await scene.victim.finish(login), scene)
+    await expectLeftAlone(await startScene({ flow }), query, refusal)
   })
 
   test('the genuine answer twice in one query is refused, and once is accepted', async () => {

@@ -3,7 +3,8 @@ import { appended, fromNow, type JwtBend, listed, set, without } from '../suppor
 import { expectLoggedIn, expectOnly, expectRefused, type Refusal } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, type Scene, useScenes } from '../support/scene.js'
+import { signedAnswers } from '../support/profiles.js'
+import { nextScene, startScene, type Scene, useScenes } from '../support/scene.js'
 import { es256, es256Rows, jwtRows } from './jwt-rows.js'
 
 useScenes()
@@ -16,7 +17,14 @@ const targets = [
 ] as const
 
 /** Up to the keys that the answer is checked with, and no further. */
-const BEFORE_TOKEN = ['proxy.discovery', 'directory.jwks', 'bankA.par', 'bankA.discovery', 'bankA.jwks']
+const BEFORE_TOKEN = [
+  'proxy.discovery',
+  'directory.jwks',
+  'bankA.par',
+  'bankA+mtls.par',
+  'bankA.discovery',
+  'bankA.jwks',
+]
 /** Nothing is asked of a bank before the document that names it was verified. */
 const BEFORE_BANK = ['proxy.discovery', 'directory.jwks']
 
@@ -58,39 +66,57 @@ describe("the bank's answer is refused, where ES256 is configured, when", () => 
   })
 })
 
+/** What an answer may not be of which the signature is right; each name completes "is refused when". */
+const rows: { name: string; answer: JwtBend; refusal?: Refusal }[] = [
+  { name: 'its "state" is missing', answer: { claims: without('state') } },
+  { name: 'its "state" is empty', answer: { claims: set({ state: '' }) } },
+  {
+    name: 'its "state" is a list with the right one',
+    answer: { claims: listed('state') },
+  },
+  {
+    name: 'its "state" is another',
+    answer: { claims: appended('state') },
+    refusal: { code: 'login_missing', reason: 'no_login' },
+  },
+  { name: 'it has no "code"', answer: { claims: without('code') } },
+  { name: 'its "code" is empty', answer: { claims: set({ code: '' }) } },
+  { name: 'its "code" is a number', answer: { claims: set({ code: 1 }) } },
+  { name: 'it has a "code" and an "error"', answer: { claims: set({ error: 'access_denied' }) } },
+  { name: 'its "error" is an object', answer: { claims: (c) => ({ ...without('code')(c), error: {} }) } },
+  { name: 'the trust directory signed it', answer: { key: () => rsaKey('directory') } },
+  { name: 'another bank signed it', answer: { key: () => rsaKey('bankB') } },
+  {
+    name: "it holds an ID token's claims",
+    answer: {
+      claims: (c) => fromNow({ iat: 0 })({ ...without('code', 'state')(c), sub: 'someone', nonce: 'n' }),
+    },
+  },
+]
+
 describe.each([{ flow: 'direct' }, { flow: 'proxy' }] as const)(
   "the bank's answer ($flow flow) is refused when",
   ({ flow }) => {
-    test.each<{ name: string; answer: JwtBend; refusal?: Refusal }>([
-      { name: 'its "state" is missing', answer: { claims: without('state') } },
-      { name: 'its "state" is empty', answer: { claims: set({ state: '' }) } },
-      {
-        name: 'its "state" is a list with the right one',
-        answer: { claims: listed('state') },
-      },
-      {
-        name: 'its "state" is another',
-        answer: { claims: appended('state') },
-        refusal: { code: 'login_missing', reason: 'no_login' },
-      },
-      { name: 'it has no "code"', answer: { claims: without('code') } },
-      { name: 'its "code" is empty', answer: { claims: set({ code: '' }) } },
-      { name: 'its "code" is a number', answer: { claims: set({ code: 1 }) } },
-      { name: 'it has a "code" and an "error"', answer: { claims: set({ error: 'access_denied' }) } },
-      { name: 'its "error" is an object', answer: { claims: (c) => ({ ...without('code')(c), error: {} }) } },
-      { name: 'the trust directory signed it', answer: { key: () => rsaKey('directory') } },
-      { name: 'another bank signed it', answer: { key: () => rsaKey('bankB') } },
-      {
-        name: "it holds an ID token's claims",
-        answer: {
-          claims: (c) => fromNow({ iat: 0 })({ ...without('code', 'state')(c), sub: 'someone', nonce: 'n' }),
-        },
-      },
-    ])('$name', async ({ answer, refusal = { code: 'response_invalid' } }) => {
+    test.each(rows)('$name', async ({ answer, refusal = { code: 'response_invalid' } }) => {
       await expectTurnedAway(await startScene({ flow }), { answer }, refusal, BEFORE_TOKEN)
     })
   },
 )
+
+describe.each(signedAnswers)("with $setup the bank's answer is refused when", ({ options }) => {
+  test.each(jwtRows)('$name', async ({ bend, message }) => {
+    await expectTurnedAway(
+      await nextScene(options),
+      { answer: bend('bankA') },
+      { code: 'response_invalid', ...(message && { message }) },
+      BEFORE_TOKEN,
+    )
+  })
+
+  test.each(rows)('$name', async ({ answer, refusal = { code: 'response_invalid' } }) => {
+    await expectTurnedAway(await nextScene(options), { answer }, refusal, BEFORE_TOKEN)
+  })
+})
 
 describe("the bank's answer is accepted when", () => {
   test.each<{ name: string; answer: JwtBend }>([

@@ -5,33 +5,40 @@ import { MINUTE, travel } from '../support/clock.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
 import { rsaKey } from '../support/key-pairs.js'
 import { newPerson, type BankName } from '../support/platform.js'
-import { startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
+import { plainAnswers, signedAnswers } from '../support/profiles.js'
+import { nextScene, startScene, type Begun, type Scene, useScenes } from '../support/scene.js'
 import { settle } from '../support/settle.js'
 
 useScenes()
 
 const flows = [{ flow: 'proxy' }, { flow: 'direct' }] as const
 
+/** The same, and each profile. */
+const setups = [
+  ...flows.map((options) => ({ ...options, options })),
+  ...[...signedAnswers, ...plainAnswers].map(({ setup, options }) => ({ flow: `${setup}, direct`, options })),
+]
+
 const noTokenRequest = ({ platform }: Scene): void => {
   expect(platform.requests.filter((endpoint) => endpoint.endsWith('.token'))).toEqual([])
 }
 
-describe.each(flows)("an attacker's own authentic answer ($flow flow)", ({ flow }) => {
+describe.each(setups)("an attacker's own authentic answer ($flow flow)", ({ options }) => {
   test("does not log the attacker in in a victim's browser that waits for a login of its own", async () => {
-    const scene = await startScene({ flow })
+    const scene = await nextScene(options)
     const attacker = scene.newVisitor(newPerson())
-    const response = await attacker.answer(await attacker.begin())
+    const answer = await attacker.answerParams(await attacker.begin())
     const login = await scene.victim.begin()
-    expectRefused(await scene.victim.bring({ response }), { code: 'login_missing', reason: 'no_login' })
+    expectRefused(await scene.victim.bring(answer), { code: 'login_missing', reason: 'no_login' })
     noTokenRequest(scene)
     expectLoggedIn(await scene.victim.finish(login), scene)
   })
 
   test("does not log the attacker in in a victim's browser that began nothing", async () => {
-    const scene = await startScene({ flow })
+    const scene = await nextScene(options)
     const attacker = scene.newVisitor(newPerson())
-    const response = await attacker.answer(await attacker.begin())
-    expectRefused(await scene.victim.bring({ response }), {
+    const answer = await attacker.answerParams(await attacker.begin())
+    expectRefused(await scene.victim.bring(answer), {
       code: 'login_missing',
       reason: 'no_session',
       message: /without the session/,
@@ -40,74 +47,74 @@ describe.each(flows)("an attacker's own authentic answer ($flow flow)", ({ flow 
   })
 
   test("brought in a victim's browser leaves the attacker's own login alone", async () => {
-    const scene = await startScene({ flow })
+    const scene = await nextScene(options)
     const other = scene.newVisitor()
-    const response = await scene.victim.answer(await scene.victim.begin())
-    expectRefused(await other.bring({ response }), { code: 'login_missing', reason: 'no_session' })
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
+    expectRefused(await other.bring(answer), { code: 'login_missing', reason: 'no_session' })
+    expectLoggedIn(await scene.victim.bring(answer), scene)
   })
 })
 
-describe.each(flows)('an answer that was used ($flow flow)', ({ flow }) => {
+describe.each(setups)('an answer that was used ($flow flow)', ({ options }) => {
   test('is refused in the same session', async () => {
-    const scene = await startScene({ flow })
-    const response = await scene.victim.answer(await scene.victim.begin())
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
-    expectRefused(await scene.victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-    expect(scene.platform.count('bankA.token')).toBe(1)
+    const scene = await nextScene(options)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
+    expectLoggedIn(await scene.victim.bring(answer), scene)
+    expectRefused(await scene.victim.bring(answer), { code: 'login_missing', reason: 'already_used' })
+    expect(scene.platform.count(scene.platform.endpoint('token'))).toBe(1)
     expect(scene.logins).toHaveLength(1)
   })
 
   test('is refused in another session', async () => {
-    const scene = await startScene({ flow })
+    const scene = await nextScene(options)
     const thief = scene.newVisitor()
     await thief.begin()
-    const response = await scene.victim.answer(await scene.victim.begin())
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
-    expectRefused(await thief.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-    expect(scene.platform.count('bankA.token')).toBe(1)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
+    expectLoggedIn(await scene.victim.bring(answer), scene)
+    expectRefused(await thief.bring(answer), { code: 'login_missing', reason: 'already_used' })
+    expect(scene.platform.count(scene.platform.endpoint('token'))).toBe(1)
   })
 
   test('is refused in a copy of the session from before', async () => {
-    const scene = await startScene({ flow })
-    const response = await scene.victim.answer(await scene.victim.begin())
+    const scene = await nextScene(options)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
     const thief = scene.newVisitor()
     thief.session = structuredClone(scene.victim.session)
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
-    expectRefused(await thief.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-    expect(scene.platform.count('bankA.token')).toBe(1)
+    expectLoggedIn(await scene.victim.bring(answer), scene)
+    expectRefused(await thief.bring(answer), { code: 'login_missing', reason: 'already_used' })
+    expect(scene.platform.count(scene.platform.endpoint('token'))).toBe(1)
   })
 
   test('is refused by another process that shares the session', async () => {
-    const scene = await startScene({ flow })
-    const other = await startScene({ flow, platform: scene.platform })
-    const response = await scene.victim.answer(await scene.victim.begin())
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
+    const scene = await nextScene(options)
+    const other = await startScene({ ...options, platform: scene.platform })
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
+    expectLoggedIn(await scene.victim.bring(answer), scene)
     other.victim.session = scene.victim.session
-    expectRefused(await other.victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-    expect(scene.platform.count('bankA.token')).toBe(1)
+    expectRefused(await other.victim.bring(answer), { code: 'login_missing', reason: 'already_used' })
+    expect(scene.platform.count(scene.platform.endpoint('token'))).toBe(1)
   })
 
   test('is refused in a session that was renewed', async () => {
-    const scene = await startScene({ flow })
-    const response = await scene.victim.answer(await scene.victim.begin())
-    expectLoggedIn(await scene.victim.bring({ response }), scene)
+    const scene = await nextScene(options)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
+    expectLoggedIn(await scene.victim.bring(answer), scene)
     scene.victim.session = {}
-    expectRefused(await scene.victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
+    expectRefused(await scene.victim.bring(answer), { code: 'login_missing', reason: 'already_used' })
   })
 
   test('counts once when it is sent twice at the same time', async () => {
-    const scene = await startScene({ flow })
-    const response = await scene.victim.answer(await scene.victim.begin())
+    const scene = await nextScene(options)
+    const answer = await scene.victim.answerParams(await scene.victim.begin())
     const twin = scene.newVisitor()
     twin.session = structuredClone(scene.victim.session)
-    const all = [scene.victim, scene.victim, twin].map((browser) => browser.bring({ response }))
+    const all = [scene.victim, scene.victim, twin].map((browser) => browser.bring(answer))
     const settled = await Promise.all(all)
     expect(settled.filter(({ via }) => via === 'success')).toHaveLength(1)
     for (const lost of settled.filter(({ via }) => via !== 'success')) {
       expectRefused(lost, { code: 'login_missing', reason: 'already_used' })
     }
-    expect(scene.platform.count('bankA.token')).toBe(1)
+    expect(scene.platform.count(scene.platform.endpoint('token'))).toBe(1)
   })
 })
 
@@ -206,6 +213,17 @@ describe.each(flows)('a page that opens the login route again and again ($flow f
   })
 })
 
+describe.each(signedAnswers)("with $setup another bank's answer to this login", ({ options }) => {
+  test('is refused, although the bank is trusted, and signs it', async () => {
+    const scene = await nextScene(options)
+    const login = await scene.victim.begin('bankA')
+    const answer = await scene.victim.answerParams(login, {}, { bank: 'bankB' })
+    expectRefused(await scene.victim.bring(answer), { code: 'response_invalid', message: /another bank/ })
+    noTokenRequest(scene)
+    expectLoggedIn(await scene.victim.finish(login), scene)
+  })
+})
+
 describe("another's answer to this login", () => {
   test('is refused from another trusted bank than the login went to', async () => {
     const scene = await startScene({ flow: 'direct' })
@@ -265,9 +283,9 @@ describe("another's answer to this login", () => {
   })
 })
 
-describe.each(flows)('many people at once ($flow flow)', ({ flow }) => {
+describe.each(setups)('many people at once ($flow flow)', ({ options }) => {
   test('are not mixed up, nor are their banks', async () => {
-    const scene = await startScene({ flow })
+    const scene = await nextScene(options)
     const banks: BankName[] = ['bankA', 'bankB']
     const people = Array.from({ length: 12 }, (_, at) => ({
       person: newPerson(),

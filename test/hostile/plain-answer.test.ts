@@ -2,7 +2,15 @@ import { describe, expect, test } from '@jest/globals'
 import type { LoginStore, PendingLogin } from 'passport-idpartner'
 import { set, without } from '../support/bends.js'
 import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectations.js'
-import { startScene, useScenes, type Begun, type Scene, type SceneOptions } from '../support/scene.js'
+import { plainAnswers } from '../support/profiles.js'
+import {
+  nextScene,
+  startScene,
+  useScenes,
+  type Begun,
+  type Scene,
+  type SceneOptions,
+} from '../support/scene.js'
 
 useScenes()
 
@@ -126,16 +134,25 @@ const rows: Row[] = [
 
 const banks = (scene: Scene): string[] => scene.platform.requests.filter((one) => /token|userinfo/.test(one))
 
+async function expectLeftAlone(scene: Scene, query: Row['query'], refusal: Refusal): Promise<void> {
+  const login = await scene.victim.begin()
+  const before = structuredClone(scene.victim.session)
+  const genuine = await scene.victim.answerParams(login)
+  expectRefused(await scene.victim.bring(query(genuine, scene)), refusal)
+  expect(banks(scene)).toEqual([])
+  expect(scene.victim.session).toEqual(before)
+  expectLoggedIn(await scene.victim.bring(genuine), scene)
+}
+
+describe.each(plainAnswers)('with $setup a plain answer is refused when', ({ options }) => {
+  test.each(rows)('$name', async ({ query, refusal }) => {
+    await expectLeftAlone(await nextScene(options), query, refusal)
+  })
+})
+
 describe('a plain answer is refused, and the login stays, when', () => {
   test.each(rows)('$name', async ({ query, refusal }) => {
-    const scene = await startScene(plain)
-    const login = await scene.victim.begin()
-    const before = structuredClone(scene.victim.session)
-    const genuine = await scene.victim.answerParams(login)
-    expectRefused(await scene.victim.bring(query(genuine, scene)), refusal)
-    expect(banks(scene)).toEqual([])
-    expect(scene.victim.session).toEqual(before)
-    expectLoggedIn(await scene.victim.bring(genuine), scene)
+    await expectLeftAlone(await startScene(plain), query, refusal)
   })
 
   test('it is signed, as another profile has it', async () => {

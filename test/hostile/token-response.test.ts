@@ -5,7 +5,8 @@ import { expectLoggedIn, expectRefused, type Refusal } from '../support/expectat
 import { answer, empty, html, json, send, type Fault } from '../support/faults.js'
 import { withBrokenSignature } from '../support/jws.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, type Scene, useScenes } from '../support/scene.js'
+import { tokenSetups } from '../support/profiles.js'
+import { nextScene, startScene, type Scene, useScenes } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 
 useScenes()
@@ -13,41 +14,57 @@ useScenes()
 /** Nobody gets in, nothing more is asked of the bank, and the answer is used up. */
 async function expectTurnedAway(scene: Scene, expected: Refusal, bends: AnswerBends = {}): Promise<void> {
   const { victim, platform } = scene
-  const response = await victim.answer(await victim.begin(), bends)
-  expectRefused(await victim.bring({ response }), expected)
-  expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-  expect(platform.count('bankA.token')).toBe(1)
-  expect(platform.requests).not.toContain('bankA.userinfo')
+  const answered = await victim.answerParams(await victim.begin(), bends)
+  expectRefused(await victim.bring(answered), expected)
+  expectRefused(await victim.bring(answered), { code: 'login_missing', reason: 'already_used' })
+  expect(platform.count(platform.endpoint('token'))).toBe(1)
+  expect(platform.requests).not.toContain(platform.endpoint('userinfo'))
   expect(scene.logins).toEqual([])
 }
 
+/** Each name completes "is refused when". */
+const refused: { name: string; tokens: Change }[] = [
+  { name: 'it has no "access_token"', tokens: without('access_token') },
+  { name: 'its "access_token" is empty', tokens: set({ access_token: '' }) },
+  { name: 'its "access_token" is a number', tokens: set({ access_token: 1 }) },
+  { name: 'it has no "token_type"', tokens: without('token_type') },
+  { name: 'its "token_type" is mac', tokens: set({ token_type: 'mac' }) },
+  { name: 'its "token_type" is a list', tokens: set({ token_type: ['Bearer'] }) },
+  { name: 'it has no "id_token"', tokens: without('id_token') },
+  { name: 'its "id_token" is null', tokens: set({ id_token: null }) },
+  { name: 'its "id_token" is empty', tokens: set({ id_token: '' }) },
+  { name: 'its "id_token" is an object', tokens: set({ id_token: { sub: 'someone' } }) },
+  { name: 'its "id_token" is some text', tokens: set({ id_token: 'hello' }) },
+  { name: 'its "expires_in" is a word', tokens: set({ expires_in: 'soon' }) },
+  { name: 'its "scope" is a number', tokens: set({ scope: 1 }) },
+  { name: 'its "refresh_token" is a number', tokens: set({ refresh_token: 1 }) },
+  { name: 'its "token_type" is null', tokens: set({ token_type: null }) },
+  { name: 'its "access_token" has two lines', tokens: set({ access_token: 'a\r\n2026 ERROR forged' }) },
+  { name: 'its "access_token" has a NUL', tokens: set({ access_token: 'a\0b' }) },
+  { name: 'its "refresh_token" has two lines', tokens: set({ refresh_token: 'a\nb' }) },
+  { name: 'its "scope" has two lines', tokens: set({ scope: 'openid\nb' }) },
+  { name: 'its "expires_in" is half a number', tokens: set({ expires_in: '900 s' }) },
+  { name: 'it is an error with HTTP 200', tokens: () => ({ error: 'invalid_grant' }) },
+]
+
 describe('a token response is refused when', () => {
-  test.each<{ name: string; tokens: Change }>([
-    { name: 'it has no "access_token"', tokens: without('access_token') },
-    { name: 'its "access_token" is empty', tokens: set({ access_token: '' }) },
-    { name: 'its "access_token" is a number', tokens: set({ access_token: 1 }) },
-    { name: 'it has no "token_type"', tokens: without('token_type') },
-    { name: 'its "token_type" is DPoP', tokens: set({ token_type: 'DPoP' }) },
-    { name: 'its "token_type" is mac', tokens: set({ token_type: 'mac' }) },
-    { name: 'its "token_type" is a list', tokens: set({ token_type: ['Bearer'] }) },
-    { name: 'it has no "id_token"', tokens: without('id_token') },
-    { name: 'its "id_token" is null', tokens: set({ id_token: null }) },
-    { name: 'its "id_token" is empty', tokens: set({ id_token: '' }) },
-    { name: 'its "id_token" is an object', tokens: set({ id_token: { sub: 'someone' } }) },
-    { name: 'its "id_token" is some text', tokens: set({ id_token: 'hello' }) },
-    { name: 'its "expires_in" is a word', tokens: set({ expires_in: 'soon' }) },
-    { name: 'its "scope" is a number', tokens: set({ scope: 1 }) },
-    { name: 'its "refresh_token" is a number', tokens: set({ refresh_token: 1 }) },
-    { name: 'its "token_type" is null', tokens: set({ token_type: null }) },
-    { name: 'its "access_token" has two lines', tokens: set({ access_token: 'a\r\n2026 ERROR forged' }) },
-    { name: 'its "access_token" has a NUL', tokens: set({ access_token: 'a\0b' }) },
-    { name: 'its "refresh_token" has two lines', tokens: set({ refresh_token: 'a\nb' }) },
-    { name: 'its "scope" has two lines', tokens: set({ scope: 'openid\nb' }) },
-    { name: 'its "expires_in" is half a number', tokens: set({ expires_in: '900 s' }) },
-    { name: 'it is an error with HTTP 200', tokens: () => ({ error: 'invalid_grant' }) },
-  ])('$name', async ({ tokens }) => {
-    await expectTurnedAway(await startScene(), { code: 'token_invalid' }, { tokens })
-  })
+  test.each([...refused, { name: 'its "token_type" is DPoP', tokens: set({ token_type: 'DPoP' }) }])(
+    '$name',
+    async ({ tokens }) => {
+      await expectTurnedAway(await startScene(), { code: 'token_invalid' }, { tokens })
+    },
+  )
+})
+
+describe.each(tokenSetups)('with $setup a token response is refused when', ({ options }) => {
+  const other = options.dpop ? 'Bearer' : 'DPoP'
+
+  test.each([...refused, { name: 'its "token_type" is the other', tokens: set({ token_type: other }) }])(
+    '$name',
+    async ({ tokens }) => {
+      await expectTurnedAway(await nextScene(options), { code: 'token_invalid' }, { tokens })
+    },
+  )
 })
 
 describe('a token response is accepted when', () => {
@@ -78,71 +95,81 @@ const described = (error: string): object => ({
   error_description: WORDS,
 })
 
+const failures: { name: string; fault: Fault; refusal: Refusal }[] = [
+  {
+    name: '400 invalid_grant',
+    fault: answer(400, described('invalid_grant')),
+    refusal: { code: 'provider_error', providerError: 'invalid_grant' },
+  },
+  {
+    name: '401 invalid_client',
+    fault: answer(401, described('invalid_client')),
+    refusal: { code: 'provider_error', providerError: 'invalid_client', message: /registered/ },
+  },
+  {
+    name: '401 with a challenge alone',
+    fault: (res) => res.writeHead(401, { 'www-authenticate': 'Basic realm="bank"' }).end(),
+    refusal: { code: 'provider_error', providerError: 'invalid_client' },
+  },
+  {
+    name: '403 access_denied',
+    fault: answer(403, described('access_denied')),
+    refusal: { code: 'provider_error', providerError: 'access_denied' },
+  },
+  {
+    name: '400 invalid_grant beside something called an ID token',
+    fault: answer(400, { ...described('invalid_grant'), id_token: 'hello' }),
+    refusal: { code: 'provider_error', providerError: 'invalid_grant' },
+  },
+  {
+    name: '400 server_error',
+    fault: answer(400, described('server_error')),
+    refusal: { code: 'provider_error', providerError: 'server_error' },
+  },
+  {
+    name: '400 with an error that is no name',
+    fault: answer(400, described('a\nforged line')),
+    refusal: { code: 'provider_error', providerError: undefined },
+  },
+  { name: '400 without a word', fault: answer(400), refusal: { code: 'provider_unavailable' } },
+  {
+    name: '401 without a word',
+    fault: answer(401),
+    refusal: { code: 'provider_error', providerError: 'invalid_client' },
+  },
+  {
+    name: '401 by another name',
+    fault: answer(401, described('unauthorized_client')),
+    refusal: { code: 'provider_error', providerError: 'invalid_client', message: /"client_id"/ },
+  },
+  {
+    name: '403 as a page',
+    fault: answer(403, '<html>', 'text/html'),
+    refusal: { code: 'provider_unavailable' },
+  },
+  { name: '404', fault: answer(404), refusal: { code: 'provider_unavailable' } },
+  { name: '429', fault: answer(429), refusal: { code: 'provider_unavailable', status: 503 } },
+  { name: '500', fault: answer(500), refusal: { code: 'provider_unavailable' } },
+  { name: '503', fault: answer(503), refusal: { code: 'provider_unavailable', status: 503 } },
+  { name: '200 with a page', fault: html, refusal: { code: 'provider_unavailable' } },
+  { name: '200 without a word', fault: empty, refusal: { code: 'provider_unavailable' } },
+  { name: '200 with a list', fault: answer(200, []), refusal: { code: 'token_invalid' } },
+  { name: '200 with null', fault: answer(200, 'null'), refusal: { code: 'token_invalid' } },
+  { name: '204', fault: (res) => res.writeHead(204).end(), refusal: { code: 'provider_unavailable' } },
+]
+
 describe('the token endpoint fails', () => {
-  test.each<{ name: string; fault: Fault; refusal: Refusal }>([
-    {
-      name: '400 invalid_grant',
-      fault: answer(400, described('invalid_grant')),
-      refusal: { code: 'provider_error', providerError: 'invalid_grant' },
-    },
-    {
-      name: '401 invalid_client',
-      fault: answer(401, described('invalid_client')),
-      refusal: { code: 'provider_error', providerError: 'invalid_client', message: /registered/ },
-    },
-    {
-      name: '401 with a challenge alone',
-      fault: (res) => res.writeHead(401, { 'www-authenticate': 'Basic realm="bank"' }).end(),
-      refusal: { code: 'provider_error', providerError: 'invalid_client' },
-    },
-    {
-      name: '403 access_denied',
-      fault: answer(403, described('access_denied')),
-      refusal: { code: 'provider_error', providerError: 'access_denied' },
-    },
-    {
-      name: '400 invalid_grant beside something called an ID token',
-      fault: answer(400, { ...described('invalid_grant'), id_token: 'hello' }),
-      refusal: { code: 'provider_error', providerError: 'invalid_grant' },
-    },
-    {
-      name: '400 server_error',
-      fault: answer(400, described('server_error')),
-      refusal: { code: 'provider_error', providerError: 'server_error' },
-    },
-    {
-      name: '400 with an error that is no name',
-      fault: answer(400, described('a\nforged line')),
-      refusal: { code: 'provider_error', providerError: undefined },
-    },
-    { name: '400 without a word', fault: answer(400), refusal: { code: 'provider_unavailable' } },
-    {
-      name: '401 without a word',
-      fault: answer(401),
-      refusal: { code: 'provider_error', providerError: 'invalid_client' },
-    },
-    {
-      name: '401 by another name',
-      fault: answer(401, described('unauthorized_client')),
-      refusal: { code: 'provider_error', providerError: 'invalid_client', message: /"client_id"/ },
-    },
-    {
-      name: '403 as a page',
-      fault: answer(403, '<html>', 'text/html'),
-      refusal: { code: 'provider_unavailable' },
-    },
-    { name: '404', fault: answer(404), refusal: { code: 'provider_unavailable' } },
-    { name: '429', fault: answer(429), refusal: { code: 'provider_unavailable', status: 503 } },
-    { name: '500', fault: answer(500), refusal: { code: 'provider_unavailable' } },
-    { name: '503', fault: answer(503), refusal: { code: 'provider_unavailable', status: 503 } },
-    { name: '200 with a page', fault: html, refusal: { code: 'provider_unavailable' } },
-    { name: '200 without a word', fault: empty, refusal: { code: 'provider_unavailable' } },
-    { name: '200 with a list', fault: answer(200, []), refusal: { code: 'token_invalid' } },
-    { name: '200 with null', fault: answer(200, 'null'), refusal: { code: 'token_invalid' } },
-    { name: '204', fault: (res) => res.writeHead(204).end(), refusal: { code: 'provider_unavailable' } },
-  ])('$name', async ({ fault, refusal: expected }) => {
+  test.each(failures)('$name', async ({ fault, refusal: expected }) => {
     const scene = await startScene()
     scene.platform.fault('bankA.token', fault)
+    await expectTurnedAway(scene, expected)
+  })
+})
+
+describe.each(tokenSetups)('with $setup the token endpoint fails', ({ options }) => {
+  test.each(failures)('$name', async ({ fault, refusal: expected }) => {
+    const scene = await nextScene(options)
+    scene.platform.fault(scene.platform.endpoint('token'), fault)
     await expectTurnedAway(scene, expected)
   })
 })

@@ -6,19 +6,23 @@ import { encryptJwe } from '../support/jwe.js'
 import { payloadOf, withBrokenSignature } from '../support/jws.js'
 import { ecKey, publicKeyAsSecret, rsaKey } from '../support/key-pairs.js'
 import type { AnswerBends } from '../support/platform.js'
-import { startScene, useScenes } from '../support/scene.js'
+import { tokenSetups } from '../support/profiles.js'
+import { nextScene, startScene, useScenes, type Scene } from '../support/scene.js'
 
 useScenes()
 
-async function expectTurnedAway(bends: AnswerBends, refusal: Refusal, fault?: Fault): Promise<void> {
-  const scene = await startScene()
-  const { victim, platform } = scene
-  if (fault) platform.fault('bankA.userinfo', fault)
-  const response = await victim.answer(await victim.begin(), bends)
-  expectRefused(await victim.bring({ response }), refusal)
-  expectRefused(await victim.bring({ response }), { code: 'login_missing', reason: 'already_used' })
-  expect(platform.count('bankA.token')).toBe(1)
-  expect(scene.logins).toEqual([])
+async function expectTurnedAway(
+  { victim, platform, logins }: Scene,
+  bends: AnswerBends,
+  refusal: Refusal,
+  fault?: Fault,
+): Promise<void> {
+  if (fault) platform.fault(platform.endpoint('userinfo'), fault)
+  const answered = await victim.answerParams(await victim.begin(), bends)
+  expectRefused(await victim.bring(answered), refusal)
+  expectRefused(await victim.bring(answered), { code: 'login_missing', reason: 'already_used' })
+  expect(platform.count(platform.endpoint('token'))).toBe(1)
+  expect(logins).toEqual([])
 }
 
 const ours = await encryptionKey()
@@ -28,56 +32,83 @@ function sealedClaims(jws: string): string {
   return encryptJwe({ alg: 'RSA-OAEP', enc: 'A256CBC-HS512' }, JSON.stringify(payloadOf(jws)), ours)
 }
 
+/** Each name completes "is refused when". */
+const claims: { name: string; bends: AnswerBends }[] = [
+  { name: 'its "sub" is another', bends: { userInfo: appended('sub') } },
+  {
+    name: 'its "sub" is another that ends alike',
+    bends: { userInfo: (c) => ({ ...c, sub: `x${String(c['sub'])}` }) },
+  },
+  { name: 'its "sub" is missing', bends: { userInfo: without('sub') } },
+  { name: 'its "sub" is empty', bends: { userInfo: set({ sub: '' }) } },
+  {
+    name: 'its "sub" is a list with the right one',
+    bends: { userInfo: listed('sub') },
+  },
+  { name: 'it is of another person', bends: { userInfo: () => ({ sub: 'another', name: 'Another' }) } },
+  { name: 'it is of another bank', bends: { userInfo: set({ iss: 'https://other.example' }) } },
+  { name: 'a claim is of another type', bends: { userInfo: set({ age_over_21: 'no' }) } },
+  { name: 'an address is a text', bends: { userInfo: set({ address: 'Main Street 1' }) } },
+]
+
+/** Each name completes "is refused when it comes as a JWT that". */
+const jwts: { name: string; userInfoJwt: JwtBend }[] = [
+  { name: 'is not signed', userInfoJwt: { header: () => ({ alg: 'none' }) } },
+  { name: 'has a broken signature', userInfoJwt: { signed: withBrokenSignature } },
+  { name: 'is signed by a stranger', userInfoJwt: { key: () => rsaKey('stranger') } },
+  { name: 'is signed with RS256', userInfoJwt: { header: set({ alg: 'RS256' }) } },
+  {
+    name: 'is signed with ES256 by a published key',
+    userInfoJwt: { header: set({ alg: 'ES256' }), key: () => ecKey('bankA') },
+  },
+  {
+    name: 'is signed with HS256, the public key being the secret',
+    userInfoJwt: { header: set({ alg: 'HS256' }), key: () => publicKeyAsSecret(rsaKey('bankA')) },
+  },
+  { name: 'is of another issuer', userInfoJwt: { claims: appended('iss') } },
+  { name: 'is of no issuer', userInfoJwt: { claims: without('iss') } },
+  { name: 'is for another client', userInfoJwt: { claims: appended('aud') } },
+  {
+    name: 'is for a second client as well',
+    userInfoJwt: { claims: (c) => ({ ...c, aud: [c['aud'], 'x'] }) },
+  },
+  { name: 'is of another person', userInfoJwt: { claims: appended('sub') } },
+  { name: 'names nobody', userInfoJwt: { claims: without('sub') } },
+  { name: 'has expired', userInfoJwt: { claims: fromNow({ exp: -31 }) } },
+  { name: "is nobody's", userInfoJwt: { claims: set({ sub: null }) } },
+  { name: 'has a claim of another type', userInfoJwt: { claims: set({ email_verified: 'yes' }) } },
+  { name: 'is some text', userInfoJwt: { raw: () => 'hello' } },
+  { name: 'is a JWE in name only', userInfoJwt: { raw: () => 'a.b.c.d.e' } },
+]
+
+const answers: { name: string; fault: Fault; refusal: Refusal }[] = [
+  {
+    name: '401 invalid_token',
+    fault: (res) => res.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end(),
+    refusal: { code: 'provider_error', providerError: 'invalid_token' },
+  },
+  {
+    name: '403 insufficient_scope',
+    fault: (res) => res.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end(),
+    refusal: { code: 'provider_error', providerError: 'insufficient_scope' },
+  },
+  { name: '403', fault: answer(403), refusal: { code: 'provider_unavailable' } },
+  { name: '404', fault: answer(404), refusal: { code: 'provider_unavailable' } },
+  { name: '500', fault: answer(500), refusal: { code: 'provider_unavailable' } },
+  { name: '503', fault: answer(503), refusal: { code: 'provider_unavailable', status: 503 } },
+  { name: 'a page', fault: html, refusal: { code: 'provider_unavailable' } },
+  { name: 'nothing', fault: empty, refusal: { code: 'provider_unavailable' } },
+  { name: 'half of its JSON', fault: truncated, refusal: { code: 'provider_unavailable' } },
+  { name: 'a list', fault: answer(200, []), refusal: { code: 'token_invalid' } },
+]
+
 describe('userinfo is refused when', () => {
-  test.each<{ name: string; bends: AnswerBends }>([
-    { name: 'its "sub" is another', bends: { userInfo: appended('sub') } },
-    {
-      name: 'its "sub" is another that ends alike',
-      bends: { userInfo: (c) => ({ ...c, sub: `x${String(c['sub'])}` }) },
-    },
-    { name: 'its "sub" is missing', bends: { userInfo: without('sub') } },
-    { name: 'its "sub" is empty', bends: { userInfo: set({ sub: '' }) } },
-    {
-      name: 'its "sub" is a list with the right one',
-      bends: { userInfo: listed('sub') },
-    },
-    { name: 'it is of another person', bends: { userInfo: () => ({ sub: 'another', name: 'Another' }) } },
-    { name: 'it is of another bank', bends: { userInfo: set({ iss: 'https://other.example' }) } },
-    { name: 'a claim is of another type', bends: { userInfo: set({ age_over_21: 'no' }) } },
-    { name: 'an address is a text', bends: { userInfo: set({ address: 'Main Street 1' }) } },
-  ])('$name', async ({ bends }) => {
-    await expectTurnedAway(bends, { code: 'token_invalid' })
+  test.each(claims)('$name', async ({ bends }) => {
+    await expectTurnedAway(await startScene(), bends, { code: 'token_invalid' })
   })
 
-  test.each<{ name: string; userInfoJwt: JwtBend }>([
-    { name: 'is not signed', userInfoJwt: { header: () => ({ alg: 'none' }) } },
-    { name: 'has a broken signature', userInfoJwt: { signed: withBrokenSignature } },
-    { name: 'is signed by a stranger', userInfoJwt: { key: () => rsaKey('stranger') } },
-    { name: 'is signed with RS256', userInfoJwt: { header: set({ alg: 'RS256' }) } },
-    {
-      name: 'is signed with ES256 by a published key',
-      userInfoJwt: { header: set({ alg: 'ES256' }), key: () => ecKey('bankA') },
-    },
-    {
-      name: 'is signed with HS256, the public key being the secret',
-      userInfoJwt: { header: set({ alg: 'HS256' }), key: () => publicKeyAsSecret(rsaKey('bankA')) },
-    },
-    { name: 'is of another issuer', userInfoJwt: { claims: appended('iss') } },
-    { name: 'is of no issuer', userInfoJwt: { claims: without('iss') } },
-    { name: 'is for another client', userInfoJwt: { claims: appended('aud') } },
-    {
-      name: 'is for a second client as well',
-      userInfoJwt: { claims: (c) => ({ ...c, aud: [c['aud'], 'x'] }) },
-    },
-    { name: 'is of another person', userInfoJwt: { claims: appended('sub') } },
-    { name: 'names nobody', userInfoJwt: { claims: without('sub') } },
-    { name: 'has expired', userInfoJwt: { claims: fromNow({ exp: -31 }) } },
-    { name: "is nobody's", userInfoJwt: { claims: set({ sub: null }) } },
-    { name: 'has a claim of another type', userInfoJwt: { claims: set({ email_verified: 'yes' }) } },
-    { name: 'is some text', userInfoJwt: { raw: () => 'hello' } },
-    { name: 'is a JWE in name only', userInfoJwt: { raw: () => 'a.b.c.d.e' } },
-  ])('it comes as a JWT that $name', async ({ userInfoJwt }) => {
-    await expectTurnedAway({ userInfoJwt }, { code: 'token_invalid' })
+  test.each(jwts)('it comes as a JWT that $name', async ({ userInfoJwt }) => {
+    await expectTurnedAway(await startScene(), { userInfoJwt }, { code: 'token_invalid' })
   })
 
   test.each<{ name: string; bends: AnswerBends; alg: 'PS256' | 'ES256' }>([
@@ -96,27 +127,22 @@ describe('userinfo is refused when', () => {
     expect(scene.logins).toEqual([])
   })
 
-  test.each<{ name: string; fault: Fault; refusal: Refusal }>([
-    {
-      name: '401 invalid_token',
-      fault: (res) => res.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end(),
-      refusal: { code: 'provider_error', providerError: 'invalid_token' },
-    },
-    {
-      name: '403 insufficient_scope',
-      fault: (res) => res.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end(),
-      refusal: { code: 'provider_error', providerError: 'insufficient_scope' },
-    },
-    { name: '403', fault: answer(403), refusal: { code: 'provider_unavailable' } },
-    { name: '404', fault: answer(404), refusal: { code: 'provider_unavailable' } },
-    { name: '500', fault: answer(500), refusal: { code: 'provider_unavailable' } },
-    { name: '503', fault: answer(503), refusal: { code: 'provider_unavailable', status: 503 } },
-    { name: 'a page', fault: html, refusal: { code: 'provider_unavailable' } },
-    { name: 'nothing', fault: empty, refusal: { code: 'provider_unavailable' } },
-    { name: 'half of its JSON', fault: truncated, refusal: { code: 'provider_unavailable' } },
-    { name: 'a list', fault: answer(200, []), refusal: { code: 'token_invalid' } },
-  ])('the bank answers $name', async ({ fault, refusal }) => {
-    await expectTurnedAway({}, refusal, fault)
+  test.each(answers)('the bank answers $name', async ({ fault, refusal }) => {
+    await expectTurnedAway(await startScene(), {}, refusal, fault)
+  })
+})
+
+describe.each(tokenSetups)('with $setup userinfo is refused when', ({ options }) => {
+  test.each(claims)('$name', async ({ bends }) => {
+    await expectTurnedAway(await nextScene(options), bends, { code: 'token_invalid' })
+  })
+
+  test.each(jwts)('it comes as a JWT that $name', async ({ userInfoJwt }) => {
+    await expectTurnedAway(await nextScene(options), { userInfoJwt }, { code: 'token_invalid' })
+  })
+
+  test.each(answers)('the bank answers $name', async ({ fault, refusal }) => {
+    await expectTurnedAway(await nextScene(options), {}, refusal, fault)
   })
 })
 

@@ -61,7 +61,7 @@ export class Bank {
   metadata: Change = (document) => document
   jwks: (keys: JWK[]) => JWK[] = (keys) => keys
   /** Its side of DPoP. */
-  readonly dpop: DpopChecks
+  dpop: DpopChecks
   readonly name: string
   readonly issuer: string
   readonly #options: BankOptions
@@ -103,6 +103,15 @@ export class Bank {
     const mutual = tls && (await startServer(`${name}+mtls`, routes, wire, { tls }))
     const bank = new Bank(name, options, server, mutual)
     return bank
+  }
+
+  /** As it was when it began, but for what it remembers of old logins. */
+  reset(): void {
+    const { wire, dpop } = this.#options
+    this.signer = this.name
+    this.metadata = (document) => document
+    this.jwks = (keys) => keys
+    this.dpop = new DpopChecks(wire.complaints, Boolean(dpop))
   }
 
   get origin(): string {

@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto'
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, type JWTPayload } from 'jose'
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  jwtVerify,
+  type JWK,
+  type JWTPayload,
+} from 'jose'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Profile } from 'passport-idpartner'
 import type { Members } from './jws.js'
-import { clientJwks } from './key-pairs.js'
+import { clientJwksFor } from './key-pairs.js'
 import { keepSecret } from './secrets.js'
 
 export const CLIENT_ID = 'test-app'
@@ -26,14 +33,20 @@ export class ClientChecks {
   readonly #challenges = new Map<string, string>()
   readonly #profile: Profile
   readonly #responseMode: 'jwt' | 'query'
+  readonly #alg: 'PS256' | 'ES256'
 
   constructor(
     complaints: string[],
-    { profile, responseMode }: { profile: Profile; responseMode: 'jwt' | 'query' },
+    {
+      profile,
+      responseMode,
+      alg,
+    }: { profile: Profile; responseMode: 'jwt' | 'query'; alg: 'PS256' | 'ES256' },
   ) {
     this.#complaints = complaints
     this.#profile = profile
     this.#responseMode = responseMode
+    this.#alg = alg
   }
 
   /** What a pushed request looks like, as the profile has it (RFC 9126, section 3). */
@@ -142,9 +155,15 @@ export class ClientChecks {
   }
 
   async #signed(jwt: string, what: string, audience: string, now: number): Promise<JWTPayload> {
-    const keys = createLocalJWKSet(await clientJwksForVerification())
+    const { keys: own } = await clientJwksFor(this.#alg)
+    const keys = createLocalJWKSet({
+      keys: own.map(
+        ({ kty, n, e, crv, x, y, kid, use, alg }) =>
+          JSON.parse(JSON.stringify({ kty, n, e, crv, x, y, kid, use, alg })) as JWK,
+      ),
+    })
     const currentDate = new Date(now * 1000)
-    await jwtVerify(jwt, keys, { algorithms: ['PS256'], audience, currentDate, clockTolerance: 30 }).catch(
+    await jwtVerify(jwt, keys, { algorithms: [this.#alg], audience, currentDate, clockTolerance: 30 }).catch(
       (err: unknown) => this.#complaints.push(`${what}: ${String(err)}`),
     )
     const claims = decodeJwt(jwt)
@@ -162,11 +181,6 @@ export class ClientChecks {
   #assert(condition: boolean, complaint: string): void {
     if (!condition) this.#complaints.push(complaint)
   }
-}
-
-async function clientJwksForVerification(): Promise<Awaited<ReturnType<typeof clientJwks>>> {
-  const { keys } = await clientJwks()
-  return { keys: keys.map(({ kty, n, e, kid, use, alg }) => ({ kty, n, e, kid, use, alg })) as typeof keys }
 }
 
 function textOf(value: unknown): string {

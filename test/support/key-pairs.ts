@@ -55,6 +55,17 @@ export function clientJwks(name = 'client'): Promise<JSONWebKeySet> {
   return jwks
 }
 
+/** The same with another signing key. */
+export async function clientJwksFor(alg: 'PS256' | 'ES256'): Promise<JSONWebKeySet> {
+  if (alg === 'PS256') return clientJwks()
+  const other = clients.get(alg) ?? generateJwks({ alg })
+  clients.set(alg, other)
+  const [usual, { keys }] = await Promise.all([clientJwks(), other])
+  return {
+    keys: [...keys.filter(({ use }) => use === 'sig'), ...usual.keys.filter(({ use }) => use === 'enc')],
+  }
+}
+
 function kept(
   name: string,
   make: () => Promise<{ privateKey: KeyObject; publicKey: KeyObject }>,

@@ -35,6 +35,12 @@ export class Wire {
     this.#faults.clear()
   }
 
+  forget(): void {
+    this.requests.length = 0
+    this.complaints.length = 0
+    this.heal()
+  }
+
   next(endpoint: string): Fault | undefined {
     const planned = this.#faults.get(endpoint)
     if (!planned || planned.times === 0) return undefined

@@ -12,7 +12,7 @@ import {
 } from './client-checks.js'
 import { DIRECTORY_ISSUER, TrustDirectory } from './directory.js'
 import type { Fault } from './faults.js'
-import { clientJwks } from './key-pairs.js'
+import { clientJwksFor } from './key-pairs.js'
 import { Wire, startServer, type Running } from './loopback-server.js'
 import { Proxy } from './proxy.js'
 import { keepSecret } from './secrets.js'
@@ -33,6 +33,8 @@ export interface PlatformOptions {
   dpop?: boolean
   /** As the profile has it by default. */
   responseMode?: 'jwt' | 'query'
+  /** What the application signs with; PS256 by default. */
+  alg?: 'PS256' | 'ES256'
 }
 
 /** How an answer differs from a genuine one. */
@@ -54,7 +56,7 @@ export class Platform {
   readonly #options: PlatformOptions
   readonly wire: Wire
   readonly checks: ClientChecks
-  readonly person = newPerson()
+  person = newPerson()
   readonly proxy: Proxy
   readonly directory: TrustDirectory
   readonly bankA: Bank
@@ -79,9 +81,9 @@ export class Platform {
 
   static async start(options: PlatformOptions = {}): Promise<Platform> {
     const wire = new Wire()
-    const { profile = 'fapi1-advanced' } = options
+    const { profile = 'fapi1-advanced', alg = 'PS256' } = options
     const { responseMode = profile === 'fapi2-security' ? 'query' : 'jwt' } = options
-    const checks = new ClientChecks(wire.complaints, { profile, responseMode })
+    const checks = new ClientChecks(wire.complaints, { profile, responseMode, alg })
     const clock = { now: () => 0 }
     const { auth, encrypted = true, mutual, everywhere } = options
     const shared = {
@@ -119,8 +121,8 @@ export class Platform {
 
   /** What an application on this platform is configured with. */
   async config(): Promise<IDPartnerConfig> {
-    const { keys } = await clientJwks()
-    const { auth, encrypted = true, mutual, profile, responseMode, dpop } = this.#options
+    const { auth, encrypted = true, mutual, profile, responseMode, dpop, alg } = this.#options
+    const { keys } = await clientJwksFor(alg ?? 'PS256')
     const { client, server } = mutual ? await tlsCertificates() : {}
     return {
       client_id: CLIENT_ID,
@@ -128,6 +130,7 @@ export class Platform {
       jwks: { keys: encrypted ? keys : keys.filter(({ use }) => use === 'sig') },
       flow: this.flow,
       ...(profile && { profile }),
+      ...(alg && { request_object_signing_alg: alg, token_endpoint_auth_signing_alg: alg }),
       ...(dpop && { dpop_bound_access_tokens: true }),
       ...(responseMode && { response_mode: responseMode }),
       oidc_proxy_service_url: this.proxy.issuer,
@@ -153,6 +156,20 @@ export class Platform {
 
   count(endpoint: string): number {
     return this.requests.filter((one) => one === endpoint).length
+  }
+
+  /** Which endpoint of bank A this platform's application asks: with a certificate, the one that asks for it. */
+  endpoint(name: 'par' | 'token' | 'userinfo'): string {
+    return `${this.#options.mutual ? 'bankA+mtls' : 'bankA'}.${name}`
+  }
+
+  /** Ready for another test, with another person. */
+  reset(): void {
+    this.skew = 0
+    this.wire.forget()
+    this.bankA.reset()
+    this.bankB.reset()
+    this.person = newPerson()
   }
 
   /** The request that brought the browser here. */

@@ -1,4 +1,4 @@
-import { afterEach } from '@jest/globals'
+import { afterAll, afterEach } from '@jest/globals'
 import {
   IDPartnerStrategy,
   type AuthenticateOptions,
@@ -29,6 +29,8 @@ export interface Begun {
 }
 
 const platforms: Platform[] = []
+/** By their options, for all tests of a file. */
+const kept = new Map<string, Platform>()
 let used: { hurried: boolean } | undefined
 
 /**
@@ -42,17 +44,32 @@ export function useScenes({ hurried = true } = {}): void {
   used = { hurried }
   useClock()
   afterEach(endScenes)
+  afterAll(async () => {
+    await Promise.all([...kept.values()].map((platform) => platform.close()))
+    kept.clear()
+  })
 }
 
 async function endScenes(): Promise<void> {
   const closing = platforms.splice(0)
   await Promise.all(closing.map((platform) => platform.close()))
   forgetSecrets()
-  const complaints = [...closing.flatMap(({ wire }) => wire.complaints), ...takeSurplus()]
+  const all = [...closing, ...kept.values()]
+  const complaints = [...all.flatMap(({ wire }) => wire.complaints), ...takeSurplus()]
+  const requests = all.flatMap((platform) => platform.requests)
+  for (const platform of kept.values()) platform.reset()
   if (complaints.length > 0) throw new Error(`the platform complains: ${complaints.join('; ')}`)
-  if (closing.some(({ requests }) => requests.some((one) => one.startsWith('evil.')))) {
+  if (requests.some((one) => one.startsWith('evil.'))) {
     throw new Error('a request went to the host that nothing may talk to')
   }
+}
+
+/** The same on a platform that goes on from test to test, for tables that are long; the application is a new one. */
+export async function nextScene({ strategy, ...options }: Omit<SceneOptions, 'platform'>): Promise<Scene> {
+  const name = JSON.stringify(options)
+  const platform = kept.get(name) ?? (await Platform.start(options))
+  kept.set(name, platform)
+  return startScene({ platform, ...(strategy && { strategy }) })
 }
 
 /** A platform, an application with the strategy, and the browser of one person. */
