@@ -388,6 +388,6 @@ describe('the examples', () => {
         readFileSync(`examples/express5/${file}`, 'utf8'),
       )
     }
-    expect(readFileSync('docs/frameworks.md', 'utf8')).toContain(`(../examples/${host}/app.js)`)
+    expect(readFileSync('docs/frameworks.md', 'utf8')).toContain(`(../examples/${host}/`)
   })
 })
