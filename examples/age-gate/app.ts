@@ -24,11 +24,7 @@ export function createApp(config: IDPartnerConfig): Express {
   const strategy = new IDPartnerStrategy(
     { scope: ['openid', 'profile'], ...config },
     ({ claims, issuer, tokens: { id_token, voucher } }): Promise<Customer> =>
-      Promise.resolve({
-        claims,
-        issuer,
-        tokens: { ...(id_token !== undefined && { id_token }), ...(voucher !== undefined && { voucher }) },
-      }),
+      Promise.resolve({ claims, issuer, tokens: { id_token, voucher } }),
   )
   passport.use(strategy)
   // What banks said of logouts. A real app keeps it where all its processes look, as long as a session lives.

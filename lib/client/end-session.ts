@@ -7,7 +7,7 @@ import type { TokenSet } from './tokens.js'
 export interface EndedLogin {
   issuer: string
   /** With an ID token in it, the bank need not ask who is to be logged out. */
-  tokens?: Pick<TokenSet, 'id_token' | 'voucher' | 'interactionId'> | undefined
+  tokens?: { [Name in 'id_token' | 'voucher' | 'interactionId']?: TokenSet[Name] | undefined } | undefined
 }
 
 /** @see https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout */

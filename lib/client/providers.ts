@@ -40,6 +40,9 @@ export interface ProviderCall extends CallOptions {
   dpop?: Binding | undefined
 }
 
+/** What the application kept of a token set, also where it says `undefined` of the rest. */
+type SomeTokens = { [Name in keyof TokenSet]?: TokenSet[Name] | undefined }
+
 /** To which key tokens are bound; to that of the option where there is none. */
 export interface Binding {
   key: string | undefined
@@ -94,11 +97,7 @@ export class Providers {
   }
 
   /** @param tokens what the bank issued; a voucher in them is as good as a document */
-  async allowedOf(
-    issuer: string,
-    call: ProviderCall,
-    tokens?: Partial<TokenSet> | string,
-  ): Promise<Provider> {
+  async allowedOf(issuer: string, call: ProviderCall, tokens?: SomeTokens | string): Promise<Provider> {
     const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
     const { needsVoucher } = this.allowed
     if (voucher !== undefined && (needsVoucher || !claims)) {
@@ -147,7 +146,7 @@ export class Providers {
 }
 
 /** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */
-export function callOf(tokens: Partial<TokenSet> | string | undefined): ProviderCall {
+export function callOf(tokens: SomeTokens | string | undefined): ProviderCall {
   if (typeof tokens !== 'object') return {}
   const { token_type, dpop_key, interactionId } = tokens
   return {
