@@ -2,10 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import express, { type Express, type RequestHandler } from 'express'
 import session from 'express-session'
-import { Passport, type AuthenticateCallback } from 'passport'
-import { IDPartnerStrategy, jwksRouter, type IDPartnerConfig } from 'passport-idpartner'
+import { Passport } from 'passport'
+import {
+  IDPartnerStrategy,
+  jwksRouter,
+  type EndedLogin,
+  type IDPartnerClaims,
+  type IDPartnerConfig,
+} from 'passport-idpartner'
+import { logIn, requireClaims, requireLogin } from 'passport-idpartner/guards'
+import { concerns, logoutRouter, type BankLogout } from 'passport-idpartner/logout'
+import { pickerStylesheet } from 'passport-idpartner/picker'
+import { pickBank } from './banks.js'
 import { claimLines } from './claims.js'
-import { notFound, onError, showFailure, type Failure } from './failures.js'
+import { notFound, onError, tooYoung } from './failures.js'
 import { securityHeaders } from './security-headers.js'
 
 export interface AppOptions {
@@ -13,22 +23,44 @@ export interface AppOptions {
   sessionSecret?: string | undefined
 }
 
+/** All that the session holds: what pages and guards look at, and what a logout at the bank needs. */
+interface Customer extends EndedLogin {
+  claims: IDPartnerClaims
+  bank: string
+  interactionId: string
+}
+
 export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Express {
   const { sessionSecret = randomBytes(32).toString('hex') } = options
   const strategy = new IDPartnerStrategy(
     { scope: ['openid', 'profile', 'email', 'age_over_21'], log: console, ...config },
     // A real app finds or creates its account here, by `claims.iss` and `claims.sub` together, never by email.
-    // This user is all that the session holds; the tokens at `login.tokens` are not needed, and so not kept.
-    ({ claims, identityProvider, interactionId }) =>
-      Promise.resolve({ claims, bank: identityProvider.name, interactionId }),
+    // Access and refresh token are not needed, and so not kept.
+    ({
+      claims,
+      identityProvider,
+      interactionId,
+      issuer,
+      tokens: { id_token, voucher },
+    }): Promise<Customer> => {
+      const bank = identityProvider.name
+      return Promise.resolve({ claims, bank, interactionId, issuer, tokens: { id_token, voucher } })
+    },
   )
+  // What banks said of logouts. A real app keeps it where all its processes look, as long as a session lives.
+  const logouts: BankLogout[] = []
+  const onLogout = (logout: BankLogout): void => {
+    logouts.splice(0, Math.max(0, logouts.length - 999))
+    logouts.push(logout)
+  }
   const passport = new Passport()
   passport.use(strategy)
   passport.serializeUser((user, done) => {
     done(null, user)
   })
   passport.deserializeUser((user: Express.User, done) => {
-    done(null, user)
+    const { claims } = user as Customer
+    done(null, logouts.some((logout) => concerns(logout, claims)) ? false : user)
   })
 
   const app = express()
@@ -37,7 +69,12 @@ export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Ex
   // This app speaks plain http. If its address is https, one proxy stands in front, whose word on that is taken.
   if (secure) app.set('trust proxy', 1)
   app.set('view engine', 'ejs').set('views', join(import.meta.dirname, 'views'))
-  app.use(securityHeaders, express.static(join(import.meta.dirname, 'public')), jwksRouter(strategy.client))
+  app.use(securityHeaders, express.static(join(import.meta.dirname, 'public')))
+  app.get('/bank-picker.css', (_req, res) => {
+    res.type('css').send(pickerStylesheet)
+  })
+  // Whom IDPartner and the banks call without a browser.
+  app.use(jwksRouter(strategy.client), logoutRouter(strategy.client, { onLogout, onError: console.error }))
   if (!secure) app.use(leadToHost(callback))
   // Not `strict`: the bank's answer is a visit from another site. Sessions live in memory here; give a real app a store.
   const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
@@ -49,45 +86,34 @@ export function createApp(config: IDPartnerConfig, options: AppOptions = {}): Ex
     next()
   })
 
-  /** Begins a login, and also finishes it: the strategy sees from the request which of the two it is. */
-  const logIn: RequestHandler = (req, res, next) => {
-    const finish: AuthenticateCallback = (err, user, info, status) => {
-      if (err) {
-        next(err)
-      } else if (user) {
-        // Passport renews the session at login; keeping its content lets a login begun in another tab go on.
-        req.logIn(user, { session: true, keepSessionInfo: true }, (err) => {
-          if (err) next(err)
-          else res.redirect(localPath((info as { state: unknown }).state))
-        })
-      } else {
-        const failure = info as Failure
-        // The Back button brings an answer again; whoever is logged in by it wants their page, not an error.
-        if (failure.reason === 'already_used' && req.isAuthenticated()) res.redirect('/profile')
-        else showFailure(res, Number(status ?? 401), failure)
-      }
-    }
-    // In the direct flow the account selector comes back here without it; the first visit's is kept then.
-    const options = 'returnTo' in req.query ? { state: localPath(req.query.returnTo) } : {}
-    const authenticate = passport.authenticate('idpartner', options, finish) as RequestHandler
-    authenticate(req, res, next)
-  }
-  app.get('/login', logIn)
-  app.get(callback.pathname, logIn)
-  app.post(callback.pathname, express.urlencoded({ extended: false }), logIn)
+  // Begins a login, and also finishes it: the strategy sees from the request which of the two it is.
+  const login = logIn(passport, strategy, { home: '/profile' })
+  app.get('/login', pickBank(strategy.client, config), login)
+  app.get(callback.pathname, login)
+  app.post(callback.pathname, express.urlencoded({ extended: false }), login)
 
-  app.get('/', (req, res) => {
-    res.render('home', { returnTo: localPath(req.query.returnTo) })
+  app.get('/', (_req, res) => {
+    res.render('home')
   })
-  app.get('/profile', (req, res) => {
-    if (req.user) res.render('profile', claimLines((req.user as { claims: object }).claims))
-    else res.redirect('/?returnTo=/profile')
+  app.get('/profile', requireLogin(), (req, res) => {
+    res.render('profile', claimLines((req.user as Customer).claims))
   })
+  app.get('/hire', requireClaims({ age_over_21: true }, { page: '/too-young' }), (_req, res) => {
+    res.render('hire')
+  })
+  app.get('/too-young', tooYoung)
   // A POST: otherwise any page could log people out with a picture.
-  app.post('/logout', (req, res, next) => {
+  app.post('/logout', async (req, res, next) => {
+    const customer = req.user as Customer | undefined
+    const home = new URL('/', callback).href
+    const params = { post_logout_redirect_uri: home }
+    // The person is logged out here, whatever becomes of it at the bank.
+    const url = customer && (await strategy.client.endSessionUrl(customer, params).catch(() => undefined))
     req.logout((err) => {
       if (err) next(err)
-      else res.redirect(303, '/')
+      else if (url === undefined) res.redirect(303, '/')
+      // A link, and no redirect: browsers apply `form-action` to where a form is sent on.
+      else res.render('goodbye', { user: undefined, bank: customer?.bank, url })
     })
   })
 
@@ -104,9 +130,4 @@ function leadToHost(callback: URL): RequestHandler {
     if (req.headers.host === callback.host || !['GET', 'HEAD'].includes(req.method)) next()
     else res.redirect(callback.origin + req.originalUrl)
   }
-}
-
-/** A path of this site, whatever the query says: anything else would let strangers send our visitors elsewhere. */
-function localPath(path: unknown): string {
-  return typeof path === 'string' && /^\/(?![/\\])[\x21-\x7e]*$/.test(path) ? path : '/profile'
 }

@@ -67,6 +67,11 @@ const EXPLANATIONS: Record<string, Explanation> = {
     title: 'This site is not set up right',
     advice: 'That is ours to repair; trying again will not help just now.',
   },
+  too_young: {
+    title: 'Boats are for people of 21 and older',
+    advice:
+      'That is what our insurance says, and your bank says that you are younger. The ice cream is round the corner.',
+  },
   not_found: {
     title: 'There is nothing here',
     advice: 'The page may have moved, or the address has a slip in it.',
@@ -78,17 +83,27 @@ const OTHERWISE: Explanation = {
   advice: 'That is our fault and not yours. Please try again in a moment.',
 }
 
-function explain({ code, reason }: Failure): Explanation {
+const NOT_ALLOWED: Explanation = {
+  title: 'Not with this login',
+  advice: 'What your bank told us is not enough for this page, or somebody else logged in than before.',
+}
+
+function explain({ code, reason }: Failure, status: number): Explanation {
   if (code === 'login_missing') return LOGIN_MISSING[reason ?? 'no_login'] ?? OTHERWISE
+  if (code === 'access_denied' && status === 403) return NOT_ALLOWED
   return EXPLANATIONS[code] ?? OTHERWISE
 }
 
-export function showFailure(res: Response, status: number, failure: Failure): void {
-  res.status(status).render('failure', { ...explain(failure), failure })
+function showFailure(res: Response, status: number, failure: Failure): void {
+  res.status(status).render('failure', { ...explain(failure, status), failure })
 }
 
 export const notFound: RequestHandler = (_req, res) => {
   showFailure(res, 404, { code: 'not_found', message: 'No page at this address' })
+}
+
+export const tooYoung: RequestHandler = (_req, res) => {
+  showFailure(res, 403, { code: 'too_young', message: 'This page needs "age_over_21"' })
 }
 
 /** Express knows an error handler by its four parameters. */

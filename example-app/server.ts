@@ -84,6 +84,8 @@ async function sandbox(
     client_uri: url,
     callback: `${url}/login/callback`,
     jwks_uri: `${url}/jwks`,
+    post_logout_redirect_uris: [`${url}/`],
+    backchannel_logout_uri: `${url}/backchannel-logout`,
     host: sandboxHost,
     port: sandboxPort,
     flow,

@@ -113,8 +113,34 @@ describeWithBrowser('in Chromium', () => {
     await page.waitForURL(/\/banks\/|\/profile/)
     await page.goto(`${example.url}/profile`)
     await page.getByRole('button', { name: 'Log out' }).click()
+    await examine(page)
+    await page.getByRole('link', { name: 'Log out of Mikomo Bank too' }).click()
+    await page.getByRole('button', { name: 'Log out' }).click()
     await page.waitForURL(`${example.url}/`)
     expect(await page.getByRole('link', { name: 'Log in with your bank' }).isVisible()).toBe(true)
+  })
+
+  test('a person chooses their bank from a list of the app itself, on a phone and in the dark as well', async () => {
+    const direct = await startExample({ sandbox: { flow: 'direct' } })
+    try {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await page.setViewportSize({ width: 375, height: 700 })
+        await page.goto(`${direct.url}/hire`)
+        await examine(page, colorScheme === 'light' ? 'picker' : undefined)
+        await assertNoSidewaysScrolling(page, 375)
+      }
+      await tabTo(page, page.getByRole('link', { name: /Mikomo Bank/ }))
+      await page.keyboard.press('Enter')
+      await page.getByLabel('Login').fill('mikomo_10')
+      await page.getByLabel('Password').fill('mikomo_10')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.getByRole('button', { name: 'Share and continue' }).click()
+      await page.waitForURL(`${direct.url}/hire`)
+      await examine(page)
+    } finally {
+      await direct.close()
+    }
   })
 
   test('a person who cancels reads so, and can try again', async () => {
@@ -150,7 +176,7 @@ describeWithBrowser('in Chromium', () => {
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Welcome aboard, Owen')
     await tabTo(page, page.getByRole('button', { name: 'Log out' }))
     await page.keyboard.press('Enter')
-    await page.waitForURL(`${example.url}/`)
+    await page.waitForURL(`${example.url}/logout`)
   })
 
   test('in the dark every page is dark, and can be read', async () => {
@@ -219,7 +245,7 @@ describeWithBrowser('in Chromium', () => {
       const arrives = () => page.waitForURL(`${example.url}/profile`)
       await arrives().catch(arrives)
       await page.getByRole('button', { name: 'Log out' }).click()
-      await page.waitForURL(`${example.url}/`)
+      await page.waitForURL(`${example.url}/logout`)
     }
   })
 

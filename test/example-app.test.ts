@@ -31,10 +31,23 @@ function visitor(): Browser {
   return new Browser('nowhere:')
 }
 
-async function logIn(browser: Browser, { url }: Example = example, path = '/login'): Promise<Page> {
+/** Where the link leads that has these words. */
+function linkOf({ html, url }: Page, words: string): string {
+  const links = [...html.matchAll(/<a [^>]*href="([^"]*)"[^>]*>(.*?)<\/a>/gs)]
+  const [, href] = links.find(([, , text = '']) => textOf(text).includes(words)) ?? []
+  if (href === undefined) throw new Error(`no link "${words}" on ${url}`)
+  return new URL(href.replaceAll('&amp;', '&'), url).href
+}
+
+async function logIn(
+  browser: Browser,
+  { url }: Example = example,
+  path = '/login',
+  who = PERSONA,
+): Promise<Page> {
   const selector = await browser.open(url + path)
   const login = await browser.press(selector, 'Mikomo Bank')
-  const consent = await browser.press(login, 'Log in', PERSONA)
+  const consent = await browser.press(login, 'Log in', who)
   return browser.press(consent, 'Share and continue')
 }
 
@@ -42,7 +55,7 @@ describe('a login', () => {
   test('ends on the profile page, which shows what the bank said', async () => {
     const browser = visitor()
     const home = await browser.open(`${example.url}/`)
-    expect(home.html).toContain('href="/login?returnTo=%2Fprofile"')
+    expect(home.html).toContain('href="/login"')
 
     const profile = await logIn(browser)
 
@@ -56,6 +69,23 @@ describe('a login', () => {
     expect(text).toMatch(/Interaction id [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/)
   })
 
+  test('that a page asked for brings the person back to it, whichever flow', async () => {
+    const page = await logIn(visitor(), example, '/hire?boat=7')
+    expect([page.url, textOf(page.html).includes('The tiller is yours')]).toEqual([
+      `${example.url}/hire?boat=7`,
+      true,
+    ])
+  })
+
+  test('of somebody who is too young does not open the page for adults', async () => {
+    const browser = visitor()
+    const young = { login: 'mikomo_20', password: 'mikomo_20' }
+    const page = await logIn(browser, example, '/hire', young)
+    expect([page.url, page.status]).toEqual([`${example.url}/too-young`, 403])
+    expect(textOf(page.html)).toContain('21 and older')
+    expect((await browser.open(`${example.url}/profile`)).status).toBe(200)
+  })
+
   test.each([
     ['/?after=login', '/?after=login'],
     ['//stranger.example/', '/profile'],
@@ -64,7 +94,7 @@ describe('a login', () => {
     ['https://stranger.example/', '/profile'],
     ['profile', '/profile'],
   ])('that was to return to %j returns to %s', async (returnTo, expected) => {
-    const page = await logIn(visitor(), example, `/login?returnTo=${encodeURIComponent(returnTo)}`)
+    const page = await logIn(visitor(), example, `/login?return_to=${encodeURIComponent(returnTo)}`)
     expect(page.url).toBe(example.url + expected)
   })
 
@@ -91,7 +121,7 @@ describe('a login', () => {
     }
   })
 
-  test.each(['/', '/login?returnTo=/profile', '/profile', '//stranger.example/'])(
+  test.each(['/', '/login?return_to=/profile', '/profile', '//stranger.example/'])(
     "that begins at another name of this machine, at %s, is led to the callback's host first",
     async (path) => {
       const response = await requestWithHost(`${example.url}${path}`, '127.0.0.1:3001')
@@ -116,28 +146,57 @@ describe('a login', () => {
     }
   })
 
-  test('in the direct flow tells the bank and the app by their names', async () => {
+  test('in the direct flow begins with a list of banks that is its own, and tells them by their names', async () => {
     const direct = await startExample({ sandbox: { flow: 'direct' } })
     try {
       const browser = visitor()
-      const selector = await browser.open(`${direct.url}/login`)
-      expect(textOf(selector.html)).toContain('Quayside asks you to log in with a bank you trust.')
-      const consent = await browser.press(await browser.press(selector, 'Mikomo Bank'), 'Log in', PERSONA)
+      const picker = await browser.open(`${direct.url}/hire`)
+      expect(picker.url).toBe(`${direct.url}/login?return_to=%2Fhire`)
+      for (const { name } of direct.sandbox.banks) expect(textOf(picker.html)).toContain(name)
+      expect(picker.html).not.toMatch(/<img[^>]+src="http|<script|<style|\sstyle=/)
+      expect((await browser.open(`${direct.url}/bank-picker.css`)).headers.get('content-type')).toMatch(
+        /^text\/css/,
+      )
+      const link = linkOf(picker, 'Mikomo Bank')
+      expect(new URL(link).searchParams.get('iss')).toBe(direct.sandbox.banks[0]?.issuer)
+      const consent = await browser.press(await browser.open(link), 'Log in', PERSONA)
       expect(textOf(consent.html)).toContain('Share this with Quayside?')
-      const profile = await browser.press(consent, 'Share and continue')
+      expect((await browser.press(consent, 'Share and continue')).url).toBe(`${direct.url}/hire`)
+      const profile = await browser.open(`${direct.url}/profile`)
       expect(textOf(profile.html)).toContain('This is what Mikomo Bank told us about you')
     } finally {
       await direct.close()
     }
   })
 
-  test('is over after logging out', async () => {
+  test('in the direct flow with a bank that is not in the list is refused', async () => {
+    const direct = await startExample({ sandbox: { flow: 'direct' } })
+    try {
+      const page = await visitor().open(`${direct.url}/login?iss=https://bank.example`)
+      expect(page.status).toBe(403)
+      expect(textOf(page.html)).toContain('Code provider_refused')
+    } finally {
+      await direct.close()
+    }
+  })
+
+  test('is over after logging out, and at the bank as well for who wants that', async () => {
     const browser = visitor()
     const profile = await logIn(browser)
-    const home = await browser.press(profile, 'Log out')
-    expect(home.url).toBe(`${example.url}/`)
-    expect(textOf(home.html)).toContain('Log in with your bank')
-    expect((await browser.open(`${example.url}/profile`)).url).toBe(`${example.url}/?returnTo=/profile`)
+    const goodbye = await browser.press(profile, 'Log out')
+    expect(textOf(goodbye.html)).toContain('Log out of Mikomo Bank too')
+    const again = await browser.open(`${example.url}/profile`)
+    expect(new URL(again.url).origin).toBe(new URL(example.sandbox.url).origin)
+    const bank = await browser.open(linkOf(goodbye, 'Log out of'))
+    expect((await browser.press(bank, 'Log out')).url).toBe(`${example.url}/`)
+  })
+
+  test('is over after logging out at the bank', async () => {
+    const browser = visitor()
+    await logIn(browser)
+    const bank = await browser.open(`${example.sandbox.banks[0]?.issuer ?? ''}/session/end`)
+    await browser.press(bank, 'Log out')
+    expect((await browser.open(`${example.url}/`)).html).not.toContain('Log out')
   })
 
   test('is not ended by a link or a picture on another page', async () => {
@@ -491,7 +550,10 @@ describe('npm start', () => {
     const browser = visitor()
     expect(textOf((await browser.open(url)).html)).toContain('You are in the sandbox')
     const selector = await browser.open(`${url}/login`)
-    const consent = await browser.press(await browser.press(selector, 'Mikomo Bank'), 'Log in', PERSONA)
+    const login = args.includes('direct')
+      ? await browser.open(linkOf(selector, 'Mikomo Bank'))
+      : await browser.press(selector, 'Mikomo Bank')
+    const consent = await browser.press(login, 'Log in', PERSONA)
     expect((await browser.press(consent, 'Share and continue')).url).toBe(`${url}/profile`)
     child.stop()
     expect(await child.ended).toMatchObject({ code: 0, stderr: '' })

@@ -51,6 +51,8 @@ export async function startExample(options: ExampleOptions = {}): Promise<Exampl
     client_uri: url,
     callback,
     jwks_uri: `${origin}/jwks`,
+    post_logout_redirect_uris: [new URL('/', callback).href],
+    backchannel_logout_uri: `${origin}/backchannel-logout`,
     ...options.sandbox,
   })
   const app = createApp({ ...sandbox.config, jwks: await generateJwks(), ...options.config })
