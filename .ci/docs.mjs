@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import console from 'node:console'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { Application, KindRouter } from 'typedoc'
+import { Application, KindRouter, OptionDefaults } from 'typedoc'
 import { deadLinks } from './dead-links.mjs'
 import { undocumentedErrors } from './documented-errors.mjs'
 
@@ -95,6 +95,7 @@ const app = await Application.bootstrap({
   hideGenerator: true,
   includeVersion: true,
   includeHierarchySummary: false,
+  highlightLanguages: [...OptionDefaults.highlightLanguages, 'sql'],
   customCss: '.ci/docs.css',
   customFooterHtml: `passport-idpartner ${version}`,
   requiredToBeDocumented: ['Variable', 'Function', 'Class', 'Interface', 'TypeAlias', 'Method', 'Accessor'],

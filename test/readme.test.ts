@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ENCRYPTED } from '../lib/sandbox/algorithms.js'
 import { ERROR_CODES } from '../lib/errors.js'
+import { cli } from './support/cli.js'
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   repository: { url: string }
@@ -23,6 +24,12 @@ const pages = [
     .map((name) => `docs/${name}`),
 ]
 
+/** All code that can be behind a message, as its strings say it. */
+const sources = readdirSync('lib', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.startsWith('sandbox'))
+  .map((name) => readFileSync(`lib/${name}`, 'utf8').replaceAll('\\', ''))
+  .join('\n')
+
 const firstColumn = (table: string): string[] =>
   [...table.matchAll(/^\| (`[^|]*?`) *\|/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
@@ -30,6 +37,43 @@ const firstColumn = (table: string): string[] =>
 
 test('there is a row for each error code', () => {
   expect(firstColumn(readFileSync('docs/errors.md', 'utf8'))).toEqual([...ERROR_CODES])
+})
+
+describe('failures by symptom', () => {
+  const [messages = ''] = readFileSync('docs/symptoms.md', 'utf8').split('## What has no message')
+  const rows = [...messages.matchAll(/^\| `(\w+)` *\| (.*?) \|/gm)].map(([, code = '', says = '']) => ({
+    code,
+    says,
+  }))
+
+  test('there is a row for each error code at least', () => {
+    expect([...new Set(rows.map(({ code }) => code))]).toEqual([...ERROR_CODES])
+  })
+
+  test.each(rows)('$code: $says', ({ says }) => {
+    const parts = [...says.matchAll(/`([^`]+)`/g)].map(([, part = '']) => part)
+    expect(parts.length).toBeGreaterThan(0)
+    expect(parts.filter((part) => !sources.includes(part))).toEqual([])
+  })
+})
+
+test('what the pages type at the command line is there', async () => {
+  const texts = pages.map((page) => readFileSync(page, 'utf8'))
+  const typed = texts.flatMap((text) =>
+    [...text.matchAll(/npx passport-idpartner ((?:(?!-)[a-z]+ ?)*)([^`\n]*)/g)].map(
+      ([, words = '', rest = '']) => ({ words: words.trim().split(' ').slice(0, 2), rest }),
+    ),
+  )
+  expect(typed.length).toBeGreaterThan(10)
+  const unknown = []
+  for (const { words, rest } of typed) {
+    const known = words.filter((word) => /^[a-z]+$/.test(word))
+    const { code, out: help } = await cli([...known, '--help'])
+    const options = [...rest.matchAll(/(?<= |^)--[a-z-]+/g)].map(([option]) => option)
+    const found = code === 0 && help.includes(`Usage: ${['passport-idpartner', ...known].join(' ')} `)
+    if (!found || options.some((option) => !help.includes(option))) unknown.push([...known, rest].join(' '))
+  }
+  expect(unknown).toEqual([])
 })
 
 test('there is a word about each file of the login in the picture of the house', () => {

@@ -72,8 +72,13 @@ afterEach(async () => {
 const anyone = { login: 'mikomo_10', password: 'mikomo_10' }
 
 /** Chooses a bank, logs in there and agrees; ends where the application sends the browser. */
-async function logIn(browser: Browser, url: string): Promise<Page> {
-  const login = await browser.press(await browser.open(url), 'Mikomo Bank')
+async function logIn(browser: Browser, url: string, init?: { method: string }): Promise<Page> {
+  return atBank(browser, await browser.open(url, init), 'Mikomo Bank')
+}
+
+/** The same from the account selector on. */
+async function atBank(browser: Browser, selector: Page, bank: string): Promise<Page> {
+  const login = await browser.press(selector, bank)
   return browser.press(await browser.press(login, 'Log in', anyone), 'Share and continue')
 }
 
@@ -194,14 +199,14 @@ const runs: Record<string, () => Promise<void>> = {
   'README.md app.ts': () => quickStart('README.md', 'app.ts'),
   'docs/quick-start.md app.cjs': () => quickStart('docs/quick-start.md', 'app.cjs'),
 
-  'docs/quick-start.md real.ts': async () => {
+  'docs/registration.md real.ts': async () => {
     const app = express()
     const url = await listen(app)
     const sandbox = await sandboxFor(url, '/login/callback')
     writeFileSync(path.join(folder.path, 'jwks.json'), JSON.stringify(await generateJwks()))
     process.env['IDPARTNER_CLIENT_ID'] = 'my-app'
     standIn(sandbox.config)
-    const { strategy } = (await load('docs/quick-start.md', 'real.ts', {
+    const { strategy } = (await load('docs/registration.md', 'real.ts', {
       'https://app.example': url,
       'client_id:': withPlatform,
       "'jwks.json'": JSON.stringify(path.join(folder.path, 'jwks.json')),
@@ -573,6 +578,117 @@ const runs: Record<string, () => Promise<void>> = {
     expect(JSON.parse((await logIn(browser, `${url}/auth`)).html)).toMatchObject({ name: 'Philip Lindqvist' })
     // An answer counts once.
     expect((await browser.open(answerOf(browser))).status).toBe(401)
+  },
+
+  'docs/checklist.md production.ts': async () => {
+    const { useSessions } = (await load('docs/checklist.md', 'production.ts')) as {
+      useSessions: (app: Express, store: session.Store) => void
+    }
+    delete process.env['SESSION_SECRET']
+    const store = new session.MemoryStore()
+    expect(() => {
+      useSessions(express(), store)
+    }).toThrow('SESSION_SECRET')
+    process.env['SESSION_SECRET'] = 'test'
+    const app = express()
+    useSessions(app, store)
+    app.get('/', (req, res) => {
+      Object.assign(req.session, { visits: 1 })
+      res.send('')
+    })
+    const { headers } = await fetch(await listen(app), { headers: { 'x-forwarded-proto': 'https' } })
+    expect(headers.get('set-cookie')).toMatch(
+      /^__Host-session=.*; Path=\/;.*; HttpOnly; Secure; SameSite=Lax$/,
+    )
+  },
+
+  'docs/accounts.md identities.ts': async () => {
+    const { accountRoutes } = (await load('docs/accounts.md', 'identities.ts')) as {
+      accountRoutes: (
+        options: object,
+        accounts: object,
+      ) => { router: RequestHandler; strategy: IDPartnerStrategy }
+    }
+    const identities = new Map<string, string>()
+    const keyOf = (iss: string, sub: string): string => JSON.stringify([iss, sub])
+    const accounts = {
+      find: (iss: string, sub: string) => {
+        const id = identities.get(keyOf(iss, sub))
+        return Promise.resolve(id === undefined ? undefined : { id })
+      },
+      create: (iss: string, sub: string) => {
+        const id = String(identities.size)
+        identities.set(keyOf(iss, sub), id)
+        return Promise.resolve({ id })
+      },
+      link: (id: string, iss: string, sub: string) => {
+        if (identities.has(keyOf(iss, sub))) return Promise.resolve(false)
+        identities.set(keyOf(iss, sub), id)
+        return Promise.resolve(true)
+      },
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    const { router, strategy } = accountRoutes({ ...sandbox.config, jwks: await generateJwks() }, accounts)
+    passport.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passport.deserializeUser((user: Express.User, done) => {
+      done(null, user)
+    })
+    app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, router)
+    app.get('/login', passport.authenticate('idpartner') as RequestHandler)
+    app.get(
+      '/login/callback',
+      passport.authenticate('idpartner', { successRedirect: '/', keepSessionInfo: true }) as RequestHandler,
+    )
+    app.get('/', (req, res) => {
+      res.json(req.user ?? null)
+    })
+    const first = visitor()
+    expect(JSON.parse((await logIn(first, `${url}/login`)).html)).toEqual({ id: '0' })
+    const add = (browser: Browser): Promise<Page> => browser.open(`${url}/banks`, { method: 'POST' })
+    expect((await atBank(first, await add(first), 'Harbour Savings')).html).toBe('{"id":"0"}')
+    const second = visitor()
+    const other = await atBank(second, await second.open(`${url}/login`), 'Northlight Credit Union')
+    expect(other.html).toBe('{"id":"2"}')
+    // What is another account's stays there.
+    expect((await atBank(second, await add(second), 'Harbour Savings')).status).toBe(401)
+    const third = visitor()
+    expect((await atBank(third, await third.open(`${url}/login`), 'Harbour Savings')).html).toBe('{"id":"0"}')
+    // Somebody else logs in while a bank is being added.
+    const begun = await add(third)
+    await atBank(third, await third.open(`${url}/login`), 'Northlight Credit Union')
+    expect((await atBank(third, begun, 'Cedar & Finch')).status).toBe(401)
+    expect(identities.size).toBe(3)
+    expect((await add(visitor())).status).toBe(401)
+  },
+
+  'docs/step-up.md step-up.ts': async () => {
+    const { payouts } = (await load('docs/step-up.md', 'step-up.ts')) as {
+      payouts: (strategy: IDPartnerStrategy) => RequestHandler
+    }
+    const app = express()
+    const url = await listen(app)
+    const sandbox = await sandboxFor(url, '/login/callback')
+    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
+      Promise.resolve({ claims }),
+    )
+    passport.use(strategy)
+    passport.serializeUser((user, done) => {
+      done(null, user)
+    })
+    passport.deserializeUser((user: Express.User, done) => {
+      done(null, user)
+    })
+    app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, payouts(strategy))
+    const browser = visitor()
+    const form = await logIn(browser, `${url}/payout`)
+    expect(form).toMatchObject({ url: `${url}/payout`, status: 200 })
+    expect((await browser.press(form, 'Pay out')).html).toBe('On its way')
+    expect(await cancel(visitor(), `${url}/payout`)).toMatchObject({ status: 401 })
+    expect(await visitor().open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
   },
 
   'docs/guards.md guards.ts': async () => {
