@@ -74,8 +74,10 @@ export default defineConfig(
     languageOptions: { parserOptions: { projectService: true } },
   },
   {
-    files: ['examples/*/{app,config,pages}.js'],
-    languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
+    files: ['examples/*/{app,config,pages}.js', 'examples/next/**/*.js'],
+    languageOptions: {
+      globals: { console: 'readonly', process: 'readonly', Response: 'readonly', URL: 'readonly' },
+    },
     // Express tells an error handler by its four parameters.
     rules: { 'no-unused-vars': ['error', { argsIgnorePattern: '^_' }] },
   },

@@ -47,13 +47,13 @@ async function freePort() {
   return port
 }
 
-/** Runs `npm start` until it has said where to log in, for the time of some work. */
-async function whileStarted(host, env, work) {
+/** Runs `npm start`, or another script, until it has said where to log in, for the time of some work. */
+async function whileStarted(host, script, env, work) {
   const cwd = path.join(folder, 'examples', host)
-  const child = spawn('npm', ['start'], {
+  const child = spawn('npm', ['run', script], {
     cwd,
     detached: true,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, NEXT_TELEMETRY_DISABLED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const gone = once(child, 'exit').then(() => 'gone')
@@ -79,6 +79,16 @@ async function whileStarted(host, env, work) {
     if (child.exitCode === null) process.kill(-child.pid)
     await gone
   }
+}
+
+/** The script that starts a host for the real platform; where it has to be built for that, it is. */
+function built(host) {
+  const cwd = path.join(folder, 'examples', host)
+  const { scripts } = JSON.parse(readFileSync(path.join(cwd, 'package.json'), 'utf8'))
+  if (scripts.build === undefined) return 'start'
+  const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1' }
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  return 'production'
 }
 
 install()
@@ -151,8 +161,8 @@ try {
   const file = path.join(folder, 'options.json')
   writeFileSync(file, JSON.stringify({ ...sandbox.config, jwks }))
   for (const host of hosts) {
-    await whileStarted(host, { PORT: port, IDPARTNER_OPTIONS: file }, () => isComplete(sandbox))
-    await whileStarted(host, { PORT: port, IDPARTNER_OPTIONS: '' }, async () => {
+    await whileStarted(host, built(host), { PORT: port, IDPARTNER_OPTIONS: file }, () => isComplete(sandbox))
+    await whileStarted(host, 'start', { PORT: port, IDPARTNER_OPTIONS: '' }, async () => {
       const begun = await fetch(`${url}/login`, { redirect: 'manual' })
       // The same people, at the example's own sandbox.
       await logsIn({ ...sandbox, url: new URL(begun.headers.get('location')).origin })
@@ -161,5 +171,5 @@ try {
   }
   await sandbox.close()
 } finally {
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 }

@@ -1,0 +1,7 @@
+import { redirect } from '../../answers.js'
+import { currentSession } from '../../sessions.js'
+
+export const POST = async () => {
+  ;(await currentSession()).destroy()
+  return redirect('/')
+}
