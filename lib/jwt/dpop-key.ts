@@ -62,8 +62,8 @@ export async function importDpopKey(jwk: JWK): Promise<DpopKey> {
 }
 
 function jwkOf(text: string): JWK {
-  const [name = '', d = ''] = text.split('.')
-  if (!Object.hasOwn(MADE, name)) throw new Error('of another algorithm')
+  const [name = '', d = '', ...more] = text.split('.')
+  if (!Object.hasOwn(MADE, name) || more.length > 0) throw new Error('of another algorithm')
   const alg = name as DpopAlg
   const { curve, crv, bytes } = MADE[alg]
   const secret = Buffer.from(d, 'base64url')
