@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
+import { decodeJwt } from 'jose'
 import { IDPartner, type TokenSet } from 'passport-idpartner'
 import { set } from '../support/bends.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
@@ -246,6 +248,67 @@ describe('a nonce', () => {
       message: /dpop_bound_access_tokens/,
     })
     expect(scene.platform.count('bankA.token')).toBe(1)
+  })
+})
+
+describe('what is sent again, where a server has failed, is made anew:', () => {
+  test.each<[string, 'par' | 'userinfo', SceneOptions]>([
+    ['a pushed request', 'par', bound],
+    ['a pushed request that is signed', 'par', { ...bound, profile: 'fapi2-message-signing' }],
+    ['userinfo', 'userinfo', bound],
+    ['userinfo, over mutual TLS', 'userinfo', { ...bound, auth: 'tls_client_auth', mutual: true }],
+  ])('%s', async (_name, at, options) => {
+    const scene = await startScene(options)
+    const { platform, victim } = scene
+    const endpoint = platform.endpoint(at)
+    platform.fault(endpoint, answer(503), 1)
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+    const tries = platform.wire.requests.filter((one) => one.endpoint === endpoint)
+    expect(tries).toHaveLength(2)
+    const ids = tries.flatMap(({ headers, body }) =>
+      [headers['dpop'], ...['client_assertion', 'request'].map((name) => new URLSearchParams(body).get(name))]
+        .filter((jwt) => typeof jwt === 'string')
+        .map((jwt) => decodeJwt(jwt).jti),
+    )
+    expect(ids.length).toBeGreaterThanOrEqual(2)
+    expect(new Set(ids).size).toBe(ids.length)
+    // With the key of the login all the same.
+    expect(new Set(platform.bankA.dpop.keys).size).toBe(1)
+  })
+
+  test('a code is not sent again', async () => {
+    const scene = await startScene(bound)
+    scene.platform.fault('bankA.token', answer(503), 1)
+    expectRefused(await scene.victim.finish(await scene.victim.begin()), {
+      code: 'provider_unavailable',
+      status: 503,
+    })
+    expect(scene.platform.count('bankA.token')).toBe(1)
+  })
+
+  test('nor userinfo a third time', async () => {
+    const scene = await startScene(bound)
+    scene.platform.bankA.dpop.asks.add('userinfo')
+    scene.platform.fault('bankA.userinfo', answer(503))
+    expectRefused(await scene.victim.finish(await scene.victim.begin()), {
+      code: 'provider_unavailable',
+      status: 503,
+    })
+    expect(scene.platform.count('bankA.userinfo')).toBe(2)
+  })
+})
+
+test('a proof for an API names it without query, and the token that goes along', async () => {
+  const { scene, tokens } = await logIn()
+  const { platform, strategy } = scene
+  const api = `${platform.bankA.issuer}/payment-details`
+  const response = await strategy.client.request(platform.bankA.issuer, tokens, `${api}?account=1&x=%2F`)
+  expect(response.status).toBe(200)
+  const { dpop } = platform.wire.requests.at(-1)?.headers ?? {}
+  expect(decodeJwt(String(dpop))).toMatchObject({
+    htm: 'GET',
+    htu: api,
+    ath: createHash('sha256').update(tokens.access_token).digest('base64url'),
   })
 })
 
