@@ -276,6 +276,25 @@ const runs: Record<string, () => Promise<void>> = {
     }
   },
 
+  'docs/deployment.md behind-tls.ts': async () => {
+    const { sessions } = (await load('docs/deployment.md', 'behind-tls.ts')) as {
+      sessions: (store: session.Store, secret: string) => Express
+    }
+    const app = sessions(new session.MemoryStore(), 'secret')
+    app.get('/', (req, res) => {
+      Object.assign(req.session, { seen: true })
+      res.end()
+    })
+    const url = await listen(app)
+    const cookies = async (headers: Record<string, string>): Promise<string[]> =>
+      (await fetch(url, { headers })).headers.getSetCookie()
+    // haproxy.cfg of the same page says so: test/deployments.
+    expect(await cookies({ 'x-forwarded-proto': 'https' })).toEqual([
+      expect.stringMatching(/^__Host-session=.*; HttpOnly; Secure; SameSite=Lax$/),
+    ])
+    expect(await cookies({})).toEqual([])
+  },
+
   'docs/deployment.md egress.ts': async () => {
     const proxy = await ConnectProxy.start()
     closing.push(() => {

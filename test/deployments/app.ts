@@ -16,6 +16,8 @@ import { createClient } from 'redis'
 export interface Start {
   config: IDPartnerConfig
   store: { redis: string } | { postgres: string }
+  /** Whether it is behind a proxy that speaks TLS for it. */
+  behindTls?: boolean
 }
 
 /** What it may say later: how many saves go well before one fails; none fails where it is 0. */
@@ -65,7 +67,7 @@ function failNowAndThen(store: Store): void {
   }
 }
 
-const [{ config, store: where }] = (await once(process, 'message')) as [Start]
+const [{ config, store: where, behindTls = false }] = (await once(process, 'message')) as [Start]
 const store = await openStore(where)
 failNowAndThen(store)
 
@@ -83,8 +85,22 @@ passport.deserializeUser((sub: string, done) => {
 const app = express()
 // So that it prints no errors.
 app.set('env', 'test')
-app.use(session({ store, secret: 'for tests', resave: false, saveUninitialized: false }))
+if (behindTls) app.set('trust proxy', 'loopback')
+app.use(
+  session({
+    store,
+    secret: 'for tests',
+    resave: false,
+    saveUninitialized: false,
+    ...(behindTls && { name: '__Host-session', cookie: { secure: true, sameSite: 'lax' } }),
+  }),
+)
 app.use(passport.session())
+
+app.use((_req, res, next) => {
+  res.set('x-process', String(process.pid))
+  next()
+})
 
 const authenticate: express.RequestHandler = (req, res, next) => {
   const strategy = req.headers['x-strategy'] === 'userinfo' ? 'userinfo' : 'plain'

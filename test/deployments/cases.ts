@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Platform } from '../support/platform.js'
-import { Browser, type App, type Deployment, type Result } from './deployment.js'
+import { Browser, type App, type Deployment, type Door, type Result } from './deployment.js'
 
 const PAIRS = 100
 const LOGINS = 1000
@@ -164,7 +164,7 @@ async function logout({ platform, apps: [one, other] }: Deployment): Promise<Out
 
 /** Somebody who tries again, at another process each time. */
 interface Patience {
-  appOf: (tries: number) => App
+  appOf: (tries: number) => Door
   /** Milliseconds between two tries. */
   pause: number
   /** Told of each try that was not what was hoped for, with what came of it. */
@@ -246,7 +246,7 @@ async function failingSaves({ platform, apps }: Deployment): Promise<Outcome> {
  */
 async function throughOutage(
   platform: Platform,
-  appsOf: (round: number) => (tries: number) => App,
+  appsOf: (round: number) => (tries: number) => Door,
   outage: () => Promise<void>,
 ): Promise<Outcome> {
   const tally = new Tally()
@@ -311,6 +311,61 @@ function restartedStore({ platform, apps, server }: Deployment): Promise<Outcome
   )
 }
 
+/** Sends whatever comes to the next process, so that about half of all logins are finished where they did not begin. */
+async function balanced({ platform, startBalancer }: Deployment): Promise<Outcome> {
+  const tally = new Tally()
+  const { balancer, close } = await startBalancer()
+  const codes = watchCodes(platform)
+  let crossed = 0
+  const work = async (): Promise<boolean> => {
+    const browser = new Browser(platform)
+    const begun = await browser.get(balancer, '/login')
+    if (begun.location === undefined) return false
+    const answer = await browser.answer(begun.location)
+    const first = await browser.get(balancer, answer)
+    const again = ending(await browser.get(balancer, answer))
+    if (first.by !== begun.by) crossed++
+    tally.add(`${ending(first)}, then ${again}`)
+    return ending(first) === 'in' && again === 'already_used'
+  }
+  try {
+    let [logins, good] = [0, 0]
+    while (crossed < LOGINS && logins < 4 * LOGINS) {
+      logins += AT_ONCE * 5
+      good += await repeat(AT_ONCE * 5, work, AT_ONCE)
+    }
+    const { sent, twice } = codes()
+    tally.add(`${String(crossed)} begun at one and finished at the other`)
+    const isGood = crossed >= LOGINS && sent === logins && twice === 0
+    return { good: isGood ? good : 0, of: logins, least: logins, tally }
+  } finally {
+    await close()
+  }
+}
+
+async function balancedKill({ platform, startBalancer }: Deployment): Promise<Outcome> {
+  const { balancer, apps, close } = await startBalancer()
+  try {
+    const kill = (): Promise<void> => apps[0].kill()
+    return await throughOutage(platform, () => () => balancer, kill)
+  } finally {
+    await close()
+  }
+}
+
+async function balancedRestart({ platform, server, startBalancer }: Deployment): Promise<Outcome> {
+  const { balancer, close } = await startBalancer()
+  try {
+    return await throughOutage(
+      platform,
+      () => () => balancer,
+      () => server.restart(),
+    )
+  } finally {
+    await close()
+  }
+}
+
 /** What an application relies on that runs in several processes on one store of sessions. */
 export const CASES: [name: string, run: Case][] = [
   ['two logins begun at once can both be finished', twoTabs],
@@ -322,4 +377,7 @@ export const CASES: [name: string, run: Case][] = [
   ['a save that fails is a clean error, and can be tried again', failingSaves],
   ['a process that is killed takes no waiting login with it', killedProcess],
   ['nor does a store that is restarted', restartedStore],
+  ['behind a TLS proxy that goes round, no login is lost and none used twice', balanced],
+  ['behind it a process that is killed takes no waiting login with it', balancedKill],
+  ['nor does a store that is restarted behind it', balancedRestart],
 ]

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Platform } from '../support/platform.js'
 import type { Answer, Failing, Start } from './app.js'
+import type { Balancer } from './balancer.js'
 import type { StoreServer } from './servers.js'
 
 /** Two processes of one application, the store of sessions they share, and the bank. */
@@ -11,15 +12,30 @@ export interface Deployment {
   apps: [App, App]
   /** One process more, for whoever wants to lose one. */
   startApp: () => Promise<App>
+  /** A proxy in front of two processes of their own, that speaks TLS for them and sends each request to the next one. */
+  startBalancer: () => Promise<Balanced>
+}
+
+export interface Balanced {
+  balancer: Balancer
+  apps: [App, App]
+  close: () => Promise<void>
+}
+
+/** Where requests go: to one process, or to what stands in front of several. */
+export interface Door {
+  get(path: string, headers: Record<string, string>): Promise<Response>
 }
 
 export interface Result extends Answer {
+  /** The process that answered. */
+  by: string | undefined
   status: number
   location: string | undefined
 }
 
 /** A process of the application. */
-export class App {
+export class App implements Door {
   readonly #child: ChildProcess
   #origin = ''
 
@@ -52,6 +68,10 @@ export class App {
     if (apps.length === count) return apps
     await Promise.all(apps.map((app) => app.kill()))
     throw new Error('a process of the application did not start')
+  }
+
+  get port(): number {
+    return Number(new URL(this.#origin).port)
   }
 
   failing(failing: Failing): void {
@@ -93,18 +113,25 @@ export class Browser {
     return tab
   }
 
-  async get(app: App, path: string): Promise<Result> {
+  async get(app: Door, path: string): Promise<Result> {
     const cookie = this.#cookie === undefined ? {} : { cookie: this.#cookie }
     const response = await app.get(path, { ...this.#headers, ...cookie })
     const [set] = response.headers.getSetCookie()
     if (set !== undefined) this.#cookie = set.split(';')[0]
     const location = response.headers.get('location') ?? undefined
     const text = await response.text()
-    return { ...(location === undefined && (JSON.parse(text) as Answer)), status: response.status, location }
+    const by = response.headers.get('x-process') ?? undefined
+    return {
+      // What stands in front of the application answers in its own words.
+      ...(location === undefined && by !== undefined && (JSON.parse(text) as Answer)),
+      by,
+      status: response.status,
+      location,
+    }
   }
 
   /** What it would bring back from the bank, if the login begins. */
-  async begin(app: App): Promise<string | undefined> {
+  async begin(app: Door): Promise<string | undefined> {
     const { location } = await this.get(app, '/login')
     return location === undefined ? undefined : this.answer(location)
   }

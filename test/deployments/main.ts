@@ -4,7 +4,8 @@
 import process from 'node:process'
 import { Platform } from '../support/platform.js'
 import { CASES } from './cases.js'
-import { App, type Deployment } from './deployment.js'
+import { Balancer } from './balancer.js'
+import { App, type Balanced, type Deployment } from './deployment.js'
 import { startPostgres, startRedis, type StoreServer } from './servers.js'
 
 const STORES = { redis: startRedis, postgres: startPostgres }
@@ -27,9 +28,24 @@ async function runAll(deployment: Deployment): Promise<void> {
 
 async function tryStore(platform: Platform, server: StoreServer): Promise<void> {
   const start = { config: await platform.config(), store: server.store }
+  const startBalancer = async (): Promise<Balanced> => {
+    const behind = (await App.startAll({ ...start, behindTls: true }, 2)) as [App, App]
+    const closeApps = (): Promise<unknown> => Promise.all(behind.map((app) => app.kill()))
+    try {
+      const balancer = await Balancer.start([behind[0].port, behind[1].port])
+      const close = async (): Promise<void> => {
+        await balancer.close()
+        await closeApps()
+      }
+      return { balancer, apps: behind, close }
+    } catch (err) {
+      await closeApps()
+      throw err
+    }
+  }
   const apps = (await App.startAll(start, 2)) as [App, App]
   try {
-    await runAll({ platform, server, apps, startApp: () => App.start(start) })
+    await runAll({ platform, server, apps, startApp: () => App.start(start), startBalancer })
   } finally {
     await Promise.all(apps.map((app) => app.kill()))
   }
