@@ -66,7 +66,16 @@ const rooms = Object.keys(ROOMS).map((room) => {
 })
 
 export default defineConfig(
-  globalIgnores(['dist/', 'build/', 'coverage/', 'reports/', '.stryker-tmp/']),
+  // Nest's decorators are of another kind than those of this repository: its examples are compiled where they are run.
+  globalIgnores([
+    'dist/',
+    'build/',
+    'coverage/',
+    'reports/',
+    '.stryker-tmp/',
+    '**/.next/',
+    'examples/nest*/',
+  ]),
   js.configs.recommended,
   {
     files: ['**/*.ts'],

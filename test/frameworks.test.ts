@@ -382,6 +382,13 @@ describe('where a response has no redirect, as on Connect', () => {
 describe('the examples', () => {
   const hosts = readdirSync('examples').filter((name) => existsSync(`examples/${name}/package.json`))
 
+  test('Nest 11 and 12 have the same application', () => {
+    const [eleven, twelve] = ['nest11', 'nest12'].map((host) =>
+      readFileSync(`examples/${host}/app.ts`, 'utf8'),
+    )
+    expect(eleven).toBe(twelve)
+  })
+
   test.each(hosts)('%s has the same set-up and pages as the others, and is in docs/frameworks.md', (host) => {
     for (const file of ['config.js', 'pages.js']) {
       expect(readFileSync(`examples/${host}/${file}`, 'utf8')).toBe(
