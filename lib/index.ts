@@ -32,7 +32,7 @@ export type { AddressClaim, IDPartnerClaims, UserInfo, VerifiedClaims } from './
 export type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from './jwt/algorithms.js'
 export type { EncryptionOptions } from './client/encryption.js'
 export type { Check, Checks } from './client/check.js'
-export type { PreflightOptions } from './client/preflight.js'
+export type { PreflightOptions } from './client/asked-for.js'
 export type { Network } from './client/networks.js'
 export type { OwnParameters } from './client/own-parameters.js'
 export { generateJwks } from './jwt/keys.js'

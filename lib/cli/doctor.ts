@@ -43,9 +43,9 @@ async function examine(terminal: Terminal, { jwksUri, offline, ...files }: Docto
     return summary([fail('options', err.message, 'correct this option; docs/options.md has all of them')])
   }
   // Nothing of a request decides, as the options are those of one client.
-  const { scope, claims } = await strategy.askedOf({} as never)
+  const asked = await strategy.askedOf({} as never)
   const { fetchUserInfo } = options
   return showing(terminal, 'asking IDPartner and the banks', () =>
-    strategy.client.preflight({ jwks_uri: jwksUri, offline, scope, claims, fetchUserInfo }),
+    strategy.client.preflight({ ...asked, jwks_uri: jwksUri, offline, fetchUserInfo }),
   )
 }

@@ -9,6 +9,7 @@ import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import type { IdentityProvider, ProxyDocument } from '../jwt/proxy-document.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { readAnswer, readDocument, readSignedAnswer } from './answers.js'
+import type { PreflightOptions } from './asked-for.js'
 import { authorizationError } from './authorization-error.js'
 import type { AuthorizationParams, Proofs } from './authorization-request.js'
 import { Banks, bankOf, type Bank } from './banks.js'
@@ -26,7 +27,6 @@ import { loginUrl, proofsShape, selectsAccount } from './login-request.js'
 import { badOption } from './option-errors.js'
 import { partyOf } from './party.js'
 import { readPlainError } from './plain-answer.js'
-import type { PreflightOptions } from './preflight.js'
 import type { ResponseMode } from './profile.js'
 import { Providers, bound, callOf, type CallOptions } from './providers.js'
 import { Published, type Publications } from './published.js'
@@ -113,10 +113,7 @@ export class IDPartner {
       {
         config: this.#config,
         publicKeys: await this.getPublicJWKs(),
-        begin: (query) => {
-          const { scope = 'openid', claims } = options
-          return this.getAuthorizationUrl(query, this.generateProofs(), scope, { claims })
-        },
+        begin: (query, scope, asked) => this.getAuthorizationUrl(query, this.generateProofs(), scope, asked),
       },
       options,
     )

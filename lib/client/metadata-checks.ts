@@ -1,16 +1,10 @@
-import { scopeText, type ClaimsRequest } from './authorization-request.js'
+import type { AskedFor } from './asked-for.js'
+import { scopeText } from './authorization-request.js'
 import { fail, ok, warn, type Check } from './check.js'
 import type { ResolvedConfig } from './config.js'
 import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
 import { PROFILES } from './profile.js'
-
-/** What logins ask for beyond the client's own options. */
-export interface AskedFor {
-  scope?: string | readonly string[] | undefined
-  claims?: ClaimsRequest | undefined
-  fetchUserInfo?: boolean | undefined
-}
 
 /** A list of a discovery document, of which one of these values is needed or, where `all` is set, each. */
 interface Need {

@@ -1,6 +1,7 @@
 import type { AuthorizationParams } from './authorization-request.js'
 import type { IDPartnerConfig, ResolvedConfig } from './config.js'
 import { badOption } from './option-errors.js'
+import { withOwnParameters } from './own-parameters.js'
 
 /** A bank network whose rules are known; see docs/networks.md. */
 export type Network =
@@ -51,6 +52,9 @@ const SINGPASS: Partial<IDPartnerConfig> = {
 
 /** Of Singpass: for its Login alone, which refuses a login without the first, as Myinfo refuses one with it. */
 const AUTHENTICATION_CONTEXT = ['authentication_context_type', 'authentication_context_message']
+
+const isThere = (asked: AuthorizationParams, name: string): boolean =>
+  asked[name] !== undefined && asked[name] !== ''
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
@@ -194,16 +198,22 @@ export function checkNetworkLogin(
   if (rules.scopeAlone && scopes.some((one) => !rules.scope?.includes(one))) {
     throw ofNetwork(network, 'scope', `must be ${rules.scope?.join(' ') ?? ''} alone`)
   }
-  const isThere = (name: string): boolean => asked[name] !== undefined && asked[name] !== ''
   for (const name of when === 'login' ? [...required, ...requiredOfLogin] : required) {
-    if (!isThere(name)) throw ofNetwork(network, name, 'is required')
+    if (!isThere(asked, name)) throw ofNetwork(network, name, 'is required')
   }
   for (const name of forbidden) {
-    if (isThere(name)) throw ofNetwork(network, name, 'is not known there')
+    if (isThere(asked, name)) throw ofNetwork(network, name, 'is not known there')
   }
   for (const [name, { ok, must }] of Object.entries(values)) {
-    if (isThere(name) && !ok(asked[name])) throw ofNetwork(network, name, must)
+    if (isThere(asked, name) && !ok(asked[name])) throw ofNetwork(network, name, must)
   }
+}
+
+/** What every login at the network has to ask for, and this one does not. */
+export function lackedOfNetwork(network: Network | undefined, asked: AuthorizationParams): string[] {
+  const { required = [], requiredOfLogin = [] } = rulesOf(network) ?? {}
+  const given = withOwnParameters(asked)
+  return [...required, ...requiredOfLogin].filter((name) => !isThere(given, name))
 }
 
 /** What to look at where a bank's document lacks what its network has. */

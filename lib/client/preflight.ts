@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { JSONWebKeySet, JWK } from 'jose'
+import { parametersOf, type PreflightOptions } from './asked-for.js'
+import type { AuthorizationParams } from './authorization-request.js'
 import { ownError } from '../errors.js'
 import type { SigningAlg } from '../jwt/algorithms.js'
 import { remoteKeys, type FindKeys } from '../jwt/remote-keys.js'
@@ -11,23 +13,20 @@ import { fail, ok, skip, summary, warn, type Check, type Checks } from './check.
 import type { ResolvedConfig } from './config.js'
 import { Issuers } from './issuers.js'
 import { keyChecks, material } from './key-checks.js'
-import { metadataChecks, type AskedFor } from './metadata-checks.js'
+import { metadataChecks } from './metadata-checks.js'
+import { lackedOfNetwork } from './networks.js'
 import { TRUST_DIRECTORY, partyOf } from './party.js'
-
-/** `scope`, `claims` and `fetchUserInfo` as the strategy has them: what logins ask for, `openid` alone by default. */
-export interface PreflightOptions extends AskedFor {
-  /** Where the platform fetches the application's public keys; `/jwks` at the callback's origin by default. */
-  jwks_uri?: string | undefined
-  /** Whether to ask nobody, and look at the options alone; `false` by default. */
-  offline?: boolean | undefined
-}
 
 interface Subject {
   config: ResolvedConfig
   /** What the application publishes, or should. */
   publicKeys: JSONWebKeySet
   /** Begins a login as the application does; the URL leads to the proxy or to the bank of that issuer. */
-  begin: (query: { iss?: string }) => Promise<string>
+  begin: (
+    query: { iss?: string },
+    scope: string | readonly string[],
+    asked: AuthorizationParams,
+  ) => Promise<string>
 }
 
 /** Days before its end in which a certificate should be replaced. */
@@ -79,7 +78,7 @@ export async function preflight(subject: Subject, options: PreflightOptions): Pr
     ...(proxy
       ? [
           bounded('trust_directory', () => directoryCheck(http, config)),
-          bounded('proxy', () => proxyCheck(http, issuers, subject)),
+          bounded('proxy', () => proxyCheck(http, issuers, subject, options)),
         ]
       : []),
     ...listed.map((issuer) =>
@@ -224,11 +223,18 @@ async function directoryCheck(http: Http, config: ResolvedConfig): Promise<Check
   return [ok('trust_directory', `publishes keys for PS256, at ${url}`)]
 }
 
-async function proxyCheck(http: Http, issuers: Issuers, { config, begin }: Subject): Promise<Check[]> {
+async function proxyCheck(
+  http: Http,
+  issuers: Issuers,
+  { config, begin }: Subject,
+  asked: PreflightOptions,
+): Promise<Check[]> {
   const { issuer } = await issuers.metadata(config.oidc_proxy_service_url)
   const found = ok('proxy', `${issuer} is reachable, and supports what is configured`)
   // As a browser would that goes no further; a proxy that refuses says so with its status.
-  const answer = await http.fetch(await begin({}), { what: "IDPartner's proxy" })
+  const answer = await http.fetch(await begin({}, asked.scope ?? 'openid', parametersOf(asked)), {
+    what: "IDPartner's proxy",
+  })
   if (answer.status < 400) return [found, ok('login_request', 'IDPartner takes a login request')]
   const refused = `IDPartner refuses a login request with HTTP ${String(answer.status)}`
   if (answer.status >= 500) return [found, warn('login_request', refused, 'try again later')]
@@ -262,12 +268,20 @@ async function bankChecks(
   ]
   try {
     for (const alg of new Set(algs)) await hasKey(issuers.keys(issuer), alg)
-    if (config.flow === 'direct') await begin({ iss: issuer })
+    if (config.flow === 'proxy') return [ok(id, 'is reachable, and has keys'), ...found]
+    const { scope = 'openid' } = options
+    const parameters = parametersOf(options)
+    const lacked = lackedOfNetwork(config.network, parameters)
+    if (lacked.length > 0) return [skip(id, untried(lacked, config)), ...found]
+    await begin({ iss: issuer }, scope, parameters)
   } catch (err) {
     return [fail(id, said(err), adviceFor(err)), ...found]
   }
-  const takes = config.flow === 'direct' ? 'takes a login request' : 'is reachable, and has keys'
-  return [ok(id, takes), ...found]
+  return [ok(id, 'takes a login request'), ...found]
+}
+
+function untried(lacked: readonly string[], { network }: ResolvedConfig): string {
+  return `is reachable, and has keys; no login request was tried, which at ${String(network)} needs ${lacked.join(', ')}`
 }
 
 async function hasKey(keys: FindKeys, alg: SigningAlg): Promise<void> {
