@@ -1,74 +1,31 @@
 import path from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import {
   IDPartnerStrategy,
   generateJwks,
+  type Check,
+  type Checks,
   type IDPartnerLogin,
   type IDPartnerStrategyOptions,
+  type PreflightOptions,
 } from 'passport-idpartner'
 import type { JSONWebKeySet } from 'jose'
 import { fetch, Agent } from 'undici'
+import { networkScope, withNetwork } from '../lib/client/networks.js'
+import { startApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 import { tlsCertificates } from './support/certificates.js'
-import { NetworkBank, type Asked, type NetworkRules } from './support/network-bank.js'
+import { cliJson } from './support/cli.js'
+import { NetworkBank, type Got } from './support/network-bank.js'
+import { NETWORKS } from './support/network-rules.js'
 import { settle, type Settled } from './support/settle.js'
 import { SnippetFolder, snippetsOf } from './support/snippets.js'
 import { checkTablesOfTests } from './support/tables-of-tests.js'
 
 checkTablesOfTests('docs/networks.md', 13)
 
-const TEN_MINUTES = 600
-
-/** What stands beside the request, and how old and long a signed one is. */
-function signedRequest({ form, request, now }: Asked): string | undefined {
-  const beside = Object.keys(form).sort().join()
-  if (beside !== 'client_assertion,client_assertion_type,request') return `the form holds ${beside}`
-  const { nbf = 0, exp = Infinity } = request
-  if (nbf < now - TEN_MINUTES || exp > nbf + TEN_MINUTES) return 'the request is too old or lives too long'
-  return undefined
-}
-
-/** As docs/networks.md has them, with the facts behind each. */
-const NETWORKS: Record<string, NetworkRules> = {
-  connectId: {
-    signed: true,
-    certificate: true,
-    interactionId: true,
-    parameters: ['purpose'],
-    complaint: (asked) => {
-      const { purpose, scope, claims, acr_values } = asked.request
-      const { id_token = {}, userinfo = {} } = claims as Record<
-        string,
-        Record<string, { essential?: boolean }>
-      >
-      if (typeof purpose !== 'string' || purpose.length < 3 || purpose.length > 300) return 'no good purpose'
-      if (scope !== 'openid') return 'a scope beside openid'
-      if (acr_values !== undefined || 'acr' in id_token) return 'acr was asked for'
-      if (!id_token['txn']?.essential) return 'the claim txn was not asked for as essential'
-      if (Object.keys(userinfo).length > 0) return 'claims of userinfo were asked for'
-      return signedRequest(asked)
-    },
-    claims: { given_name: 'Kim', family_name: 'Example', txn: 'a-transaction' },
-  },
-  openFinanceUae: {
-    signed: true,
-    certificate: true,
-    interactionId: true,
-    parameters: ['authorization_details'],
-    complaint: (asked) => {
-      const { authorization_details: details, max_age = 0 } = asked.request
-      const { aud, iat = 0, exp = Infinity } = asked.assertion.claims
-      if (!Array.isArray(details) || details.length === 0) return 'no authorization_details'
-      if (Number(max_age) > 3600) return 'max_age is too long'
-      if (typeof aud !== 'string' || exp > iat + 300)
-        return 'the assertion lives too long, or has a list as aud'
-      return signedRequest(asked)
-    },
-    claims: { name: 'Kim Example' },
-  },
-}
-
+const NAMES = Object.keys(NETWORKS)
 const CALLBACK = 'https://app.example/login/callback'
 const folder = new SnippetFolder('networks')
 const closing: (() => Promise<unknown>)[] = []
@@ -80,11 +37,24 @@ beforeAll(async () => {
   const { server, client } = await tlsCertificates()
   dispatcher = new Agent({ connect: { ca: server.cert } })
   closing.push(() => dispatcher.close())
+  const [usual, curved] = await Promise.all([
+    generateJwks(),
+    generateJwks({ alg: 'ES256', enc: 'ECDH-ES+A256KW' }),
+  ])
+  const signing = usual.keys.filter(({ use }) => use === 'sig')
   const { keys } = await generateJwks()
-  const jwks = { keys: keys.filter(({ use }) => use === 'sig') }
-  writeFileSync(path.join(folder.path, 'jwks.json'), JSON.stringify(jwks))
-  writeFileSync(path.join(folder.path, 'client.pem'), client.cert)
-  writeFileSync(path.join(folder.path, 'client-key.pem'), client.key)
+  for (const name of ['idpartner', ...NAMES]) {
+    const files = {
+      'jwks.json': JSON.stringify(
+        NETWORKS[name] ? (NETWORKS[name].alg === 'ES256' ? curved : { keys: signing }) : usual,
+      ),
+      'client.pem': client.cert,
+      'client-key.pem': client.key,
+      'dpop-key.json': JSON.stringify({ ...keys[0], use: undefined }),
+    }
+    mkdirSync(path.join(folder.path, name))
+    for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder.path, name, file), text)
+  }
 })
 
 afterAll(async () => {
@@ -96,7 +66,7 @@ async function optionsOf(name: string): Promise<IDPartnerStrategyOptions> {
   const block = snippetsOf('docs/networks.md').find(({ file }) => file === `${name}.ts`)
   if (!block) throw new Error(`docs/networks.md has no ${name}.ts`)
   const code = block.code.replace(/'([\w-]+\.(?:json|pem))'/g, (_, file: string) =>
-    JSON.stringify(path.join(folder.path, file)),
+    JSON.stringify(path.join(folder.path, name, file)),
   )
   const target = loaded.get(name) ?? folder.write(block.file, code)
   loaded.set(name, target)
@@ -110,13 +80,20 @@ interface At {
 }
 
 /** The block of a network, and a bank of it that the application trusts. */
-async function at(name: string): Promise<At> {
+function at(name: string): Promise<At> {
+  const one = open.get(name) ?? openAt(name)
+  open.set(name, one)
+  return one
+}
+const open = new Map<string, Promise<At>>()
+
+async function openAt(name: string): Promise<At> {
   const rules = NETWORKS[name]
   if (!rules) throw new Error(`no rules of ${name}`)
   const options = await optionsOf(name)
   const { server } = await tlsCertificates()
   const { client_id, callback: redirect_uri } = options
-  const { client } = new IDPartnerStrategy({ ...options, passReqToCallback: false }, () => undefined)
+  const { client } = strategyOf(options)
   // As text, in which it is published.
   const jwks = JSON.parse(JSON.stringify(await client.getPublicJWKs())) as JSONWebKeySet
   const bank = await NetworkBank.start(rules, { client_id, redirect_uri, jwks }, server)
@@ -127,8 +104,16 @@ async function at(name: string): Promise<At> {
   }
 }
 
+const strategyOf = (options: IDPartnerStrategyOptions): IDPartnerStrategy =>
+  new IDPartnerStrategy({ ...options, passReqToCallback: false }, () => undefined)
+
+interface Ended {
+  ended: Settled
+  logins: IDPartnerLogin[]
+}
+
 /** Begins a login, goes to the bank and comes back. */
-async function logIn({ options, bank }: At): Promise<{ ended: Settled; logins: IDPartnerLogin[] }> {
+async function logIn({ options, bank }: At): Promise<Ended> {
   const logins: IDPartnerLogin[] = []
   const strategy = new IDPartnerStrategy({ ...options, passReqToCallback: false }, (login) => {
     logins.push(login)
@@ -151,16 +136,79 @@ async function logIn({ options, bank }: At): Promise<{ ended: Settled; logins: I
   return { ended: await settle(strategy, get('/login/callback', new URL(url).searchParams)), logins }
 }
 
-test.each(Object.keys(NETWORKS))(
-  'the block of %s logs a person in at a bank of that network',
-  async (name) => {
-    const { ended, logins } = await logIn(await at(name))
-    expect(ended).toMatchObject({ via: 'success', value: { sub: 'person' } })
-    expect(logins[0]?.claims).toMatchObject(NETWORKS[name]?.claims ?? {})
-  },
-)
+test.each(NAMES)('the block of %s logs a person in at a bank of that network', async (name) => {
+  const { ended, logins } = await logIn(await at(name))
+  expect(ended).toMatchObject({ via: 'success', value: { sub: 'person' } })
+  const { claims, inUserinfo } = NETWORKS[name] ?? {}
+  const [login] = logins
+  expect(inUserinfo ? login?.userInfo : login?.claims).toMatchObject(claims ?? {})
+})
+
+describe('preflight', () => {
+  const rowsOf = async (name: string, asked: PreflightOptions): Promise<Record<string, Check>> => {
+    const { options, bank } = await at(name)
+    const { checks } = await strategyOf(options).client.preflight(asked)
+    return Object.fromEntries(checks.map((one) => [one.id.replace(` ${bank.issuer}`, ''), one]))
+  }
+
+  test.each(NAMES)('tries a login request of %s, with what its logins ask for', async (name) => {
+    const { options, bank } = await at(name)
+    const before = bank.got.length
+    const { bank: row } = await rowsOf(name, await strategyOf(options).askedOf({} as never))
+    expect(row).toMatchObject({ status: 'ok', message: 'takes a login request' })
+    expect(bank.got.slice(before)).toMatchObject([{ path: '/request', error: undefined }])
+  })
+
+  test.each([
+    ['connectId', 'purpose, claims'],
+    ['singpass', 'authentication_context_type'],
+    ['openFinanceUae', 'authorization_details'],
+  ])('tries none without what %s requires, and says so', async (name, lacked) => {
+    const { bank: row } = await rowsOf(name, {})
+    expect(row).toMatchObject({
+      status: 'skip',
+      message: expect.stringMatching(new RegExp(`no login request was tried, .* needs ${lacked}$`)),
+    })
+  })
+
+  test('tells a request that the network refuses', async () => {
+    const { bank: row } = await rowsOf('helseId', { purpose: 'To log in' })
+    expect(row).toMatchObject({ status: 'fail', message: expect.stringMatching(/invalid_request/) })
+  })
+
+  test('is what doctor does, with all options', async () => {
+    const { options } = await at('connectId')
+    const file = path.join(folder.path, 'doctor.json')
+    const text = (value: unknown): unknown => (Buffer.isBuffer(value) ? value.toString() : value)
+    const plain = Object.entries(options).map(([key, value]) => [key, text(value)])
+    writeFileSync(file, JSON.stringify(Object.fromEntries(plain)))
+    const { checks } = await cliJson<Checks>(['doctor', '--config', file])
+    expect(checks.find(({ id }) => id.startsWith('bank '))).toMatchObject({
+      status: 'ok',
+      message: 'takes a login request',
+    })
+  })
+})
+
+test('the block of idpartner logs a person in through IDPartner', async () => {
+  const { client_id, jwks } = await optionsOf('idpartner')
+  const app = await startApp({ sandbox: { client_id }, strategy: { client_id, jwks } })
+  closing.push(() => app.close())
+  const browser = new Browser('nowhere:')
+  const bank = await browser.press(await browser.open(`${app.url}/login`), 'Mikomo Bank')
+  const asked = await browser.press(bank, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
+  const { html } = await browser.press(asked, 'Share and continue')
+  expect(JSON.parse(html)).toEqual({ user: { sub: app.logins[0]?.claims.sub } })
+})
+
+/** What an application is that was configured by hand, so that nothing but the bank knows the network's rules. */
+function byHand(options: IDPartnerStrategyOptions): IDPartnerStrategyOptions {
+  const { scope = networkScope(options.network), ...others } = withNetwork(options)
+  return { ...others, scope, network: undefined }
+}
 
 const BESIDE = /the form holds client_assertion,client_assertion_type,client_id,request/
+const UNKNOWN = { authorization_params: { surprise: 'yes' } }
 
 describe('a bank of that network refuses', () => {
   test.each<[string, string, Partial<IDPartnerStrategyOptions>, RegExp]>([
@@ -169,8 +217,61 @@ describe('a bank of that network refuses', () => {
     ['connectId', 'no purpose', { purpose: undefined }, /no good purpose/],
     ['connectId', 'a purpose of two characters', { purpose: 'no' }, /no good purpose/],
     ['connectId', 'another scope', { scope: ['openid', 'email'] }, /a scope beside openid|scope/],
-    ['connectId', 'acr_values', { acr_values: 'urn:any' }, /acr was asked for/],
+    ['connectId', 'acr_values', { acr_values: 'urn:any' }, /acr_values is unknown/],
+    [
+      'connectId',
+      'acr among the claims',
+      { claims: { id_token: { acr: null, txn: { essential: true } } } },
+      /acr was asked for/,
+    ],
     ['connectId', 'no transaction', { claims: { id_token: { given_name: null } } }, /the claim txn/],
+    ['connectId', 'a parameter it does not know', UNKNOWN, /the parameter surprise is unknown/],
+    [
+      'singpass',
+      'no authentication_context_type',
+      { authorization_params: {} },
+      /no authentication_context_type/,
+    ],
+    [
+      'singpass',
+      'markup in the message',
+      {
+        authorization_params: {
+          authentication_context_type: 'A',
+          authentication_context_message: '<b>',
+        },
+      },
+      /no good authentication_context_message/,
+    ],
+    ['singpass', 'a long assertion', { client_assertion_lifetime: 121 }, /the assertion lives too long/],
+    [
+      'singpass',
+      'a parameter it does not know',
+      { authorization_params: { authentication_context_type: 'A', surprise: 1 } },
+      /the parameter surprise is unknown/,
+    ],
+    [
+      'singpass',
+      'a parameter of another network',
+      { purpose: 'To log in' },
+      /the parameter purpose is unknown/,
+    ],
+    [
+      'singpassMyinfo',
+      'authentication_context_type',
+      { authorization_params: { authentication_context_type: 'A' } },
+      /the parameter authentication_context_type is unknown/,
+    ],
+    ['helseId', 'a long assertion', { client_assertion_lifetime: 61 }, /the assertion lives too long/],
+    ['helseId', 'a parameter it does not know', UNKNOWN, /the parameter surprise is unknown/],
+    [
+      'helseId',
+      'a parameter of another network',
+      { purpose: 'To log in' },
+      /the parameter purpose is unknown/,
+    ],
+    ['eSignet', 'signed requests', { profile: 'fapi2-message-signing', response_mode: 'query' }, /object/],
+    ['eSignet', 'a parameter it does not know', UNKNOWN, /the parameter surprise is unknown/],
     ['openFinanceUae', 'client_id beside the request', { pushed_request_client_id: true }, BESIDE],
     ['openFinanceUae', 'requests that are not signed', { profile: 'fapi2-security' }, /request/],
     [
@@ -180,10 +281,77 @@ describe('a bank of that network refuses', () => {
       /no authorization_details/,
     ],
     ['openFinanceUae', 'a max_age of more than an hour', { max_age: 3601 }, /max_age is too long/],
+    ['openFinanceUae', 'a parameter it does not know', UNKNOWN, /the parameter surprise is unknown/],
   ])('%s: %s', async (name, _title, bend, reason) => {
     const { options, bank } = await at(name)
-    const { ended } = await logIn({ options: { ...options, ...bend }, bank })
+    const { ended } = await logIn({ options: { ...byHand(options), ...bend }, bank })
     expect(ended).toMatchObject({ via: 'error', value: { code: 'provider_error' } })
     expect((ended.value as Error).cause).toMatchObject({ message: expect.stringMatching(reason) })
+  })
+})
+
+const DPOP = NAMES.filter((name) => NETWORKS[name]?.dpop)
+const MUTUAL = NAMES.filter((name) => NETWORKS[name]?.certificate)
+
+/** The last request of a login to that endpoint, which the bank took. */
+async function lastOf(name: string, path: string): Promise<{ at: At; got: Got }> {
+  const one = await at(name)
+  const { options, bank } = one
+  const { ended } = await logIn({ options: { ...options, fetchUserInfo: true }, bank })
+  expect(ended).toMatchObject({ via: 'success' })
+  const got = bank.got.findLast((request) => request.path === path && request.error === undefined)
+  if (!got) throw new Error(`nothing came to ${path}`)
+  return { at: one, got }
+}
+
+/** Sends it as it was, or with other headers. */
+async function again({ at: { options, bank }, got }: { at: At; got: Got }, headers = {}): Promise<string> {
+  const { tls_client_cert: cert, tls_client_key: key, tls_server_ca: ca } = options
+  const as = new Agent({ connect: { ca: ca as string, cert, key } as object })
+  const present = Object.entries({ ...got.headers, ...headers }).filter(([, value]) => value !== '')
+  const response = await fetch(`${bank.issuer}${got.path}`, {
+    ...(got.path === '/me' ? { method: 'GET' } : { method: 'POST', body: new URLSearchParams(got.body) }),
+    headers: Object.fromEntries(present) as Record<string, string>,
+    dispatcher: as,
+  })
+  const said = `${String(response.status)} ${await response.text()} ${response.headers.get('www-authenticate') ?? ''}`
+  await as.close()
+  return said
+}
+
+describe('a bank of that network takes no request twice:', () => {
+  test.each(NAMES)('%s, one with a used assertion', async (name) => {
+    expect(await again(await lastOf(name, '/request'))).toMatch(/^401 .*invalid_client.*only be used once/)
+  })
+
+  test.each(DPOP)('%s, one with a used proof', async (name) => {
+    expect(await again(await lastOf(name, '/me'))).toMatch(
+      /^401 .*(invalid_dpop_proof|invalid_token|use_dpop_nonce)/,
+    )
+  })
+})
+
+describe('a bank of that network gives nothing', () => {
+  test.each(DPOP)('for a token without its proof: %s', async (name) => {
+    const last = await lastOf(name, '/me')
+    const { authorization = '' } = last.got.headers
+    const bearer = { dpop: '', authorization: authorization.replace(/^DPoP/, 'Bearer') }
+    expect(await again(last, bearer)).toMatch(/^401 /)
+    expect(await again(last, { dpop: '' })).toMatch(/^40[01] /)
+  })
+
+  test.each(DPOP)('for a proof without a nonce that it gave: %s', async (name) => {
+    const { bank } = await at(name)
+    const before = bank.got.length
+    await lastOf(name, '/me')
+    const { nonceAt = [] } = NETWORKS[name]?.dpop ?? {}
+    const asked = bank.got.slice(before).filter(({ error }) => error === 'use_dpop_nonce')
+    expect(asked.map(({ path }) => path)).toEqual(nonceAt)
+  })
+
+  test.each(MUTUAL)('without a client certificate: %s', async (name) => {
+    const last = await lastOf(name, '/request')
+    const options = { ...last.at.options, tls_client_cert: undefined, tls_client_key: undefined }
+    expect(await again({ ...last, at: { ...last.at, options } })).toMatch(/^400 .*no client certificate/)
   })
 })

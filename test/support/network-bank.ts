@@ -1,10 +1,10 @@
+import { randomBytes, type X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
-import type { X509Certificate } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { decodeJwt, decodeProtectedHeader, type JSONWebKeySet, type JWTPayload } from 'jose'
+import { decodeJwt, decodeProtectedHeader, type JSONWebKeySet } from 'jose'
 import {
   Provider,
   interactionPolicy,
@@ -15,31 +15,7 @@ import {
 import { generateJwks } from 'passport-idpartner'
 import { BankStore } from '../../lib/sandbox/bank/store.js'
 import type { Pem } from './certificates.js'
-
-/** A request to a bank, as far as networks have rules of their own for it. */
-export interface Asked {
-  /** What was pushed, in its form. */
-  form: Record<string, string>
-  /** What the form says of the request itself, wherever that stands in it. */
-  request: JWTPayload & Record<string, unknown>
-  assertion: { header: Record<string, unknown>; claims: JWTPayload }
-  now: number
-}
-
-/** What one network asks of an application beyond FAPI 2.0. */
-export interface NetworkRules {
-  /** Where its issuers end. */
-  path?: string
-  signed: boolean
-  /** What every request has to show: a client certificate, and the interaction id. */
-  certificate: boolean
-  interactionId: boolean
-  /** Parameters of its own. */
-  parameters: string[]
-  /** What is wrong with a pushed request, if anything. */
-  complaint: (asked: Asked) => string | undefined
-  claims: Record<string, unknown>
-}
+import type { NetworkRules } from './network-rules.js'
 
 export interface NetworkClient {
   client_id: string
@@ -48,13 +24,23 @@ export interface NetworkClient {
   jwks: JSONWebKeySet
 }
 
+/** A request that the bank got, to be sent once more, and the error that it was answered with. */
+export interface Got {
+  path: string
+  headers: Record<string, string>
+  body: string
+  error: string | undefined
+}
+
 /** A bank of a network, which refuses whatever that network does not have. Everybody is logged in who comes. */
 export class NetworkBank {
   readonly issuer: string
+  readonly got: readonly Got[]
   readonly #close: () => Promise<void>
 
-  private constructor(issuer: string, close: () => Promise<void>) {
+  private constructor(issuer: string, got: Got[], close: () => Promise<void>) {
     this.issuer = issuer
+    this.got = got
     this.#close = close
   }
 
@@ -65,25 +51,21 @@ export class NetworkBank {
       (req, res) => void handle(req, res),
     ).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    const origin = `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`
-    const issuer = `${origin}${rules.path ?? ''}`
-    const keys = await generateJwks()
-    const provider = new Provider(issuer, configuration(issuer, rules, client, keys))
-    provider.silent = true
-    provider.use(async (ctx, next) => {
-      const before =
-        rules.certificate || rules.interactionId ? missing(ctx as KoaContextWithOIDC, rules) : undefined
-      if (before === undefined) await next()
-      const complaint = before ?? afterwards(ctx as KoaContextWithOIDC, rules)
-      if (complaint === undefined) return
-      ctx.status = 400
-      ctx.body = { error: 'invalid_request', error_description: complaint }
-    })
-    const app = provider.callback()
-    const interaction = `${rules.path ?? ''}/interaction/`
+    const path = rules.path ?? ''
+    const issuer = `https://127.0.0.1:${String((server.address() as AddressInfo).port)}${path}`
+    const got: Got[] = []
+    const bank: Parties = {
+      issuer,
+      rules,
+      client,
+      keys: await keysFor(rules.alg),
+      stores: new Map(),
+      note: (one) => void got.push(one),
+    }
+    let provider = providerOf(bank)
+    const nonces = new FreshNonces(rules)
     handle = async (req, res) => {
-      const path = rules.path ?? ''
-      if (req.url?.startsWith(interaction)) {
+      if (req.url?.startsWith(`${path}/interaction/`)) {
         await provider.interactionFinished(req, res, { login: { accountId: 'person' } })
         return
       }
@@ -93,15 +75,16 @@ export class NetworkBank {
       }
       // Mounted below a path, as Connect does it.
       Object.assign(req, { originalUrl: req.url, url: req.url.slice(path.length) || '/' })
-      await app(req, res)
+      // It makes a secret of its own for them.
+      if (nonces.areToBeNew(req, res)) provider = providerOf(bank)
+      await provider.callback()(req, res)
     }
-    const close = async (): Promise<void> => {
+    return new NetworkBank(issuer, got, async () => {
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()
       await closed
-    }
-    return new NetworkBank(issuer, close)
+    })
   }
 
   close(): Promise<void> {
@@ -109,16 +92,82 @@ export class NetworkBank {
   }
 }
 
-function configuration(
-  issuer: string,
-  rules: NetworkRules,
-  client: NetworkClient,
-  { keys }: JSONWebKeySet,
-): Configuration {
-  const { path = '' } = rules
-  const stores = new Map<string, BankStore>()
+/** Made once, since RSA keys are slow to make. */
+const made = new Map<string, Promise<JSONWebKeySet>>()
+
+function keysFor(alg: NetworkRules['alg']): Promise<JSONWebKeySet> {
+  const keys = made.get(alg) ?? generateJwks({ alg, enc: 'ECDH-ES' })
+  made.set(alg, keys)
+  return keys
+}
+
+interface Parties {
+  issuer: string
+  rules: NetworkRules
+  client: NetworkClient
+  keys: JSONWebKeySet
+  stores: Map<string, BankStore>
+  note: (one: Got) => void
+}
+
+/** Where each code and each token has a nonce of its own: what a proof brings from elsewhere is none. */
+class FreshNonces {
+  readonly #rules: NetworkRules
+  readonly #given = new Set<string>()
+
+  constructor(rules: NetworkRules) {
+    this.#rules = rules
+  }
+
+  areToBeNew({ url = '', headers }: IncomingMessage, res: ServerResponse): boolean {
+    const { dpop } = this.#rules
+    const proof = headers['dpop']
+    if (!dpop?.newNonceForEach || !dpop.nonceAt.includes(url) || typeof proof !== 'string') return false
+    if (this.#given.delete(String(decodeJwt(proof)['nonce']))) return false
+    res.once('finish', () => this.#given.add(String(res.getHeader('dpop-nonce'))))
+    return true
+  }
+}
+
+function providerOf(bank: Parties): Provider {
+  const { rules, note } = bank
+  const provider = new Provider(bank.issuer, configuration(bank))
+  provider.silent = true
+  // What it keeps to itself, and what is looked for here.
+  provider.on('pushed_authorization_request.error', (ctx, { error, error_detail: detail }) => {
+    if (detail !== undefined) ctx.body = { error, error_description: detail }
+  })
+  provider.use(async (context, next) => {
+    const ctx = context as KoaContextWithOIDC
+    const before = missing(ctx, rules)
+    if (before === undefined) await next()
+    const complaint = before ?? complaintOf(ctx, bank)
+    if (complaint !== undefined) {
+      ctx.status = 400
+      ctx.body = { error: 'invalid_request', error_description: complaint }
+    }
+    if (!rules.dpop?.nonceAt.includes(ctx.path)) ctx.remove('dpop-nonce')
+    if (BACK_CHANNEL.includes(ctx.path)) note(gotOf(ctx))
+  })
+  return provider
+}
+
+function gotOf(ctx: KoaContextWithOIDC): Got {
+  const { authorization = '', dpop = '', 'x-fapi-interaction-id': id = '' } = ctx.headers
+  const { error } = (ctx.body ?? {}) as { error?: string }
+  return {
+    path: ctx.path,
+    headers: { authorization, dpop: String(dpop), 'x-fapi-interaction-id': String(id) },
+    body: new URLSearchParams(formOf(ctx)).toString(),
+    error,
+  }
+}
+
+function configuration({ issuer, rules, client, keys, stores }: Parties): Configuration {
+  const { path = '', dpop, alg } = rules
   const registered = (id: string): Promise<ClientMetadata | undefined> =>
     Promise.resolve(id === client.client_id ? registration(rules, client) : undefined)
+  const algs = alg === 'PS256' ? ['PS256' as const] : ['ES256' as const, 'ES384' as const, 'ES512' as const]
   return {
     adapter: (model) => {
       if (model === 'Client') return Object.assign(new BankStore(), { find: registered })
@@ -126,12 +175,21 @@ function configuration(
       stores.set(model, store)
       return store
     },
-    jwks: { keys: keys.filter(({ use }) => use === 'sig') },
+    jwks: { keys: keys.keys.filter(({ use }) => use === 'sig') },
     cookies: { keys: ['only of this run'] },
     features: {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
+      dPoP: dpop
+        ? {
+            enabled: true,
+            nonceSecret: randomBytes(32),
+            requireNonce: (ctx) => dpop.nonceAt.includes(ctx.path),
+          }
+        : { enabled: false },
+      encryption: { enabled: true },
       fapi: { enabled: true, profile: '2.0' },
+      jwtUserinfo: { enabled: true },
       mTLS: {
         enabled: true,
         certificateBoundAccessTokens: true,
@@ -142,23 +200,31 @@ function configuration(
       resourceIndicators: { enabled: false },
       rpInitiatedLogout: { enabled: false },
     },
-    discovery: {
-      mtls_endpoint_aliases: {
-        pushed_authorization_request_endpoint: `${issuer}/request`,
-        token_endpoint: `${issuer}/token`,
-        userinfo_endpoint: `${issuer}/me`,
-      },
-    },
+    discovery: rules.certificate
+      ? {
+          mtls_endpoint_aliases: {
+            pushed_authorization_request_endpoint: `${issuer}/request`,
+            token_endpoint: `${issuer}/token`,
+            userinfo_endpoint: `${issuer}/me`,
+          },
+        }
+      : {},
     claims: { openid: ['sub', ...Object.keys(rules.claims)] },
-    conformIdTokenClaims: false,
+    conformIdTokenClaims: rules.inUserinfo ?? false,
     scopes: ['openid'],
-    extraParams: rules.parameters,
+    extraParams: rules.parameters.filter((name) => !OF_THE_PROVIDER.includes(name)),
     pkce: { required: () => true },
     enabledJWA: {
-      clientAuthSigningAlgValues: ['PS256'],
-      idTokenSigningAlgValues: ['PS256'],
+      dPoPSigningAlgValues: dpop?.algs ?? ['ES256'],
+      clientAuthSigningAlgValues: algs,
+      idTokenSigningAlgValues: algs,
       requestObjectSigningAlgValues: ['PS256'],
-    },
+      userinfoSigningAlgValues: algs,
+      idTokenEncryptionAlgValues: ['ECDH-ES+A128KW', 'ECDH-ES+A256KW'],
+      idTokenEncryptionEncValues: ['A256CBC-HS512'],
+      userinfoEncryptionAlgValues: ['ECDH-ES+A128KW', 'ECDH-ES+A256KW'],
+      userinfoEncryptionEncValues: ['A256GCM'],
+    } as Configuration['enabledJWA'],
     findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub, ...rules.claims }) }),
     ttl: {
       AccessToken: 600,
@@ -182,6 +248,18 @@ function configuration(
   }
 }
 
+/** Parameters that oidc-provider knows by itself. */
+const OF_THE_PROVIDER = [
+  'acr_values',
+  'claims',
+  'display',
+  'id_token_hint',
+  'max_age',
+  'prompt',
+  'claims_locales',
+  'ui_locales',
+]
+
 function everybodyAgrees(): ReturnType<typeof interactionPolicy.base> {
   const policy = interactionPolicy.base()
   policy.remove('consent')
@@ -195,11 +273,12 @@ function registration(rules: NetworkRules, { client_id, redirect_uri, jwks }: Ne
     response_types: ['code'],
     grant_types: ['authorization_code'],
     token_endpoint_auth_method: 'private_key_jwt',
-    token_endpoint_auth_signing_alg: 'PS256',
-    id_token_signed_response_alg: 'PS256',
-    ...(rules.signed && { request_object_signing_alg: 'PS256', require_signed_request_object: true }),
+    token_endpoint_auth_signing_alg: rules.alg,
+    id_token_signed_response_alg: rules.alg,
     jwks,
-    tls_client_certificate_bound_access_tokens: rules.certificate,
+    ...(rules.certificate && { tls_client_certificate_bound_access_tokens: true }),
+    ...(rules.dpop && { dpop_bound_access_tokens: true }),
+    ...rules.registration,
   }
 }
 
@@ -213,26 +292,78 @@ const BACK_CHANNEL = ['/request', '/token', '/me']
 function missing(ctx: KoaContextWithOIDC, { certificate, interactionId }: NetworkRules): string | undefined {
   if (!BACK_CHANNEL.includes(ctx.path)) return undefined
   if (certificate && !certificateOf(ctx)) return 'no client certificate'
-  if (interactionId && !/^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/.test(ctx.get('x-fapi-interaction-id')))
-    return 'no x-fapi-interaction-id'
-  ctx.set('x-fapi-interaction-id', ctx.get('x-fapi-interaction-id'))
+  if (!interactionId) return undefined
+  const id = ctx.get('x-fapi-interaction-id')
+  ctx.set('x-fapi-interaction-id', id)
+  return /^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/.test(id) ? undefined : 'no x-fapi-interaction-id'
+}
+
+const OF_EVERY_LOGIN = [
+  ...['client_id', 'redirect_uri', 'response_type', 'scope', 'state', 'nonce'],
+  ...['code_challenge', 'code_challenge_method', 'dpop_jkt'],
+]
+
+const AUTHENTICATION = ['client_assertion', 'client_assertion_type']
+
+const OF_A_REQUEST_OBJECT = ['iss', 'aud', 'exp', 'iat', 'nbf', 'jti']
+
+/** Looked for when oidc-provider has read the form, and has nothing against it. */
+function complaintOf(ctx: KoaContextWithOIDC, bank: Parties): string | undefined {
+  if (ctx.status >= 400) return undefined
+  if (ctx.path.startsWith('/auth')) return complaintOfVisit(ctx, bank)
+  if (ctx.path !== '/request' && ctx.path !== '/token') return undefined
+  const { rules, issuer } = bank
+  const form = formOf(ctx)
+  const now = Math.floor(Date.now() / 1000)
+  const about = complaintOfAssertion(form['client_assertion'] ?? '', issuer, rules.assertionLifetime, now)
+  if (about !== undefined) return about
+  if (ctx.path === '/token') {
+    if (rules.withoutScope) delete (ctx.body as { scope?: string }).scope
+    return /^[\w-]{43,128}$/.test(form['code_verifier'] ?? '') ? undefined : 'no good code_verifier'
+  }
+  const inside = form['request']
+  const request = inside === undefined ? form : decodeJwt(inside)
+  const known = [...OF_EVERY_LOGIN, ...rules.parameters]
+  const beside = [...known, ...AUTHENTICATION, 'request']
+  const unknown =
+    Object.keys(form).find((name) => !beside.includes(name)) ??
+    Object.keys(inside === undefined ? {} : request).find(
+      (name) => ![...known, ...OF_A_REQUEST_OBJECT].includes(name),
+    )
+  if (unknown !== undefined) return `the parameter ${unknown} is unknown`
+  const proof = ctx.get('dpop')
+  return rules.complaint({ form, request, proof: proof === '' ? undefined : decodeJwt(proof), now })
+}
+
+/** What the browser brings, and what is sent back with it. */
+function complaintOfVisit(ctx: KoaContextWithOIDC, { rules, client }: Parties): string | undefined {
+  const names = Object.keys(ctx.query).sort().join()
+  if (ctx.path === '/auth' && names !== 'client_id,request_uri')
+    return 'the authorization URL holds more than client_id and request_uri'
+  const back = ctx.response.get('location')
+  if (rules.beside && back.startsWith(client.redirect_uri)) {
+    ctx.set('location', `${back}&${new URLSearchParams(rules.beside).toString()}`)
+  }
   return undefined
 }
 
-/** oidc-provider has read the form by then. */
-function afterwards(ctx: KoaContextWithOIDC, rules: NetworkRules): string | undefined {
-  if (ctx.path === '/auth' && Object.keys(ctx.query).sort().join() !== 'client_id,request_uri') {
-    return 'the authorization URL holds more than client_id and request_uri'
-  }
-  if (ctx.path !== '/request' || ctx.status >= 400) return undefined
-  const form = Object.fromEntries(
-    Object.entries(ctx.oidc.body ?? {}).filter(([, value]) => value !== undefined),
-  ) as Record<string, string>
-  const jwt = form['client_assertion'] ?? ''
-  return rules.complaint({
-    form,
-    request: form['request'] === undefined ? form : decodeJwt(form['request']),
-    assertion: { header: { ...decodeProtectedHeader(jwt) }, claims: decodeJwt(jwt) },
-    now: Math.floor(Date.now() / 1000),
-  })
+function complaintOfAssertion(
+  jwt: string,
+  issuer: string,
+  lifetime: number,
+  now: number,
+): string | undefined {
+  const { typ, kid } = decodeProtectedHeader(jwt)
+  const { aud, iat = 0, exp = Infinity, ...others } = decodeJwt(jwt)
+  if (typ !== 'JWT' || kid === undefined) return 'the assertion has no typ JWT, or no kid'
+  if (Object.keys(others).sort().join() !== 'iss,jti,nbf,sub') return 'the assertion has other claims'
+  if (aud !== issuer) return 'the assertion has not the issuer for its one aud'
+  return exp > iat + lifetime || exp > now + lifetime ? 'the assertion lives too long' : undefined
+}
+
+function formOf(ctx: KoaContextWithOIDC): Record<string, string> {
+  const form = Object.entries((ctx as Partial<KoaContextWithOIDC>).oidc?.body ?? {}).filter(
+    ([, value]) => value !== undefined,
+  )
+  return Object.fromEntries(form) as Record<string, string>
 }
