@@ -28,6 +28,7 @@ import { badOption } from './option-errors.js'
 import { partyOf } from './party.js'
 import { readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
+import type { Provider } from './provider.js'
 import { Providers, bound, callOf, type CallOptions } from './providers.js'
 import { Published, type Publications } from './published.js'
 import { refresh } from './refresh.js'
@@ -473,10 +474,12 @@ export class IDPartner {
     const { fresh, signal } = init
     const renewed = (old: TokenSet): Promise<TokenSet> =>
       fresh ? this.freshTokens(old, { save: fresh.save, issuer, signal }) : Promise.resolve(old)
-    const ask = async (current: TokenSet): Promise<Response> => {
-      const bank = await this.#providers.allowedOf(issuer, { signal }, current)
-      return bank.request(url, current.access_token, init)
-    }
+    const bankOf = (current: TokenSet): Promise<Provider> =>
+      this.#providers.allowedOf(issuer, { signal }, current)
+    // Before a refresh token is used up for a call that is not made.
+    const request = (await bankOf(tokens)).checkRequest(url, init)
+    const ask = async (current: TokenSet): Promise<Response> =>
+      (await bankOf(current)).request(request, current.access_token)
     const current = await renewed(tokens)
     const response = await ask(current)
     if (!fresh || !hasRunOut(response)) return response

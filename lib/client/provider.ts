@@ -18,7 +18,7 @@ import {
 } from './provider-endpoints.js'
 import type { Asked } from './provider-failure.js'
 import type { Endpoint } from './provider-metadata.js'
-import { checkedRequest, type ResourceRequest } from './resource-request.js'
+import { checkedRequest, type CheckedRequest, type ResourceRequest } from './resource-request.js'
 import { readUserInfo } from '../jwt/userinfo.js'
 import { requestObject } from './statements.js'
 import { readTokenResponse, tokenSet, type TokenSet } from './tokens.js'
@@ -160,18 +160,18 @@ export class Provider {
     return jsonOf(response, what)
   }
 
-  /**
-   * Calls an API with the person's token. Whatever it answers is the application's to judge, a redirect or a refusal too.
-   *
-   * @throws {IDPartnerError} `config_invalid` for a request that a token must not go with
-   */
-  async request(target: unknown, accessToken: string, init: ResourceRequest): Promise<Response> {
+  /** @throws {IDPartnerError} `config_invalid` for a request that a token must not go with */
+  checkRequest(target: unknown, init: ResourceRequest): CheckedRequest {
     const { config, metadata } = this.#context
-    const { url, method, headers, body } = checkedRequest(target, init, {
+    return checkedRequest(target, init, {
       metadata,
       listed: config.resource_servers,
       certificate: config.tls.cert !== undefined,
     })
+  }
+
+  /** Calls an API with the person's token. Whatever it answers is the application's to judge, a redirect or a refusal too. */
+  async request({ url, method, headers, body }: CheckedRequest, accessToken: string): Promise<Response> {
     let whole: Response | undefined
     const read = (response: Response): Response => {
       whole = response

@@ -216,7 +216,10 @@ const ASKED: Record<string, [string, Ask]> = {
   'a revocation': ['revocation', (provider) => provider.revoke('access')],
   'payment details': ['payment-details', (p) => p.resource('payment_details_info_endpoint', 'access')],
   'a payment': ['payment', (p) => p.resource('payment_processing_endpoint', 'access', {})],
-  'a call to an API': ['payment', (p) => p.request(`${p.issuer}/payment`, 'access', { method: 'POST' })],
+  'a call to an API': [
+    'payment',
+    (p) => p.request(p.checkRequest(`${p.issuer}/payment`, { method: 'POST' }), 'access'),
+  ],
 }
 
 describe('what could be done twice is asked for once, whatever happens', () => {

@@ -239,6 +239,24 @@ describe('tokens that have run out', () => {
     expect([response.status, platform.count(API), platform.count('bankA.token')]).toEqual([401, 2, 2])
   })
 
+  test.each<[string, (issuer: string) => string, ResourceRequest]>([
+    ['goes nowhere', () => 'https://evil.example/', {}],
+    ['is no URL', () => 'accounts', {}],
+    ['has a header of ours', (issuer) => `${issuer}/payment-details`, { headers: { dpop: 'x' } }],
+    ['has a body where there is none', (issuer) => `${issuer}/payment-details`, { body: 'x' }],
+  ])('but for no call that %s: nothing is renewed for it', async (_name, urlOf, init) => {
+    for (const options of [{ flow: 'direct' }, bound] as const) {
+      const { strategy, tokens, issuer, platform } = await logIn(options)
+      const saved: TokenSet[] = []
+      const call = strategy.client.request(issuer, { ...tokens, expires_at: 1 }, urlOf(issuer), {
+        ...init,
+        fresh: { save: (one) => saved.push(one) },
+      })
+      expect(await refusal(call)).toMatchObject({ code: 'config_invalid', status: 500 })
+      expect([platform.count('bankA.token'), saved]).toEqual([1, []])
+    }
+  })
+
   test('before the call, where it is known', async () => {
     const { strategy, tokens, issuer, platform, api } = await logIn()
     const fresh = { save: () => undefined }
