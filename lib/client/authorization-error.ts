@@ -1,4 +1,5 @@
 import { IDPartnerError, type ErrorResponse } from '../errors.js'
+import { loginHint } from './refusal-hint.js'
 
 /** The bank's own state, which it tells us in place of a login; anything else is between the person and the bank. */
 const SIGNED_STATUS = new Map([
@@ -37,10 +38,13 @@ const UNKNOWN = 'no known reason'
  *
  * @param error the OAuth error, if it is printable
  * @param signed whose verified answer it came in, and with which words; nothing for an error that nobody signed
+ * @param ofLogin whether it answers a login of this browser, and so is worth a look at the options; what anyone can write
+ *   into a link is not
  */
 export function authorizationError(
   error: string | undefined,
   signed?: { party: string; cause: ErrorResponse },
+  ofLogin = signed !== undefined,
 ): IDPartnerError {
   if (error === 'access_denied') {
     // Unsigned it comes from the account selector as well, where no bank has been asked yet.
@@ -52,7 +56,8 @@ export function authorizationError(
   }
   const name = error !== undefined && (signed || REGISTERED.includes(error)) ? error : UNKNOWN
   const what = signed ? `${signed.party} did not log the person in` : 'the login ended with an error'
-  return new IDPartnerError('provider_error', `${what}: ${name}`, {
+  const hint = ofLogin ? loginHint(name, signed?.cause.error_description) : undefined
+  return new IDPartnerError('provider_error', `${what}: ${name}${hint === undefined ? '' : ` (${hint})`}`, {
     cause: signed?.cause,
     providerError: error,
     status: (signed ? SIGNED_STATUS.get(name) : undefined) ?? 401,

@@ -17,7 +17,7 @@ const BY_ERROR = new Map([
   // RFC 6749, sections 4.1.2.1 and 5.2; RFC 9101, section 7
   [
     'invalid_request',
-    'check "callback", "scope", the public keys of "jwks", and this server\'s clock; "cause" has the bank\'s words',
+    'check "profile", "callback", "scope", the public keys of "jwks", and this server\'s clock',
   ],
   [
     'invalid_request_object',
@@ -89,8 +89,16 @@ const BY_WORDS: [RegExp, string][] = [
   ],
 ]
 
-/** With these, what has expired is the code or token, and not what was signed a moment ago. */
-const OF_TOKENS = ['invalid_grant', 'invalid_token']
+/** With these, what has expired is the code, the token or the person's visit, and not what was signed a moment ago. */
+const OF_OTHERS = [
+  'invalid_grant',
+  'invalid_token',
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+  'unmet_authentication_requirements',
+]
 
 /**
  * What the site's owner can look at when a bank refused a request: options of ours by name, in our own words.
@@ -102,10 +110,18 @@ export function refusalHint(
   words: string | undefined,
   auth: TokenEndpointAuthMethod | undefined,
 ): string {
-  const told = OF_TOKENS.includes(error ?? '')
-    ? undefined
-    : BY_WORDS.find(([pattern]) => pattern.test(words ?? ''))
+  return (
+    hintOf(error, words, auth && BY_METHOD[auth]) ?? 'see "cause" for the HTTP status and what the bank said'
+  )
+}
+
+/** The same of a person's login, where the bank may have its reasons: then there is nothing to look at. */
+export function loginHint(error: string | undefined, words: string | undefined): string | undefined {
+  return hintOf(error, words)
+}
+
+function hintOf(error = '', words = '', byMethod?: string): string | undefined {
+  const told = OF_OTHERS.includes(error) ? undefined : BY_WORDS.find(([pattern]) => pattern.test(words))
   if (told) return told[1]
-  if (error === 'invalid_client' && auth) return BY_METHOD[auth]
-  return BY_ERROR.get(error ?? '') ?? 'see "cause" for the HTTP status and what the bank said'
+  return error === 'invalid_client' && byMethod !== undefined ? byMethod : BY_ERROR.get(error)
 }

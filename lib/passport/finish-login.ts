@@ -109,7 +109,7 @@ async function unsigned<Req extends object>(pass: Pass<Req>, brought: PlainError
   const answer = client.readError(brought)
   if (answer) {
     const { interactionId } = await takeLogin(pass, answer)
-    return authorizationError(error).withInteractionId(interactionId)
+    return authorizationError(error, undefined, true).withInteractionId(interactionId)
   }
   const waiting = await fromStore(pass, () => settings.logins.peek?.(req, state))
   if (typeof waiting === 'string') return loginMissing(waiting, req, settings.callback)

@@ -50,7 +50,9 @@ describe('an authentic error', () => {
       code: 'provider_error',
       statusCode: expected.status,
       providerError: error,
-      message: `the bank login.bank.example did not log the person in: ${error}`,
+      message: expect.stringMatching(
+        new RegExp(`^the bank login\\.bank\\.example did not log the person in: ${error}( \\(|$)`),
+      ),
     })
   })
 
@@ -63,6 +65,44 @@ describe('an authentic error', () => {
     })
     expect(err.providerError).toBeUndefined()
   })
+})
+
+describe('what the options may have to do with it', () => {
+  const saying = (words?: string): typeof signed => ({
+    ...signed,
+    cause: new ErrorResponse(undefined, 'x', words),
+  })
+
+  test.each<[string, string | undefined, RegExp]>([
+    ['invalid_scope', undefined, /: invalid_scope \(check the option "scope" against/],
+    ['invalid_request', undefined, /\(check "profile", "callback", "scope"/],
+    ['invalid_request', 'Invalid parameter: redirect_uri', /\("callback" is not registered/],
+    ['invalid_request_object', 'exp is in the past', /\(check this server's clock/],
+    ['invalid_request_uri', undefined, /\(the pushed request has expired/],
+    ['unauthorized_client', undefined, /registered for\)$/],
+    ['unsupported_response_mode', undefined, /response mode/],
+    ['login_required', 'the session has expired', /\("prompt", "max_age" or "acr_values" ask for more/],
+    ['temporarily_unavailable', undefined, /\(the bank is busy or down/],
+  ])('is said of a signed error: %s, %s', (error, words, hint) => {
+    const { message } = authorizationError(error, saying(words))
+    expect(message).toMatch(hint)
+    expect(message.length).toBeLessThan(300)
+    if (words !== undefined) expect(message).not.toContain(words)
+  })
+
+  test('is said of an error that nobody signed, where it answers a login of this browser', () => {
+    const hinted = 'the login ended with an error: invalid_scope (check the option "scope"'
+    expect(authorizationError('invalid_scope', undefined, true).message).toContain(hinted)
+  })
+
+  test.each(['a_word_of_its_own', 'constructor', '__proto__'])(
+    'is nothing where nobody knows: %s',
+    (error) => {
+      expect(authorizationError(error, saying('No.')).message).toMatch(`did not log the person in: ${error}`)
+      expect(authorizationError(error, saying('No.')).message).not.toContain('(')
+      expect(authorizationError(error, undefined, true).message).toMatch(/no known reason$/)
+    },
+  )
 })
 
 test.each(['access_denied', 'login_required'])(

@@ -457,7 +457,9 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
     expect(err).toMatchObject({
       code: 'provider_error',
       status: 401,
-      message: `the bank ${new URL(app.platform.bankA.issuer).host} did not log the person in: login_required`,
+      message: expect.stringMatching(
+        `^the bank ${new URL(app.platform.bankA.issuer).host} did not log the person in: login_required \\(`,
+      ),
     })
     const { error_description: said = '', status } = err.cause as ErrorResponse
     expect(said).toMatch(/^\?\[31mmax_age of \[redacted\] not met,\?state \[redacted\]x+$/)

@@ -97,7 +97,7 @@ describe("an error in the bank's answer", () => {
     [
       'nothing in particular',
       'No.',
-      /check "callback", "scope", the public keys of "jwks", and this server's clock/,
+      /check "profile", "callback", "scope", the public keys of "jwks", and this server's clock/,
     ],
   ])('is told apart by words that the message does not repeat: %s', async (_name, words, hint) => {
     const err = await answered(400, { error: 'invalid_request', error_description: words })

@@ -258,6 +258,21 @@ describe('a plain error', () => {
     expect(banks(scene)).toEqual([])
   })
 
+  test.each([
+    { by: 'the right bank', iss: true, message: /: invalid_scope \(check the option "scope" .*\)$/ },
+    { by: 'anybody', iss: false, message: /: invalid_scope$/ },
+  ])('of $by says what to look at, or not', async ({ iss, message }) => {
+    const scene = await startScene(plain)
+    const login = await scene.victim.begin()
+    const error = denied(login, iss ? scene.platform.bankA.issuer : undefined)
+    expectRefused(await scene.victim.bring({ ...error, error: 'invalid_scope' }), {
+      code: 'provider_error',
+      via: 'fail',
+      status: 401,
+      message,
+    })
+  })
+
   test('is never more than a failure of this login, since nobody signed it', async () => {
     const scene = await startScene(plain)
     const login = await scene.victim.begin()
