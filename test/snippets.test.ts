@@ -43,8 +43,10 @@ const pages = ['README.md', ...guides.map((name) => `docs/${name}`)]
 const snippets = pages.flatMap(snippetsOf)
 const programs = snippets.filter(({ language }) => language !== 'sh')
 
-/** Those that test/networks.test.ts runs, at banks of their own. */
-const RUN_ELSEWHERE = ['docs/networks.md connectId.ts', 'docs/networks.md openFinanceUae.ts']
+/** What test/networks.test.ts runs, at banks of their own. */
+const RUN_ELSEWHERE = programs
+  .filter(({ page }) => page === 'docs/networks.md')
+  .map(({ page, file }) => `${page} ${file}`)
 const folder = new SnippetFolder('pages')
 
 const codeOf = (page: string, file: string): string => {
@@ -221,16 +223,6 @@ const runs: Record<string, () => Promise<void>> = {
     })
     const { html } = await logIn(visitor(), `${url}/login`)
     expect(html).toContain(sandbox.banks[0]?.issuer)
-  },
-
-  'docs/networks.md idpartner.ts': async () => {
-    const app = await appWith({})
-    writeFileSync(path.join(folder.path, 'idpartner-jwks.json'), JSON.stringify(await generateJwks()))
-    const { options } = (await load('docs/networks.md', 'idpartner.ts', {
-      "'jwks.json'": JSON.stringify(path.join(folder.path, 'idpartner-jwks.json')),
-    })) as { options: IDPartnerConfig }
-    app.use({ ...options, ...app.sandbox.config })
-    expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
   },
 
   'docs/options.md set-ups.ts': async () => {
