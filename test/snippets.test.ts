@@ -702,6 +702,29 @@ const runs: Record<string, () => Promise<void>> = {
     expect(await visitor().open(`${url}/payout`, { method: 'POST' })).toMatchObject({ status: 401 })
   },
 
+  'docs/age-gate.md shop.js': async () => {
+    const url = await start('docs/age-gate.md', 'shop.js')
+    const browser = visitor()
+    expect((await logIn(browser, `${url}/tasting`)).url).toBe(`${url}/tasting`)
+    // Who has just logged in pays at once.
+    const pay = await browser.open(`${url}/pay`)
+    expect((await browser.press(pay, 'Pay')).html).toBe('Thank you.')
+    const young = visitor()
+    const atLogin = await young.press(await young.open(`${url}/tasting`), 'Mikomo Bank')
+    const twenty = { login: 'mikomo_20', password: 'mikomo_20' }
+    const refused = await young.press(await young.press(atLogin, 'Log in', twenty), 'Share and continue')
+    expect([refused.url, refused.status]).toEqual([`${url}/too-young`, 403])
+    const bank = await browser.press(await browser.open(url), 'Log out')
+    expect(textOf(bank.html)).toContain('Log out of Mikomo Bank?')
+    expect((await browser.clone().open(url)).html).not.toContain('Log out')
+    expect((await browser.press(bank, 'Log out')).url).toBe(`${url}/`)
+    // And by a logout that begins at the bank.
+    await logIn(browser, `${url}/login`)
+    await browser.press(await browser.open(bank.url.replace(/\?.*/, '')), 'Log out')
+    expect((await browser.open(url)).html).not.toContain('Log out')
+    expect(await cancel(visitor(), `${url}/pay`)).toMatchObject({ status: 401 })
+  },
+
   'docs/guards.md guards.ts': async () => {
     const { shop } = (await load('docs/guards.md', 'guards.ts')) as {
       shop: (strategy: IDPartnerStrategy) => RequestHandler

@@ -21,6 +21,9 @@ export interface LoggedIn {
   fetch: (input: string, init?: RequestInit) => Promise<Response>
 }
 
+/** By which an app tells a browser from a script. */
+const AS_A_BROWSER = { accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' }
+
 /** A page of the sandbox may lead to one more; none of them to more than this. */
 const MAX_PAGES = 10
 
@@ -42,8 +45,8 @@ export async function login(app: App, { path = '/login', ...whom }: TestLogin): 
 
   return whileServed(app, sandbox.config.callback, async (origin) => {
     const post = (url: string, form: Record<string, string>): Promise<Response> =>
-      fetchAll(url, { method: 'POST', body: new URLSearchParams(form) })
-    let response = await fetchAll(new URL(path, origin).href)
+      fetchAll(url, { method: 'POST', body: new URLSearchParams(form), headers: AS_A_BROWSER })
+    let response = await fetchAll(new URL(path, origin).href, { headers: AS_A_BROWSER })
     for (let pages = 0; new URL(response.url).origin === sandbox.url; pages++) {
       const { url, status } = response
       const html = await response.text()

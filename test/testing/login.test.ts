@@ -11,6 +11,7 @@ import {
   jwksRouter,
   type IDPartnerStrategyOptions,
 } from 'passport-idpartner'
+import { requireLogin } from 'passport-idpartner/guards'
 import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
 import { login, loginOnPage } from 'passport-idpartner/testing'
 
@@ -161,6 +162,11 @@ test('a login begins where the test says', async () => {
   })
   const { page } = await login(app, { sandbox, path: '/join' })
   expect(page.status).toBe(200)
+  // As a browser, which a guard sends to log in.
+  app.get('/orders', requireLogin(), (_req, res) => {
+    res.send('no orders yet')
+  })
+  expect((await login(app, { sandbox, path: '/orders' })).page.status).toBe(200)
 })
 
 describe("people and banks of the app's own", () => {
