@@ -87,7 +87,11 @@ function built(host) {
   const { scripts } = JSON.parse(readFileSync(path.join(cwd, 'package.json'), 'utf8'))
   if (scripts.build === undefined) return 'start'
   const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1' }
-  execFileSync('npm', ['run', '--silent', 'build'], { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  execFileSync('npm', ['run', '--silent', 'build'], {
+    cwd,
+    env,
+    stdio: ['ignore', process.stderr, 'inherit'],
+  })
   return 'production'
 }
 

@@ -74,10 +74,8 @@ export class Providers {
   }
 
   /** A provider whose issuer is configured, or was allowed before in this operation. */
-  async of(
-    issuer: string,
-    { signal, interactionId = randomUUID(), dpop, record }: ProviderCall,
-  ): Promise<Provider> {
+  async of(issuer: string, call: ProviderCall): Promise<Provider> {
+    const { signal, interactionId = randomUUID(), dpop, record } = call
     const [keys, metadata, dpopKey] = await inTime(
       signal,
       Promise.all([this.keys, this.issuers.metadata(issuer), dpop && this.#dpopKey(dpop)]),
