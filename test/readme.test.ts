@@ -15,14 +15,8 @@ const HOME = manifest.repository.url.replace(/^git\+|\.git$/g, '')
 const REPOSITORY = `${HOME}/blob/main/`
 const PICTURES = `${HOME.replace('//github.com/', '//raw.githubusercontent.com/')}/main/`
 
-const pages = [
-  'README.md',
-  'SECURITY.md',
-  'CONTRIBUTING.md',
-  ...readdirSync('docs')
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-]
+const guides = readdirSync('docs').filter((name) => name.endsWith('.md'))
+const pages = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...guides.map((name) => `docs/${name}`)]
 
 /** All code that can be behind a message, as its strings say it. */
 const sources = readdirSync('lib', { recursive: true, encoding: 'utf8' })
@@ -152,6 +146,11 @@ describe('links lead to files and headings that exist', () => {
         .filter((link) => ![HOME, PICTURES].some((prefix) => link.startsWith(prefix))),
     )
     expect(others).toEqual([])
+  })
+
+  test('from the table of contents to every guide', () => {
+    const contents = readFileSync('docs/README.md', 'utf8')
+    expect(guides.filter((name) => name !== 'README.md' && !contents.includes(`](${name})`))).toEqual([])
   })
 
   test('and the README has none that a package registry could not follow', () => {

@@ -169,7 +169,7 @@ async function quickStart(page: string, file: string): Promise<void> {
   expect((await browser.open(url)).html).toContain('/login')
   const home = await logIn(browser, `${url}/login`)
   expect(home.url).toBe(`${url}/`)
-  expect(JSON.parse(home.html)).toMatchObject({ name: 'Philip Lindqvist' })
+  expect(JSON.parse(home.html)).toMatchObject({ claims: { name: 'Philip Lindqvist' } })
 
   const back = await browser.open(answerOf(browser))
   expect([back.url, back.html]).toEqual([`${url}/`, home.html])
