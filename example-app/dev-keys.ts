@@ -1,8 +1,8 @@
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { generateJwks, type IDPartnerConfig } from 'passport-idpartner'
+import { generateJwks } from 'passport-idpartner'
 
-type Jwks = NonNullable<IDPartnerConfig['jwks']>
+type Jwks = Awaited<ReturnType<typeof generateJwks>>
 
 /**
  * Reads the development keys from `jwks.json` in a folder, and makes them when there are none.

@@ -51,6 +51,28 @@ export interface RefusedEvent {
 }
 
 /** A browser was sent on its way to a bank, or could not be. */
+/** New keys or certificates are in use. */
+export interface ReloadedEvent {
+  /** The options that were read again, such as `jwks`. */
+  options: string[]
+}
+
+/** New keys or certificates are no good, and those in use stay so. */
+export interface KeptEvent {
+  code: ErrorCode
+  /** What is wrong with them, in our own words. */
+  message: string
+}
+
+/** A certificate expires within 30 days, or has expired. */
+export interface ExpiringEvent {
+  option: string
+  /** ISO 8601 */
+  expires: string
+  /** Whole days that are left; below 0 when there are none. */
+  days: number
+}
+
 export type LoginBegunEvent = PassEvent & Required<Pick<PassEvent, 'duration' | 'outcome'>>
 /** A browser came back, and this is what became of the login. */
 export type LoginEndedEvent = LoginBegunEvent
@@ -73,6 +95,9 @@ export interface IDPartnerEvents {
   'passport-idpartner:ended': LoginEndedEvent
   'passport-idpartner:stale': StaleEvent
   'passport-idpartner:refused': RefusedEvent
+  'passport-idpartner:reloaded': ReloadedEvent
+  'passport-idpartner:kept': KeptEvent
+  'passport-idpartner:expiring': ExpiringEvent
 }
 
 type Name<Full> = Full extends `passport-idpartner:${infer Short}` ? Short : never
@@ -100,6 +125,9 @@ const MOMENTS: Record<EventName, Channel> = {
   ended: moment('ended'),
   stale: moment('stale'),
   refused: moment('refused'),
+  reloaded: moment('reloaded'),
+  kept: moment('kept'),
+  expiring: moment('expiring'),
 }
 
 /**

@@ -12,13 +12,16 @@ export type { FreshTokensOptions } from './client/fresh-tokens.js'
 export { IDPartnerError, type ErrorCode, type MissingReason } from './errors.js'
 export type {
   EventOutcome,
+  ExpiringEvent,
   FetchEvent,
   IDPartnerEvents,
   IDPartnerSpans,
+  KeptEvent,
   LoginBegunEvent,
   LoginEndedEvent,
   PassEvent,
   RefusedEvent,
+  ReloadedEvent,
   StaleEvent,
   StepEvent,
 } from './events.js'
@@ -49,5 +52,6 @@ export type {
   LoginOptions,
   TenantOptions,
 } from './passport/options.js'
+export type { Source } from './client/sources.js'
 export type { TokenSet } from './client/tokens.js'
 export type { Done, IDPartnerLogin, Verify, VerifyResult, VerifyWithRequest } from './passport/verify.js'

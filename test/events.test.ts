@@ -15,7 +15,7 @@ import { settle } from './support/settle.js'
 useScenes()
 
 const SPANS = ['pass', 'request', 'document', 'answer', 'exchange', 'userinfo', 'refresh', 'fetch']
-const MOMENTS = ['begun', 'ended', 'stale', 'refused']
+const MOMENTS = ['begun', 'ended', 'stale', 'refused', 'reloaded', 'kept', 'expiring']
 const MEMBERS = [
   'interactionId',
   'issuer',

@@ -1,3 +1,3 @@
 import { checkTablesOfTests } from './support/tables-of-tests.js'
 
-checkTablesOfTests('SECURITY.md', 32)
+checkTablesOfTests('SECURITY.md', 34)

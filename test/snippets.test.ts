@@ -34,6 +34,7 @@ import {
 import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
 import { startApp, type Ended, type TestApp, type TestAppOptions } from './support/app.js'
 import { Browser, textOf, type Page } from './support/browser.js'
+import { tlsCertificates } from './support/certificates.js'
 import { ConnectProxy } from './support/connect-proxy.js'
 import { pkcs12 } from './support/pkcs12.js'
 import { SnippetFolder, snippetsOf, type Snippet } from './support/snippets.js'
@@ -329,6 +330,31 @@ const runs: Record<string, () => Promise<void>> = {
     })
     expect(lookup.mock.calls.map(([name]) => name)).toContain('bank.internal')
     lookup.mockRestore()
+  },
+
+  'docs/keys.md changing.ts': async () => {
+    const app = await appWith({ sandbox: { flow: 'direct' } })
+    const file = path.join(folder.path, 'jwks.json')
+    writeFileSync(file, JSON.stringify(app.jwks))
+    const authorities = (await tlsCertificates()).server.cert
+    const vault = createServer((_, res) => res.end(authorities))
+    await new Promise<void>((resolve) => vault.listen(0, 'localhost', resolve))
+    closing.push(async () => {
+      vault.closeAllConnections()
+      await new Promise((resolve) => vault.close(resolve))
+    })
+    const { changing } = (await load('docs/keys.md', 'changing.ts', {
+      "'jwks.json'": JSON.stringify(file),
+      'localhost:8200': `localhost:${String((vault.address() as AddressInfo).port)}`,
+    })) as { changing: Partial<IDPartnerConfig> }
+    app.use({ ...app.sandbox.config, ...changing })
+    expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
+    const client = new IDPartner({ ...app.sandbox.config, ...changing })
+    const { keys } = await generateJwks()
+    writeFileSync(file, JSON.stringify({ keys }))
+    await client.reload()
+    const published = (await client.getPublicJWKs()).keys.map(({ kid }) => kid)
+    expect(published).toEqual(keys.map(({ kid }) => kid))
   },
 
   'docs/keys.md client-pfx.ts': async () => {

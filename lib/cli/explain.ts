@@ -8,9 +8,11 @@ import {
   errors,
   importJWK,
   type JSONWebKeySet,
+  type JWK,
   type JWTPayload,
 } from 'jose'
 import { authorizationError } from '../client/authorization-error.js'
+import { withoutSources } from '../client/sources.js'
 import { printable } from '../errors.js'
 import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
 import type { IDPartnerStrategyOptions } from '../passport/options.js'
@@ -64,7 +66,10 @@ export function explainCommand(command: Command, terminal: Terminal, ended: (cod
     )
     .action(async (what: string, { config, env, jwks, showClaims, json }: Options) => {
       const known: Known = {
-        options: config === undefined && env === undefined ? {} : await readOptions({ config, env }),
+        options:
+          config === undefined && env === undefined
+            ? {}
+            : await withoutSources(await readOptions({ config, env })),
         keys: jwks && (await Promise.all(jwks.map(readKeys))),
         showClaims: showClaims === true,
       }
@@ -191,7 +196,7 @@ async function jwtLayers(text: string, name: string, known: Known, opened = fals
   facts['signature'] = await verify(text, wanted, known, problems)
   checkClaims(claims, known, facts, problems)
   if (!document) checkAnswer(claims, problems)
-  if (!document && !opened && known.options.jwks?.keys.some(({ use }) => use === 'enc')) {
+  if (!document && !opened && ownKeys(known).some(({ use }) => use === 'enc')) {
     problems.push('it is not encrypted, and with an encryption key among yours it has to be')
   }
   const inner = document && typeof claims.sub === 'string' ? claims.sub : undefined
@@ -207,8 +212,12 @@ function checkAnswer({ code, error, state }: JWTPayload, problems: string[]): vo
   } else if (typeof code !== 'string') problems.push('it has neither a "code" nor an "error"')
 }
 
-async function decrypt(jwe: string, { options }: Known): Promise<string | { says: string; wrong: boolean }> {
-  const own = (options.jwks?.keys ?? []).filter(({ use }) => use !== 'sig')
+function ownKeys({ options: { jwks } }: Known): JWK[] {
+  return typeof jwks === 'object' && 'keys' in jwks ? jwks.keys : []
+}
+
+async function decrypt(jwe: string, known: Known): Promise<string | { says: string; wrong: boolean }> {
+  const own = ownKeys(known).filter(({ use }) => use !== 'sig')
   if (own.length === 0) return { says: 'not opened: give your keys with --config', wrong: false }
   for (const jwk of own) {
     try {

@@ -55,7 +55,7 @@ export async function readAnswer(
   const { idp_response_code, identity_provider, interactionId } = sealed
   const { issuer_url } = identity_provider
   // readDocument has asked whether this bank is allowed.
-  const keysOf = (from: string): Promise<FindKeys> => Promise.resolve(providers.issuers.keys(from))
+  const keysOf = async (from: string): Promise<FindKeys> => (await providers.issuers).keys(from)
   const vouched = loginStep(interactionId, issuer_url)
   return verifyAnswer(providers, idp_response_code, issuer_url, keysOf, options, vouched)
 }

@@ -153,7 +153,7 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----/gs
  *
  * What stands before a certificate is a comment, if it does not look like a part of one.
  */
-function certificates(name: string, pem: string | Buffer): X509Certificate[] {
+export function certificates(name: string, pem: string | Buffer): X509Certificate[] {
   const text = pem.toString()
   const blocks = text.match(BLOCK) ?? []
   const comments = text.split(BLOCK).filter((_, at) => at % 2 === 0)

@@ -8,6 +8,7 @@ import type { Log } from './log.js'
 import type { Network } from './networks.js'
 import type { NetworkOptions, ResolvedNetwork } from './network.js'
 import type { Profile, ResponseMode } from './profile.js'
+import type { Source } from './sources.js'
 
 /**
  * Which issuers may log people in: exact strings, or a function that decides.
@@ -45,8 +46,9 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
    * The application's private keys, as {@link generateJwks} makes them. Needed in the proxy flow and for
    * `private_key_jwt`. With an encryption key in it, an answer that is not encrypted is refused. A key may have a
    * `status`, with which keys are rotated: `current` (by default) signs, `next` and `retired` are published and decrypt.
+   * A `file:` URL or a function reads them again while the application runs; so it is with certificates.
    */
-  jwks?: JSONWebKeySet | undefined
+  jwks?: Source<JSONWebKeySet> | undefined
   /** `'proxy'` by default. */
   flow?: Flow | undefined
   /**
@@ -83,18 +85,18 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
   /** For `client_secret_basic` alone. */
   client_secret?: string | undefined
   /** The client certificate, PEM or, as a Buffer, DER; for `tls_client_auth`, or beside another method for sender-constrained tokens. */
-  tls_client_cert?: string | Buffer | undefined
+  tls_client_cert?: Source<string | Buffer> | undefined
   /** The private key of `tls_client_cert`, PEM or DER; encrypted only with a `tls_client_passphrase`. */
-  tls_client_key?: string | Buffer | undefined
+  tls_client_key?: Source<string | Buffer> | undefined
   /**
    * Both of these from a PKCS#12 file (`.p12`, `.pfx`), in place of them. Authorities in it are sent along, and not trusted:
    * that is what `tls_server_ca` is for.
    */
-  tls_client_pfx?: Buffer | undefined
+  tls_client_pfx?: Source<Buffer> | undefined
   /** What `tls_client_pfx` or `tls_client_key` is encrypted with. */
-  tls_client_passphrase?: string | undefined
+  tls_client_passphrase?: Source<string> | undefined
   /** PEM certificates, or one in DER, to trust instead of the usual authorities. */
-  tls_server_ca?: string | Buffer | undefined
+  tls_server_ca?: Source<string | Buffer> | undefined
   /** The one algorithm accepted for the bank's answer (JARM); `'PS256'` by default. */
   authorization_signed_response_alg?: SigningAlg | undefined
   /** The one algorithm accepted for ID tokens; `'PS256'` by default. */

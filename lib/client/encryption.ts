@@ -52,13 +52,16 @@ export const encryptionEntries = Object.fromEntries(
 
 const USUAL = { alg: ['RSA-OAEP'], enc: ['A256CBC-HS512'] } as const
 
-/** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
+/**
+ * @param keys none while they are not known: then nothing is checked against them
+ * @throws {IDPartnerError} `config_invalid`, with a message that names the option
+ */
 export function resolveEncryption(
   options: EncryptionOptions,
-  keys: ReturnType<typeof checkJwks>,
+  keys: ReturnType<typeof checkJwks> | undefined,
 ): Record<Encrypted, Encryption> {
   const asked = ENCRYPTED.some((kind) => options[`${kind}_encrypted_response_alg`] !== undefined)
-  const held = keys.filter(({ use }) => use === 'enc').map((one) => one.alg as KeyEncryptionAlg)
+  const held = keys?.filter(({ use }) => use === 'enc').map((one) => one.alg as KeyEncryptionAlg)
   const resolved = Object.fromEntries(
     ENCRYPTED.map((kind) => {
       const [nameOfAlg, nameOfEnc] = [
@@ -71,13 +74,13 @@ export function resolveEncryption(
         return [kind, { ...(asked ? { alg: [], enc: [] } : USUAL), asked: false }]
       }
       const algs = [alg].flat()
-      if (!algs.some((one) => held.includes(one))) {
+      if (held && !algs.some((one) => held.includes(one))) {
         throw badOption(nameOfAlg, 'needs an encryption key in "jwks" whose "alg" it names')
       }
       return [kind, { alg: algs, enc: [enc ?? USUAL.enc].flat(), asked: true }]
     }),
   ) as Record<Encrypted, Encryption>
-  const useless = held.find((alg) => !ENCRYPTED.some((kind) => resolved[kind].alg.includes(alg)))
+  const useless = held?.find((alg) => !ENCRYPTED.some((kind) => resolved[kind].alg.includes(alg)))
   if (useless !== undefined) {
     throw badOption(
       'jwks',

@@ -7,16 +7,16 @@ import type { IdTokenChecks } from '../jwt/id-token.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
 import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import type { IdentityProvider, ProxyDocument } from '../jwt/proxy-document.js'
-import type { FindKeys } from '../jwt/remote-keys.js'
 import { readAnswer, readDocument, readSignedAnswer } from './answers.js'
 import type { PreflightOptions } from './asked-for.js'
 import { authorizationError } from './authorization-error.js'
 import type { AuthorizationParams, Proofs } from './authorization-request.js'
-import { Banks, bankOf, type Bank } from './banks.js'
+import { bankOf, type Bank } from './banks.js'
 import { callbackParams, searchParams, type PlainAnswer, type PlainError } from './callback-params.js'
 import type { Checks } from './check.js'
 import type { Flow, IDPartnerConfig, ResolvedConfig } from './config.js'
 import { credential } from './credential.js'
+import { Credentials } from './credentials.js'
 import { decryptionOf } from './encryption.js'
 import { checkEndSession, endSessionUrl, type EndedLogin, type EndSessionParams } from './end-session.js'
 import { Refreshes, type FreshTokensOptions } from './fresh-tokens.js'
@@ -30,9 +30,8 @@ import { readPlainError } from './plain-answer.js'
 import type { ResponseMode } from './profile.js'
 import type { Provider } from './provider.js'
 import { Providers, bound, callOf, type CallOptions } from './providers.js'
-import { Published, type Publications } from './published.js'
+import type { Publications } from './published.js'
 import { refresh } from './refresh.js'
-import { resolveConfig } from './resolve-config.js'
 import { hasRunOut, type ResourceRequest } from './resource-request.js'
 import { checkToken, checkTokens, type TokenSet } from './tokens.js'
 
@@ -53,9 +52,8 @@ interface Shared {
 export class IDPartner {
   readonly #config: ResolvedConfig
   readonly #providers: Providers
-  readonly #trustDirectoryKeys: FindKeys
+  readonly #own: Credentials
   readonly #refreshes: Refreshes
-  readonly #banks: Banks
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
   constructor(config: IDPartnerConfig)
@@ -63,11 +61,9 @@ export class IDPartner {
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- the types of the package leave this one out
   constructor(config: IDPartnerConfig, shared: Shared)
   constructor(config: IDPartnerConfig, { publications, earlier }: Shared = {}) {
-    this.#config = resolveConfig(config)
-    const published = publications?.of(this.#config) ?? new Published(this.#config)
-    this.#providers = new Providers(this.#config, published)
-    this.#banks = new Banks(published.issuers)
-    this.#trustDirectoryKeys = published.trustDirectoryKeys
+    this.#own = new Credentials(config, publications)
+    this.#config = this.#own.settings
+    this.#providers = new Providers(this.#own)
     // Tokens that were renewed a moment ago are not renewed again because an option has another value now.
     const isSame = earlier && earlier.#config.client_id === this.#config.client_id
     this.#refreshes = isSame ? earlier.#refreshes : new Refreshes()
@@ -109,11 +105,13 @@ export class IDPartner {
    * @returns what was found, and what to do about it; it does not reject for what is wrong
    */
   async preflight(options: PreflightOptions = {}): Promise<Checks> {
-    const { preflight } = await import('./preflight.js')
+    const { preflight, withoutKeys } = await import('./preflight.js')
+    const own = await this.#own.current().catch((err: unknown) => withoutKeys(err))
+    if ('checks' in own) return own
     return preflight(
       {
-        config: this.#config,
-        publicKeys: await this.getPublicJWKs(),
+        config: own.config,
+        publicKeys: structuredClone(own.keys.public),
         begin: (query, scope, asked) => this.getAuthorizationUrl(query, this.generateProofs(), scope, asked),
       },
       options,
@@ -129,7 +127,8 @@ export class IDPartner {
    * @throws {IDPartnerError} `config_invalid` where `trusted_issuers` is no list
    */
   async banks(): Promise<Bank[]> {
-    return this.#banks.list(this.#config.trusted_issuers, this.#config.timeout)
+    const { banks } = await this.#own.current()
+    return banks.list(this.#config.trusted_issuers, this.#config.timeout)
   }
 
   /**
@@ -137,7 +136,7 @@ export class IDPartner {
    * @internal
    */
   identityProviderOf(issuer: string): IdentityProvider {
-    const { name, logo } = bankOf(issuer, this.#providers.issuers.known(issuer))
+    const { name, logo } = bankOf(issuer, this.#own.latest?.published.issuers.known(issuer))
     return { name, issuer_url: issuer, ...(logo !== undefined && { logo_uri: logo }) }
   }
 
@@ -149,6 +148,19 @@ export class IDPartner {
    */
   async getPublicJWKs(): Promise<JSONWebKeySet> {
     return structuredClone((await this.#providers.keys).public)
+  }
+
+  /**
+   * Reads keys and certificates again that are given as functions or `file:` URLs, and uses them where they are good; a login
+   * that was begun before finishes after.
+   *
+   * Does not wait for banks to fetch the new keys: publish them first, with the status `next`.
+   *
+   * @throws {IDPartnerError} `config_invalid`: what was in use stays so, as a log line and the event `kept` say too; whoever
+   *   does not wait for this need not look after it
+   */
+  reload(): Promise<void> {
+    return this.#own.reload()
   }
 
   /**
@@ -251,7 +263,8 @@ export class IDPartner {
    * @internal
    */
   async readProxyDocument(response: string, options: CallOptions = {}): Promise<ProxyDocument> {
-    return readDocument(this.#providers, this.#trustDirectoryKeys, response, options)
+    const { published } = await this.#own.current()
+    return readDocument(this.#providers, published.trustDirectoryKeys, response, options)
   }
 
   /**
@@ -348,7 +361,7 @@ export class IDPartner {
     const { interactionId = interactionIdFrom(login.codeVerifier) } = login
     const dpop = this.#providers.bindingOf(login.dpopKey === undefined ? undefined : login)
     const bank = await this.#providers.of(issuer, { ...options, interactionId, dpop })
-    return this.#providers.vouched(issuer, bound(await bank.exchange(outcome.code, login), dpop))
+    return this.#providers.vouched(bank, bound(await bank.exchange(outcome.code, login), dpop))
   }
 
   /**
@@ -360,7 +373,7 @@ export class IDPartner {
     tokens: TokenSet & { claims: IDPartnerClaims },
     options: CallOptions = {},
   ): Promise<UserInfo> {
-    const bank = await this.#providers.of(issuer, { ...options, ...callOf(tokens) })
+    const bank = await this.#providers.of(issuer, { ...options, ...callOf(tokens) }, tokens)
     return bank.userInfo(tokens.access_token, tokens.claims.sub)
   }
 
@@ -370,7 +383,7 @@ export class IDPartner {
    */
   assertSeals(wanted: boolean): void {
     const seals = this.#config.keys.some(({ use, status }) => use === 'sig' && status === 'current')
-    if (wanted && !seals) {
+    if (wanted && !seals && !this.#own.areKeysAwaited) {
       throw badOption('receipt', 'needs a signing key in "jwks", which seals receipts (see generateJwks)')
     }
   }
@@ -542,7 +555,7 @@ export class IDPartner {
   async revokeToken(issuer: string, tokens: TokenSet | string, options: CallOptions = {}): Promise<void> {
     if (typeof tokens === 'string') checkToken(tokens)
     else checkTokens(tokens, issuer)
-    const bank = await this.#providers.allowedOf(issuer, options, tokens)
+    const bank = await this.#providers.allowedOf(issuer, options, tokens, 'anew')
     await bank.revoke(typeof tokens === 'string' ? tokens : (tokens.refresh_token ?? tokens.access_token))
   }
 

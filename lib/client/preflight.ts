@@ -100,6 +100,14 @@ export async function preflight(subject: Subject, options: PreflightOptions): Pr
   ])
 }
 
+/** What there is to say where keys or certificates are awaited from a function that gives none. */
+export function withoutKeys(err: unknown): Checks {
+  return summary([
+    nodeCheck(),
+    fail('own_keys', said(err), 'see what the function does: the options that come from it are read first'),
+  ])
+}
+
 function nodeCheck(): Check {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   return major > 20 || (major === 20 && minor >= 19)

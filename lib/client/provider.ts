@@ -3,6 +3,7 @@ import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError } from '../errors.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
+import type { Http } from '../net/http.js'
 import { jsonOf, shallowText } from '../net/json.js'
 import { verifyIdToken, type IdTokenChecks, type IdTokenExpected } from '../jwt/id-token.js'
 import { signingKey } from '../jwt/keys.js'
@@ -41,6 +42,11 @@ export class Provider {
 
   get issuer(): string {
     return this.#context.metadata.issuer
+  }
+
+  /** The connections of this operation. */
+  get http(): Http {
+    return this.#context.http
   }
 
   get #step(): StepEvent {

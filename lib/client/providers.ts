@@ -3,18 +3,18 @@ import type { LoginRecord } from './login-record.js'
 import type { StepEvent } from '../events.js'
 import { IDPartnerError } from '../errors.js'
 import { importDpopKey, newDpopKey, readDpopKey, type DpopKey } from '../jwt/dpop-key.js'
-import { importKeys, type ClientKeys } from '../jwt/keys.js'
+import type { ClientKeys } from '../jwt/keys.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
-import { Vouchers, readVoucher } from '../jwt/voucher.js'
+import { readVoucher } from '../jwt/voucher.js'
 import { inTime } from '../net/deadline.js'
 import type { Http } from '../net/http.js'
 import { AllowedIssuers } from './allowed-issuers.js'
 import type { Proofs } from './authorization-request.js'
 import type { ResolvedConfig } from './config.js'
+import type { Credentials } from './credentials.js'
 import { DpopNonces } from './dpop.js'
 import type { Issuers } from './issuers.js'
 import { Provider } from './provider.js'
-import type { Published } from './published.js'
 import { ofAnotherBank, type TokenSet } from './tokens.js'
 
 /** Options of a single call. */
@@ -50,41 +50,54 @@ export interface Binding {
 
 /** The providers that a client may ask, with the client's own keys: each is made for one operation. */
 export class Providers {
+  /** What never changes of it; see {@link Credentials}. */
   readonly config: ResolvedConfig
-  readonly issuers: Issuers
   readonly allowed: AllowedIssuers
-  readonly keys: Promise<ClientKeys>
-  readonly #http: Http
+  readonly #own: Credentials
+  /** Over which connections tokens came, which may be bound to the certificate that was shown there. */
+  readonly #shown = new WeakMap<object, Http>()
   readonly #nonces = new DpopNonces()
   readonly #fixedDpopKey: Promise<DpopKey | undefined>
-  readonly #vouchers: Vouchers
 
-  constructor(config: ResolvedConfig, published: Published) {
-    this.config = config
-    this.issuers = published.issuers
-    this.allowed = new AllowedIssuers(config)
-    this.#http = published.httpOf(config)
-    this.#vouchers = new Vouchers(config.client_id)
-    this.keys = importKeys(config.keys)
-    // Whoever awaits the keys gets the failure; without this it would end the process before anyone does.
-    this.keys.catch(() => undefined)
-    const { dpop } = config
+  constructor(own: Credentials) {
+    this.config = own.settings
+    this.allowed = new AllowedIssuers(own.settings)
+    this.#own = own
+    const { dpop } = own.settings
     this.#fixedDpopKey = dpop && 'key' in dpop ? importDpopKey(dpop.key) : Promise.resolve(undefined)
     this.#fixedDpopKey.catch(() => undefined)
   }
 
-  /** A provider whose issuer is configured, or was allowed before in this operation. */
-  async of(issuer: string, call: ProviderCall): Promise<Provider> {
+  /** The application's own keys. */
+  get keys(): Promise<ClientKeys> {
+    return this.#own.current().then(({ keys }) => keys)
+  }
+
+  /** Where the keys of banks are found. */
+  get issuers(): Promise<Issuers> {
+    return this.#own.current().then(({ published }) => published.issuers)
+  }
+
+  /**
+   * A provider whose issuer is configured, or was allowed before in this operation.
+   *
+   * @param tokens to use with the certificate that they were issued to (RFC 8705, section 3), where that is known here
+   */
+  async of(issuer: string, call: ProviderCall, tokens?: object): Promise<Provider> {
     const { signal, interactionId = randomUUID(), dpop, record } = call
-    const [keys, metadata, dpopKey] = await inTime(
+    const [own, metadata, dpopKey] = await inTime(
       signal,
-      Promise.all([this.keys, this.issuers.metadata(issuer), dpop && this.#dpopKey(dpop)]),
+      Promise.all([
+        this.#own.current(),
+        this.issuers.then((issuers) => issuers.metadata(issuer)),
+        dpop && this.#dpopKey(dpop),
+      ]),
     )
     return new Provider({
-      config: this.config,
-      http: this.#http,
-      keys,
-      issuerKeys: this.issuers.keys(issuer),
+      config: own.config,
+      http: (tokens && this.#shown.get(tokens)) ?? own.http,
+      keys: own.keys,
+      issuerKeys: own.published.issuers.keys(issuer),
       metadata,
       interactionId,
       dpop: dpopKey,
@@ -94,8 +107,16 @@ export class Providers {
     })
   }
 
-  /** @param tokens what the bank issued; a voucher in them is as good as a document */
-  async allowedOf(issuer: string, call: ProviderCall, tokens?: SomeTokens | string): Promise<Provider> {
+  /**
+   * @param tokens what the bank issued; a voucher in them is as good as a document
+   * @param use `'anew'` where they are not used themselves, but ended or renewed: with the present certificate
+   */
+  async allowedOf(
+    issuer: string,
+    call: ProviderCall,
+    tokens?: SomeTokens | string,
+    use: 'as issued' | 'anew' = 'as issued',
+  ): Promise<Provider> {
     const { voucher, claims } = typeof tokens === 'object' ? tokens : {}
     const { needsVoucher } = this.allowed
     if (voucher !== undefined && (needsVoucher || !claims)) {
@@ -105,21 +126,28 @@ export class Providers {
       if (needsVoucher && vouched === issuer) this.allowed.vouch(issuer)
     }
     await inTime(call.signal, this.allowed.check(issuer))
-    return this.of(issuer, { ...callOf(tokens), ...call })
+    const issued = typeof tokens === 'object' && use === 'as issued' ? tokens : undefined
+    return this.of(issuer, { ...callOf(tokens), ...call }, issued)
   }
 
   /** The keys of a bank that is allowed. */
   async keysOfAllowed(issuer: string, signal: AbortSignal | undefined): Promise<FindKeys> {
     // Who decides too late asks for no keys any more.
     await inTime(signal, this.allowed.check(issuer))
-    return this.issuers.keys(issuer)
+    return (await this.issuers).keys(issuer)
   }
 
-  /** Tokens of a bank that is allowed, with what shows that to other processes. */
-  async vouched<T extends TokenSet>(issuer: string, tokens: T): Promise<T> {
-    if (!this.allowed.needsVoucher) return tokens
-    const voucher = await this.#vouchers.of(issuer, await this.keys)
-    return { ...tokens, ...(voucher !== undefined && { voucher }) }
+  /** Tokens that a bank has just issued, with what shows other processes that it is allowed. */
+  async vouched<T extends TokenSet>(bank: Provider, tokens: T): Promise<T> {
+    const all = { ...tokens, ...(this.allowed.needsVoucher && (await this.#voucher(bank.issuer))) }
+    this.#shown.set(all, bank.http)
+    return all
+  }
+
+  async #voucher(issuer: string): Promise<Pick<TokenSet, 'voucher'>> {
+    const { vouchers, keys } = await this.#own.current()
+    const voucher = await vouchers.of(issuer, keys)
+    return voucher === undefined ? {} : { voucher }
   }
 
   /** A new key, where the tokens of each login are bound to one of its own. */

@@ -26,14 +26,14 @@ export async function refresh(
   try {
     return await trace('refresh', step, async () => {
       const dpop = callOf(tokens).dpop ?? providers.bindingOf()
-      const bank = await providers.allowedOf(issuer, { ...options, dpop }, tokens)
+      const bank = await providers.allowedOf(issuer, { ...options, dpop }, tokens, 'anew')
       step.issuer = issuer
       const renewed = bound(await bank.refresh(refreshToken), dpop)
       const earlier = typeof tokens === 'string' ? undefined : tokens.claims
       if (earlier && renewed.claims) checkRefreshed(renewed.claims, earlier, partyOf(issuer, config))
       const claims = renewed.claims ?? earlier
       const before = { refresh_token: refreshToken, ...(typeof tokens === 'object' && goesOn(tokens)) }
-      return providers.vouched(issuer, { ...before, ...renewed, ...(claims && { claims }) })
+      return providers.vouched(bank, { ...before, ...renewed, ...(claims && { claims }) })
     })
   } catch (err) {
     logNotRefreshed(config.log, err, step)

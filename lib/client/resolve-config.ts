@@ -13,9 +13,11 @@ import { checkResourceServers } from './resource-request.js'
 /**
  * Checks the options and fills in the defaults; leaves the caller's object as it is.
  *
+ * @param config with values alone: see `Source`
+ * @param isWhole whether no key nor certificate is awaited; what goes together is checked only then
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
-export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
+export function resolveConfig(config: IDPartnerConfig, { isWhole = true } = {}): ResolvedConfig {
   const {
     tls_client_cert,
     tls_client_key,
@@ -50,7 +52,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     userinfo_signed_response_alg: options.userinfo_signed_response_alg,
     request_object_signing_alg: options.request_object_signing_alg,
     token_endpoint_auth_signing_alg: options.token_endpoint_auth_signing_alg,
-    encryption: resolveEncryption(options, keys),
+    encryption: resolveEncryption(options, isWhole ? keys : undefined),
     dpop: resolveDpop({ dpop_bound_access_tokens, dpop_signing_alg, dpop_key }),
     log: options.log,
     keys,
@@ -63,6 +65,7 @@ export function resolveConfig(config: IDPartnerConfig): ResolvedConfig {
     )
   }
   checkResourceServers(resolved.resource_servers, resolved.networks)
+  if (!isWhole) return Object.freeze(resolved)
   checkNetwork(resolved)
   checkProfile(resolved)
   checkKeys(resolved)

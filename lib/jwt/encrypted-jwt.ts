@@ -43,9 +43,10 @@ export async function decryptJwt(
     throw invalidJwt(kind, otherEncryption(header, decryption, kind))
   }
   // That of the name first, and then whatever the kid says: a bank may still use the name of a key that was renamed.
-  const fitting = decryption.keys.filter((one) => one.alg === alg)
+  const fitting = decryption.keys.filter((one) => one.alg === alg && !(Number(one.until) < Date.now()))
   const named = fitting.filter((one) => one.kid === kid)
-  const others = fitting.filter((one) => one.kid !== kid)
+  // A key that is gone is there for what names it alone.
+  const others = fitting.filter((one) => one.kid !== kid && (kid === undefined || one.until === undefined))
   for (const key of [...named, ...others]) {
     const plaintext = await opened(jwt, key).catch((err: unknown) => {
       const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
@@ -56,7 +57,8 @@ export async function decryptJwt(
       return { jws: new TextDecoder().decode(plaintext), outer: { iss, aud } }
     }
   }
-  const ours = shortened(decryption.keys.map((one) => one.kid).join(', '), 100)
+  const present = decryption.keys.filter(({ until }) => until === undefined)
+  const ours = shortened(present.map((one) => one.kid).join(', '), 100)
   throw invalidJwt(
     kind,
     `was encrypted to a key that is not ours (${printable(kid) ?? 'no kid'}; ours: ${ours}): this application may have been restarted with new keys (generateJwks at every start), or publish an old JWKS`,

@@ -39,7 +39,11 @@ interface NamedKey<Alg extends string> {
 
 export type SigningKey = NamedKey<SigningAlg> & { key: CryptoKey }
 
-export type DecryptionKey = NamedKey<KeyEncryptionAlg> & { key: CryptoKey }
+export type DecryptionKey = NamedKey<KeyEncryptionAlg> & {
+  key: CryptoKey
+  /** When what is encrypted to a key that the application has no more stops being read; in milliseconds. */
+  until?: number
+}
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {

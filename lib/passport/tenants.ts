@@ -114,6 +114,7 @@ const MAX_DEPTH = 10
 /** What an application changes in an object that it has given us is then seen. */
 function copyOf(value: unknown, depth = 0): unknown {
   if (Buffer.isBuffer(value)) return Buffer.from(value)
+  if (value instanceof URL) return new URL(value)
   if (!isPlain(value) || depth > MAX_DEPTH) return value
   if (Array.isArray(value)) return value.map((one) => copyOf(one, depth + 1))
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, copyOf(one, depth + 1)]))
@@ -123,6 +124,7 @@ function copyOf(value: unknown, depth = 0): unknown {
 function isSame(one: unknown, other: unknown, depth = 0): boolean {
   if (Object.is(one, other)) return true
   if (Buffer.isBuffer(one)) return Buffer.isBuffer(other) && one.equals(other)
+  if (one instanceof URL) return other instanceof URL && one.href === other.href
   if (!isPlain(one) || !isPlain(other) || depth > MAX_DEPTH) return false
   if (Array.isArray(one) !== Array.isArray(other)) return false
   const names = Object.keys(one)

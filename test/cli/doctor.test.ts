@@ -8,7 +8,7 @@ import { startApp, type TestApp } from '../support/app.js'
 import { cli, cliJson, privateValues } from '../support/cli.js'
 import { clientJwks } from '../support/key-pairs.js'
 
-type Jwks = NonNullable<IDPartnerConfig['jwks']>
+type Jwks = Awaited<ReturnType<typeof generateJwks>>
 type Options = Record<string, unknown>
 
 const folder = mkdtempSync(path.join(tmpdir(), 'doctor-'))

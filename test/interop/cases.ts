@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { JSONWebKeySet } from 'jose'
 import { generateJwks, type IDPartnerLogin } from 'passport-idpartner'
 import type { Ended } from './app.js'
 import { keyProvider } from './realm.js'
@@ -116,7 +117,7 @@ const SESSIONS: Case[] = [
       const at = world.use('rotating')
       const visitor = world.visitor()
       const callback = await visitor.leave(at)
-      const earlier = at.setUp.options.jwks?.keys ?? []
+      const { keys: earlier } = at.setUp.options.jwks as JSONWebKeySet
       const { keys: later } = await generateJwks()
       const renewed = world.use('rotating', { jwks: { keys: [...later, ...earlier] } })
       world.publish(renewed)

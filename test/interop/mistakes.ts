@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mock } from 'node:test'
+import type { JSONWebKeySet } from 'jose'
 import { generateJwks, type IDPartnerStrategyOptions } from 'passport-idpartner'
 import type { Ended } from './app.js'
 import { Authority } from './authority.js'
@@ -209,7 +210,7 @@ const TABLE: Mistake[] = [
     at: JWT,
     bend: ({ options: { jwks } }) => ({
       ...withoutEncryption,
-      jwks: { keys: jwks?.keys.filter(({ use }) => use === 'sig') ?? [] },
+      jwks: { keys: (jwks as JSONWebKeySet).keys.filter(({ use }) => use === 'sig') },
     }),
     code: 'response_invalid',
     says: /encrypt/,

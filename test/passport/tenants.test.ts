@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import {
   IDPartner,
@@ -105,6 +109,21 @@ describe('the client of a tenant', () => {
     const made = (): TenantOptions => ({ ...options(), trusted_issuers: () => true })
     const [one, other] = await clients(made, made)
     expect(other).not.toBe(one)
+  })
+
+  test('is the same while it is read from the same file, and another one where it is another file', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'tenants-'))
+    const { server } = await tlsCertificates()
+    const from = (name: string): (() => TenantOptions) => {
+      writeFileSync(path.join(folder, name), server.cert)
+      return () => ({ ...options(), tls_server_ca: pathToFileURL(path.join(folder, name)) })
+    }
+    const a = from('a.pem')
+    const [one, same] = await clients(a, a)
+    expect(same).toBe(one)
+    const [first, second] = await clients(a, from('b.pem'))
+    expect(second).not.toBe(first)
+    rmSync(folder, { recursive: true })
   })
 
   test('is another one where a certificate is another one', async () => {

@@ -33,6 +33,24 @@ export function travel(milliseconds: number): void {
   })
 }
 
+/** Has nothing look at anything again and again in this process, also not what a test has left behind. */
+export function holdIntervals(): void {
+  if (!used) throw new Error('call useClock() at the top of this file')
+  jest.useFakeTimers({
+    doNotFake: [
+      'Date',
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setTimeout',
+      'clearTimeout',
+    ],
+  })
+}
+
 export const SECOND = 1000
 export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE
