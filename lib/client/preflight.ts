@@ -9,6 +9,7 @@ import { isLoopback } from '../net/addresses.js'
 import { within } from '../net/deadline.js'
 import { Http, joinUrl, type HttpRequest } from '../net/http.js'
 import { jsonOf } from '../net/json.js'
+import { NotReached } from '../net/request-failure.js'
 import { fail, ok, skip, summary, warn, type Check, type Checks } from './check.js'
 import type { ResolvedConfig } from './config.js'
 import { Issuers } from './issuers.js'
@@ -313,6 +314,8 @@ function clockCheck(ahead: readonly number[], { clock_tolerance }: ResolvedConfi
 function networkFailure(err: unknown): string | undefined {
   const own = ownError(err)
   if (own?.code !== 'provider_unavailable') return undefined
+  const between = NotReached.reasonOf(own.cause)
+  if (between !== undefined) return between
   if (own.status === 504) return 'no answer in time'
   const { code } = (own.cause ?? {}) as { code?: unknown }
   return typeof code === 'string' && BLOCKED.has(code) ? code : undefined

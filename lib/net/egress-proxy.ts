@@ -6,7 +6,7 @@ import { createSecureContext } from 'node:tls'
 import { isLoopbackAddress, isLoopbackName } from './addresses.js'
 import { HostLookup } from './lookup.js'
 import { exceptionsOf, type IsException } from './no-proxy.js'
-import { RequestFailure, errorCode } from './request-failure.js'
+import { NotReached, errorCode, type RequestFailure } from './request-failure.js'
 
 /** Where a connection is to lead; it has to be given up when the signal ends. */
 export interface ConnectTarget {
@@ -60,9 +60,9 @@ export class EgressProxy {
           const stream: unknown = await connect(target)
           if (stream instanceof Duplex) return stream
         } catch (err) {
-          throw unreached(`${name} failed`, 503, err)
+          throw new NotReached(`${name} failed`, 503, err)
         }
-        throw unreached(`${name} returned no stream`, 503)
+        throw new NotReached(`${name} returned no stream`, 503)
       },
     })
   }
@@ -79,7 +79,7 @@ export class EgressProxy {
 
   /** What is said of a request that has got no connection in its time. */
   tooSlow(cause?: unknown): RequestFailure {
-    return unreached(`${this.name} opened no connection in time (see the option "timeout")`, 504, cause)
+    return new NotReached(`${this.name} opened no connection in time (see the option "timeout")`, 504, cause)
   }
 }
 
@@ -140,10 +140,10 @@ class Tunnels {
       }
       signal.addEventListener('abort', stop)
       request.on('error', (err) => {
-        fail(unreached(`the proxy ${name} could not be reached (${errorCode(err)})`, 503, err))
+        fail(new NotReached(`the proxy ${name} could not be reached (${errorCode(err)})`, 503, err))
       })
       request.on('close', () => {
-        fail(unreached(`the proxy ${name} closed the connection without an answer`, 503))
+        fail(new NotReached(`the proxy ${name} closed the connection without an answer`, 503))
       })
       request.on('connect', ({ statusCode = 0 }: IncomingMessage, socket: Duplex, head: Buffer) => {
         // Neither a refusal nor what comes with it is an answer of the bank's.
@@ -163,13 +163,12 @@ class Tunnels {
 
 function refusal(name: string, status: number): RequestFailure {
   const answered = `the proxy ${name} answered HTTP ${String(status)}`
-  if (status === 407) return unreached(`${answered}: check the credentials in "egress_proxy"`, 503)
-  if ([401, 403, 405].includes(status)) return unreached(`${answered}: it has to allow CONNECT to there`, 503)
-  return unreached(answered, status === 504 ? 504 : 503)
-}
-
-function unreached(why: string, status: number, cause?: unknown): RequestFailure {
-  return new RequestFailure(`was not reached: ${why}`, status, cause)
+  // Some answer a wrong password as a server would that is no proxy.
+  if ([401, 407].includes(status)) {
+    return new NotReached(`${answered}: check the credentials in "egress_proxy"`, 503)
+  }
+  if ([403, 405].includes(status)) return new NotReached(`${answered}: it has to allow CONNECT to there`, 503)
+  return new NotReached(answered, status === 504 ? 504 : 503)
 }
 
 /** What is no encoding stands for itself. */

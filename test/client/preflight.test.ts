@@ -2,6 +2,7 @@ import { afterAll, beforeAll, afterEach, describe, expect, jest, test } from '@j
 import dns from 'node:dns'
 import { generate } from 'selfsigned'
 import { IDPartner, type Check, type IDPartnerConfig, type PreflightOptions } from 'passport-idpartner'
+import { ConnectProxy } from '../support/connect-proxy.js'
 import { unusedOrigin } from '../support/loopback-server.js'
 import { Platform } from '../support/platform.js'
 
@@ -278,5 +279,27 @@ describe('the way out', () => {
       message: expect.stringContaining('bank.invalid (ENOTFOUND)'),
       fix: expect.stringContaining('DNS'),
     })
+  })
+
+  test('through a proxy that lets nothing through is told', async () => {
+    const proxy = await ConnectProxy.start()
+    proxy.intervene = (socket) => socket.end('HTTP/1.1 407 No\r\n\r\n')
+    try {
+      const client = new IDPartner({
+        ...(await platform.config()),
+        flow: 'direct',
+        callback: `${nobody}/cb`,
+        trusted_issuers: ['https://bank.example'],
+        egress_proxy: proxy.url,
+      })
+      const { host } = new URL(proxy.url)
+      const { checks } = await client.preflight()
+      expect(checks.find(({ id }) => id === 'egress')).toMatchObject({
+        status: 'fail',
+        message: `nothing gets through from here to bank.example (the proxy ${host} answered HTTP 407: check the credentials in "egress_proxy"), through the proxy ${host}`,
+      })
+    } finally {
+      proxy.close()
+    }
   })
 })

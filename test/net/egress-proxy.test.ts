@@ -194,6 +194,12 @@ describe('a proxy that', () => {
       /HTTP 407: check the credentials in "egress_proxy"$/,
     ],
     [
+      'refuses the credentials as if it were no proxy',
+      answering('HTTP/1.0 401 No\r\n\r\n'),
+      503,
+      /HTTP 401: check the credentials in "egress_proxy"$/,
+    ],
+    [
       'forbids it',
       answering('HTTP/1.1 403 No\r\n\r\n<html>'),
       503,
