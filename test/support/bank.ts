@@ -43,6 +43,8 @@ export interface BankOptions {
   /** Whether the application has an encryption key. */
   encrypted: boolean
   host?: string
+  /** What its origins call it, where a test leads that name to loopback. */
+  hostname?: string
   path: string
   auth?: TokenEndpointAuthMethod
   responseMode?: 'jwt' | 'query'
@@ -95,12 +97,14 @@ export class Bank {
         json({ credential_issuer: bank.issuer, credential_endpoint: bank.#url('credential') }),
       [`credential ${base}/credential`]: () => json({ credential: 'vc' }),
     }
-    const { host, tls: ordinary, mutual: tls, wire } = options
+    const { host, hostname, tls: ordinary, mutual: tls, wire } = options
+    const known = hostname !== undefined && { hostname }
     const server = await startServer(name, routes, wire, {
+      ...known,
       ...(host !== undefined && { host }),
       ...(ordinary && { tls: ordinary }),
     })
-    const mutual = tls && (await startServer(`${name}+mtls`, routes, wire, { tls }))
+    const mutual = tls && (await startServer(`${name}+mtls`, routes, wire, { ...known, tls }))
     const bank = new Bank(name, options, server, mutual)
     return bank
   }

@@ -1,9 +1,8 @@
-import type { ServerOptions } from 'node:https'
 import type { JWK } from 'jose'
 import { mint, set, type JwtBend } from './bends.js'
 import { json } from './faults.js'
 import { ecKey, extraKey, publicJwk, rsaKey } from './key-pairs.js'
-import { startServer, type Running, type Wire } from './loopback-server.js'
+import { startServer, type Running, type ServerPlace, type Wire } from './loopback-server.js'
 
 export const DIRECTORY_ISSUER = 'https://idpartner.com'
 
@@ -27,12 +26,12 @@ export class TrustDirectory {
     this.#server = server
   }
 
-  static async start(wire: Wire, tls?: ServerOptions): Promise<TrustDirectory> {
+  static async start(wire: Wire, place: ServerPlace = {}): Promise<TrustDirectory> {
     const server = await startServer(
       'directory',
       { 'jwks /trust-directory/jwks': async () => json({ keys: await directory.keys() }) },
       wire,
-      tls && { tls },
+      place,
     )
     const directory = new TrustDirectory(server)
     return directory

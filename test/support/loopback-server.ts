@@ -54,12 +54,20 @@ export interface Running {
   close(): Promise<void>
 }
 
+export interface ServerPlace {
+  /** This machine by one of its own names; `127.0.0.1` by default. */
+  host?: string
+  /** What its origin calls it, where a test leads that name to loopback. */
+  hostname?: string
+  tls?: ServerOptions
+}
+
 /** A real HTTP server on loopback, on whatever port is free. */
 export async function startServer(
   party: string,
   routes: Record<string, Handler>,
   wire: Wire,
-  { host = '127.0.0.1', tls }: { host?: string; tls?: ServerOptions } = {},
+  { host = '127.0.0.1', hostname = host, tls }: ServerPlace = {},
 ): Promise<Running> {
   const listener = (req: IncomingMessage, res: ServerResponse): void => {
     serve(party, routes, wire, req, res).catch((err: unknown) => {
@@ -71,7 +79,7 @@ export async function startServer(
   const port = await listen(server, host)
   let closed: Promise<void> | undefined
   return {
-    origin: `${tls ? 'https' : 'http'}://${host}:${String(port)}`,
+    origin: `${tls ? 'https' : 'http'}://${hostname}:${String(port)}`,
     close() {
       closed ??= new Promise((resolve) => {
         server.close(() => {

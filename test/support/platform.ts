@@ -27,6 +27,8 @@ export interface PlatformOptions {
   mutual?: boolean
   /** Whether all of IDPartner, and bank A, is there over TLS alone, asks for a certificate, and goes on without one. */
   everywhere?: boolean
+  /** What all of IDPartner, and bank A, is called and there under over TLS alone; a test leads that name to loopback. */
+  hostname?: string
   /** What the banks follow; FAPI 1.0 Advanced by default. */
   profile?: Profile
   /** Whether tokens are bound by DPoP. */
@@ -85,7 +87,7 @@ export class Platform {
     const { responseMode = profile === 'fapi2-security' ? 'query' : 'jwt' } = options
     const checks = new ClientChecks(wire.complaints, { profile, responseMode, alg })
     const clock = { now: () => 0 }
-    const { auth, encrypted = true, mutual, everywhere } = options
+    const { auth, encrypted = true, mutual, everywhere, hostname } = options
     const shared = {
       wire,
       checks,
@@ -95,17 +97,18 @@ export class Platform {
       ...(auth && { auth }),
       ...(options.dpop && { dpop: true }),
     }
-    const { client, server } = mutual ? await tlsCertificates() : {}
-    const tls = client &&
-      server && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
+    const { client, server } = await tlsCertificates()
+    const tls = mutual && { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true }
     const asking = everywhere && tls ? { ...tls, rejectUnauthorized: false } : undefined
+    const ordinary = asking ?? (hostname === undefined ? undefined : server)
+    const place = { ...(hostname !== undefined && { hostname }), ...(ordinary && { tls: ordinary }) }
     const parties = await Promise.all([
-      Proxy.start(wire, asking),
-      TrustDirectory.start(wire, asking),
+      Proxy.start(wire, place),
+      TrustDirectory.start(wire, place),
       Bank.start('bankA', {
         ...shared,
+        ...place,
         path: '/a',
-        ...(asking && { tls: asking }),
         ...(tls && { mutual: tls }),
       }),
       // Another spelling of this machine, and an issuer that ends with a slash.
@@ -121,9 +124,9 @@ export class Platform {
 
   /** What an application on this platform is configured with. */
   async config(): Promise<IDPartnerConfig> {
-    const { auth, encrypted = true, mutual, profile, responseMode, dpop, alg } = this.#options
+    const { auth, encrypted = true, mutual, hostname, profile, responseMode, dpop, alg } = this.#options
     const { keys } = await clientJwksFor(alg ?? 'PS256')
-    const { client, server } = mutual ? await tlsCertificates() : {}
+    const { client, server } = await tlsCertificates()
     return {
       client_id: CLIENT_ID,
       callback: CALLBACK,
@@ -138,8 +141,8 @@ export class Platform {
       trust_directory_issuer: DIRECTORY_ISSUER,
       ...(auth && { token_endpoint_auth_method: auth }),
       ...(auth === 'client_secret_basic' && { client_secret: keepSecret(CLIENT_SECRET) }),
-      ...(client && { tls_client_cert: client.cert, tls_client_key: client.key }),
-      ...(server && { tls_server_ca: server.cert }),
+      ...(mutual && { tls_client_cert: client.cert, tls_client_key: client.key }),
+      ...((mutual || hostname !== undefined) && { tls_server_ca: server.cert }),
       ...(this.flow === 'direct' && { trusted_issuers: [this.bankA.issuer, this.bankB.issuer] }),
     }
   }

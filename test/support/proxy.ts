@@ -1,7 +1,6 @@
-import type { ServerOptions } from 'node:https'
 import type { Change } from './bends.js'
 import { json } from './faults.js'
-import { startServer, type Running, type Wire } from './loopback-server.js'
+import { startServer, type Running, type ServerPlace, type Wire } from './loopback-server.js'
 
 /** The OIDC proxy: a discovery document, and otherwise a place the browser is sent to. */
 export class Proxy {
@@ -13,12 +12,12 @@ export class Proxy {
     this.#server = server
   }
 
-  static async start(wire: Wire, tls?: ServerOptions): Promise<Proxy> {
+  static async start(wire: Wire, place: ServerPlace = {}): Promise<Proxy> {
     const server = await startServer(
       'proxy',
       { 'discovery /oidc-proxy/.well-known/openid-configuration': () => json(proxy.document()) },
       wire,
-      tls && { tls },
+      place,
     )
     const proxy = new Proxy(server)
     return proxy
