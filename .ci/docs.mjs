@@ -11,6 +11,19 @@ import { undocumentedErrors } from './documented-errors.mjs'
 const { exports, homepage, repository, version } = JSON.parse(readFileSync('package.json', 'utf8'))
 const REPOSITORY = repository.url.replace(/^git\+|\.git$/g, '')
 const STAGE = 'build/pages'
+/** Of code in the guides, beside those that are known anyway. */
+const MORE_LANGUAGES = ['sql', 'nginx', 'ini']
+const LANGUAGES = [
+  ...OptionDefaults.highlightLanguages,
+  ...MORE_LANGUAGES,
+  'ts',
+  'js',
+  'sh',
+  'bash',
+  'mjs',
+  'cjs',
+  'yml',
+]
 const SITE = 'build/site'
 /** What stands at the side, in this order; each is a group of pages of docs/README.md. */
 const GUIDES = [
@@ -42,9 +55,12 @@ function linkOnSite(from, link) {
 
 function stage(page, frontMatter = '') {
   const text = readFileSync(page, 'utf8')
-    // GitHub alone draws these; what they show is in the words around them.
     // The site has a title of its own on each page.
     .replace(/^# .*\n+/, '')
+    .replace(/^```(\w+)/gm, (fence, language) =>
+      LANGUAGES.includes(language) || language === 'mermaid' ? fence : '```text',
+    )
+    // GitHub alone draws these; what they show is in the words around them.
     .replace(/^```mermaid\n.*?^```\n+/gms, '')
     .split(/(^ *```.*?^ *```$)/ms)
     .map((part, at) =>
@@ -95,7 +111,7 @@ const app = await Application.bootstrap({
   hideGenerator: true,
   includeVersion: true,
   includeHierarchySummary: false,
-  highlightLanguages: [...OptionDefaults.highlightLanguages, 'sql'],
+  highlightLanguages: [...OptionDefaults.highlightLanguages, ...MORE_LANGUAGES],
   customCss: '.ci/docs.css',
   customFooterHtml: `passport-idpartner ${version}`,
   requiredToBeDocumented: ['Variable', 'Function', 'Class', 'Interface', 'TypeAlias', 'Method', 'Accessor'],
