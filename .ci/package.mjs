@@ -39,6 +39,9 @@ const APPLICATIONS = [
   { source: 'nest', installs: ['@nestjs/common', '@nestjs/passport', '@types/express', '@types/passport'] },
 ]
 
+/** With which compilers an application of each kind uses every entry point; those before 5.8 let no CommonJS require a module. */
+const ENTRIES = { module: COMPILERS, commonjs: ['6'] }
+
 /** What an installation without optional peers may weigh, with all that it depends on. */
 const MAX_BYTES = 6 * 1024 * 1024
 const MAX_PACKAGES = 20
@@ -96,7 +99,7 @@ try {
     'cjs-resolves-to-esm',
   ])
 
-  const { peerDependencies = {}, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const { peerDependencies = {}, devDependencies, exports } = JSON.parse(readFileSync('package.json', 'utf8'))
   const install = (cwd, ...packages) =>
     run('npm', ['install', '--no-audit', '--no-fund', '--silent', ...packages], { cwd })
   const makeFolder = (name, manifest) => {
@@ -180,6 +183,33 @@ try {
       const tsc = path.join(compilers, `node_modules/typescript-${version}/bin/tsc`)
       run(process.execPath, [tsc, '-p', '.'], { cwd, stdio: 'inherit' })
       console.log(`types: ${[name, ...installs].join(', ')} compiles with TypeScript ${version}`)
+    }
+  }
+
+  const sources = readdirSync('.ci/types').map((file) => readFileSync(`.ci/types/${file}`, 'utf8'))
+  for (const entry of Object.keys(exports).filter((one) => one !== './package.json')) {
+    const imported = `from '${path.posix.join('passport-idpartner', entry)}'`
+    assert.ok(
+      sources.some((one) => one.includes(imported)),
+      `an application in .ci/types imports ${entry}`,
+    )
+  }
+  for (const [type, versions] of Object.entries(ENTRIES)) {
+    const cwd = makeFolder(`entries-${type}`, { type })
+    const packages = ['express', 'express-session', 'passport', 'fetch-cookie', ...SANDBOX]
+    const typed = ['express', 'express-session', 'passport', 'node@20'].map((one) => `@types/${one}`)
+    install(cwd, tarball, ...packages, ...typed)
+    copyFileSync('.ci/types/entries.ts', path.join(cwd, 'app.ts'))
+    for (const version of versions) {
+      const tsc = path.join(compilers, `node_modules/typescript-${version}/bin/tsc`)
+      const emitting = { ...compilerOptions, noEmit: false, types: ['node'] }
+      writeFileSync(
+        path.join(cwd, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions: emitting, files: ['app.ts'] }),
+      )
+      run(process.execPath, [tsc, '-p', '.'], { cwd, stdio: 'inherit' })
+      assert.equal(run(process.execPath, ['app.js'], { cwd }).trim(), 'true, says /banks/mikomo 4')
+      console.log(`every entry point works in TypeScript ${version}, compiled to ${type}`)
     }
   }
 } finally {
