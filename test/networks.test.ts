@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
@@ -10,7 +13,7 @@ import {
   type IDPartnerStrategyOptions,
   type PreflightOptions,
 } from 'passport-idpartner'
-import type { JSONWebKeySet } from 'jose'
+import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, type JSONWebKeySet } from 'jose'
 import { fetch, Agent } from 'undici'
 import { networkScope, withNetwork } from '../lib/client/networks.js'
 import { startApp } from './support/app.js'
@@ -23,7 +26,7 @@ import { settle, type Settled } from './support/settle.js'
 import { SnippetFolder, snippetsOf } from './support/snippets.js'
 import { checkTablesOfTests } from './support/tables-of-tests.js'
 
-checkTablesOfTests('docs/networks.md', 13)
+checkTablesOfTests('docs/networks.md', 26)
 
 const NAMES = Object.keys(NETWORKS)
 const CALLBACK = 'https://app.example/login/callback'
@@ -107,6 +110,8 @@ async function openAt(name: string): Promise<At> {
 const strategyOf = (options: IDPartnerStrategyOptions): IDPartnerStrategy =>
   new IDPartnerStrategy({ ...options, passReqToCallback: false }, () => undefined)
 
+type ServerAnswer = [status: number, body: string, headers?: Record<string, string>]
+
 interface Ended {
   ended: Settled
   logins: IDPartnerLogin[]
@@ -176,6 +181,23 @@ describe('preflight', () => {
     expect(row).toMatchObject({ status: 'fail', message: expect.stringMatching(/invalid_request/) })
   })
 
+  test.each<[string, () => ServerAnswer, RegExp]>([
+    ['they are elsewhere', () => [302, '', { location: '/keys' }], /HTTP 302|redirect/],
+    ['they are behind a login', () => [403, ''], /HTTP 403/],
+    ['one of them is private', () => [200, '{"keys":[{"kty":"EC","d":"AA"}]}'], /private key is published/],
+    ['they are a page', () => [200, '<h1>Keys</h1>'], /JSON/],
+  ])('tells public keys that a network could not fetch: %s', async (_what, answer, message) => {
+    const server = createServer((_req, res) => {
+      const [status, body, headers = {}] = answer()
+      res.writeHead(status, headers).end(body)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const jwks_uri = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/jwks`
+    const { published_keys: row } = await rowsOf('singpass', { jwks_uri })
+    server.close()
+    expect(row).toMatchObject({ status: 'fail', message: expect.stringMatching(message) })
+  })
+
   test('is what doctor does, with all options', async () => {
     const { options } = await at('connectId')
     const file = path.join(folder.path, 'doctor.json')
@@ -200,6 +222,54 @@ test('the block of idpartner logs a person in through IDPartner', async () => {
   const { html } = await browser.press(asked, 'Share and continue')
   expect(JSON.parse(html)).toEqual({ user: { sub: app.logins[0]?.claims.sub } })
 })
+
+describe('what the application signs', () => {
+  test.each(NAMES)('names its key: %s', async (name) => {
+    const { options, bank } = await at(name)
+    const before = bank.got.length
+    await logIn({ options, bank })
+    const signed = bank.got.slice(before).flatMap(({ body }) => {
+      const form = new URLSearchParams(body)
+      return ['client_assertion', 'request'].flatMap((one) => form.get(one) ?? [])
+    })
+    const [key] = (options.jwks as JSONWebKeySet).keys
+    expect(signed.length).toBeGreaterThan(1)
+    expect(new Set(signed.map((jwt) => decodeProtectedHeader(jwt).kid))).toEqual(new Set([key?.kid]))
+  })
+})
+
+describe('logins at the same time', () => {
+  test('have each a key and proofs of their own', async () => {
+    const one = await at('singpassMyinfo')
+    const before = one.bank.got.length
+    const ended = await Promise.all([logIn(one), logIn(one), logIn(one)])
+    expect(ended.map((login) => login.ended.via)).toEqual(['success', 'success', 'success'])
+    const taken = one.bank.got.slice(before).filter(({ error }) => error === undefined)
+    const proofs = await Promise.all(
+      taken.map(async ({ path: where, headers: { dpop = '' } }) => {
+        const { jwk } = decodeProtectedHeader(dpop)
+        return { where, key: await calculateJwkThumbprint(jwk ?? {}), ...decodeJwt(dpop) }
+      }),
+    )
+    // At each endpoint each login shows its own, and the same at all three.
+    const keysAt = ['/request', '/token', '/me'].map(
+      (path) => new Set(proofs.filter(({ where }) => where === path).map(({ key }) => key)),
+    )
+    expect(keysAt[0]?.size).toBe(3)
+    expect(keysAt).toEqual([keysAt[0], keysAt[0], keysAt[0]])
+    expect(new Set(proofs.map(({ jti }) => jti)).size).toBe(9)
+    for (const { exp = Infinity, iat = 0 } of proofs) expect(exp - iat).toBeLessThanOrEqual(120)
+  })
+})
+
+test.each(['singpass', 'singpassMyinfo'])(
+  'tokens of %s come without a scope, which is no reason to refuse them',
+  async (name) => {
+    const { ended, logins } = await logIn(await at(name))
+    expect(ended.via).toBe('success')
+    expect(logins[0]?.tokens).not.toHaveProperty('scope')
+  },
+)
 
 /** What an application is that was configured by hand, so that nothing but the bank knows the network's rules. */
 function byHand(options: IDPartnerStrategyOptions): IDPartnerStrategyOptions {
