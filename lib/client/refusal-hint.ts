@@ -9,6 +9,9 @@ const BY_METHOD: Record<TokenEndpointAuthMethod, string> = {
     'check that "tls_client_cert" is the certificate registered and has not expired, then "client_id"',
 }
 
+const DPOP =
+  'check "dpop_bound_access_tokens" against what "client_id" is registered for, then "dpop_signing_alg", and this server\'s clock'
+
 const NOT_NOW =
   '"prompt", "max_age" or "acr_values" ask for more than this person or the bank can do at the moment'
 
@@ -49,17 +52,14 @@ const BY_ERROR = new Map([
   // RFC 6750, section 3.1
   [
     'invalid_token',
-    'the access token has expired, was revoked, or is bound to another certificate ("tls_client_cert")',
+    'the access token has expired, was revoked, or is bound to another certificate ("tls_client_cert") or key (DPoP)',
   ],
   ['insufficient_scope', 'the login did not ask for the scope that this needs: check the option "scope"'],
   // RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449, sections 5 and 8
   ['unsupported_token_type', 'the bank does not revoke tokens of this kind'],
   ['invalid_target', 'the bank does not know the "resource" asked for'],
   ['invalid_authorization_details', 'check the option "authorization_details" against what the bank offers'],
-  [
-    'invalid_dpop_proof',
-    'check "dpop_bound_access_tokens" against what "client_id" is registered for, then "dpop_signing_alg", and this server\'s clock',
-  ],
+  ['invalid_dpop_proof', DPOP],
   [
     'use_dpop_nonce',
     'the bank wants tokens bound by DPoP: check "dpop_bound_access_tokens" against what "client_id" is registered for',
@@ -68,6 +68,7 @@ const BY_ERROR = new Map([
 
 /** Words by which banks say more than the name of the error, the narrowest first. */
 const BY_WORDS: [RegExp, string][] = [
+  [/\bdpop\b/i, DPOP],
   [/redirect[ _-]?ur[il]|callback/i, '"callback" is not registered there as it is spelled here'],
   [/\bscopes?\b/i, 'check the option "scope" against what this application is registered for'],
   [
@@ -89,8 +90,9 @@ const BY_WORDS: [RegExp, string][] = [
   ],
 ]
 
-/** With these, what has expired is the code, the token or the person's visit, and not what was signed a moment ago. */
+/** With these, words say nothing better: what has expired is the code, the token or the person's visit, and nothing signed. */
 const OF_OTHERS = [
+  'use_dpop_nonce',
   'invalid_grant',
   'invalid_token',
   'login_required',

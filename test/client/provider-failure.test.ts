@@ -92,6 +92,7 @@ describe("an error in the bank's answer", () => {
     ['a clock, by its claim', 'nbf is in the future', /check this server's clock/],
     ['a wrong key', 'signature verification failed: no matching key', /public keys of "jwks"/],
     ['a wrong certificate', 'Client certificate does not match', /"tls_client_cert"/],
+    ['a proof that is missing', 'DPoP proof is missing', /check "dpop_bound_access_tokens" against/],
     ['a wrong secret', 'Invalid client secret', /check "client_secret"/],
     ['no such client', 'Client not found', /check "client_id"/],
     [
