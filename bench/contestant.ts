@@ -42,19 +42,23 @@ async function start(kind: Kind, folder: string, setup: Setup, sample: Sample): 
     const { IDPartnerStrategy } = (await installed(
       'passport-idpartner/dist/index.js',
     )) as typeof import('passport-idpartner')
-    const { flow, alg, client_id, callback, jwks, issuers } = setup
+    const { flow, alg, profile, dpop, client_id, callback, jwks, issuers } = setup
     strategy = new IDPartnerStrategy(
       {
         client_id,
         callback,
         jwks,
         flow,
+        profile,
+        dpop_bound_access_tokens: dpop,
         oidc_proxy_service_url: setup.proxy,
         trust_directory_service_url: setup.directory,
         trust_directory_issuer: setup.directoryIssuer,
         ...(flow === 'direct' && { trusted_issuers: issuers }),
         authorization_signed_response_alg: alg,
         id_token_signed_response_alg: alg,
+        request_object_signing_alg: alg,
+        token_endpoint_auth_signing_alg: alg,
         // Under load, a login waits for others and not for a bank.
         timeout: 60_000,
         // So that at the end all is there that a login leaves, however long the measurement took.

@@ -8,7 +8,10 @@ export type Platform = Worker<PlatformMethods>
 
 export async function startPlatform(options: Partial<PlatformOptions> = {}): Promise<Platform> {
   const platform: Platform = new Worker('platform.ts')
-  await platform.call('start', { alg: 'PS256', banks: 1, sealed: true, ballast: 0, ...options })
+  await platform.call('start', {
+    ...{ alg: 'PS256', banks: 1, sealed: true, ballast: 0, profile: 'fapi1-advanced', dpop: false },
+    ...options,
+  })
   return platform
 }
 

@@ -45,8 +45,8 @@ export async function load(
   }
 }
 
-export function callbackPath(answer: string): string {
-  return `/callback?response=${answer}`
+export function callbackPath(query: string): string {
+  return `/callback?${query}`
 }
 
 interface Visit {

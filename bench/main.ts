@@ -12,7 +12,7 @@ import { importTime, install } from './install.js'
 import { callbackPath, load } from './load.js'
 import { brief, median, quantile, withRange } from './statistics.js'
 
-const PARTS = ['import', 'cpu', 'metadata', 'load', 'burst', 'memory', 'bytes'] as const
+const PARTS = ['import', 'cpu', 'profiles', 'metadata', 'load', 'burst', 'memory', 'bytes'] as const
 type Part = (typeof PARTS)[number]
 
 const { values: flags } = parseArgs({
@@ -119,6 +119,33 @@ async function cpu(): Promise<Row[]> {
     platform.stop()
   }
   return rows
+}
+
+/** Each profile beside FAPI 1.0 Advanced as it is without DPoP, in the direct flow. */
+async function profiles(): Promise<Row[]> {
+  const [warmUp, logins, times] = full ? [500, 80, 11] : [200, 50, 5]
+  const setups = (['fapi1-advanced', 'fapi2-security', 'fapi2-message-signing'] as const).flatMap((profile) =>
+    // The platform speaks no TLS, and FAPI 2.0 binds tokens, one way or the other.
+    (profile === 'fapi1-advanced' ? [false, true] : [true]).map((dpop) => ({ profile, dpop })),
+  )
+  log('profiles')
+  const platforms = await Promise.all(setups.map((one) => startPlatform({ ...one, alg: 'ES256' })))
+  const contestants: Contestant[] = []
+  for (const platform of platforms) contestants.push(...(await warm(['package'], platform, 'direct', warmUp)))
+  const results = await inTurns(
+    times,
+    contestants.map((contestant) => () => contestant.logins(logins)),
+  )
+  const [usual = []] = results
+  for (const { worker } of contestants) worker.stop()
+  for (const platform of platforms) platform.stop()
+  return setups.map(({ profile, dpop }, i) => {
+    const costs = results[i] ?? []
+    const { begin, finish } = costs[0]?.requests ?? { begin: NaN, finish: NaN }
+    const what = `login, direct, ES256, ${profile}${dpop ? ' with DPoP' : ''}, ${brief(begin)} + ${brief(finish)} requests`
+    const [ours, theirs] = [costs, usual].map((one) => one.map(({ cpu }) => cpu / logins))
+    return compared(`${what}: ms of CPU`, ours ?? [], theirs ?? [])
+  })
 }
 
 async function metadata(): Promise<Row[]> {
@@ -272,6 +299,7 @@ async function bytes(): Promise<Row[]> {
 const run: Record<Part, () => Promise<Row[]>> = {
   import: importing,
   cpu,
+  profiles,
   metadata,
   load: underLoad,
   burst,

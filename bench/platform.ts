@@ -5,6 +5,7 @@ import { createHash, randomUUID, type KeyObject } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { JWK, JSONWebKeySet } from 'jose'
+import type { Profile } from 'passport-idpartner'
 import { encryptJwe } from '../test/support/jwe.js'
 import { payloadOf, signJws, type Members } from '../test/support/jws.js'
 import { ecKey, publicJwk, rsaKey, type KeyPair } from '../test/support/key-pairs.js'
@@ -18,12 +19,18 @@ export interface PlatformOptions {
   sealed: boolean
   /** Bytes of a discovery document's members that nobody needs. */
   ballast: number
+  /** Of the direct flow. */
+  profile: Profile
+  /** Whether tokens are bound by DPoP. */
+  dpop: boolean
 }
 
 /** What an application has to know. */
 export interface Setup {
   flow: 'proxy' | 'direct'
   alg: 'PS256' | 'ES256'
+  profile: Profile
+  dpop: boolean
   client_id: string
   callback: string
   jwks: JSONWebKeySet
@@ -62,7 +69,7 @@ let keys: Keys
 let origin: string
 let counts: Record<string, number> = {}
 let answered = 0
-const pushed = new Map<string, { request: string; issuer: string }>()
+const pushed = new Map<string, { request: Members; issuer: string }>()
 const grants = new Map<string, Grant>()
 
 const now = (): number => Math.floor(Date.now() / 1000)
@@ -116,8 +123,9 @@ async function reply(req: IncomingMessage): Promise<[number, string]> {
 }
 
 function push(issuer: string, params: URLSearchParams): [number, string] {
-  const request = params.get('request')
-  if (request === null || !params.has('client_assertion')) return [400, '{"error":"invalid_request"}']
+  if (!params.has('client_assertion')) return [400, '{"error":"invalid_request"}']
+  const jwt = params.get('request')
+  const request = jwt === null ? Object.fromEntries(params) : payloadOf(jwt)
   const request_uri = `urn:ietf:params:oauth:request_uri:${randomUUID()}`
   pushed.set(request_uri, { request, issuer })
   return [201, JSON.stringify({ request_uri, expires_in: 90 })]
@@ -135,7 +143,7 @@ function redeem(params: URLSearchParams): [number, string] {
   return [200, grant.tokens]
 }
 
-/** What the browser brings back from the pages that the application sent it to. */
+/** What the browser brings back from the pages that the application sent it to, as a query. */
 function answers(urls: string[]): string[] {
   return urls.map((text) => {
     const { searchParams } = new URL(text)
@@ -143,12 +151,17 @@ function answers(urls: string[]): string[] {
     const par = pushed.get(uri)
     pushed.delete(uri)
     const issuer = par?.issuer ?? `${origin}/bank${String(answered++ % options.banks)}`
-    const answer = answerOf(issuer, payloadOf(par?.request ?? searchParams.get('request') ?? ''))
-    return par ? answer.jarm : answer.document
+    const request = par?.request ?? payloadOf(searchParams.get('request') ?? '')
+    const { jarm, document, ...plain } = answerOf(issuer, request)
+    const isPlain = par && request['response_mode'] !== 'jwt'
+    return new URLSearchParams(isPlain ? plain : { response: par ? jarm : document }).toString()
   })
 }
 
-function answerOf(issuer: string, request: Members): { jarm: string; document: string } {
+function answerOf(
+  issuer: string,
+  request: Members,
+): { jarm: string; document: string; code: string; state: string; iss: string } {
   const code = randomUUID()
   const access_token = randomUUID() + randomUUID()
   const idToken = {
@@ -165,7 +178,7 @@ function answerOf(issuer: string, request: Members): { jarm: string; document: s
   }
   const tokens = JSON.stringify({
     access_token,
-    token_type: 'Bearer',
+    token_type: options.dpop ? 'DPoP' : 'Bearer',
     expires_in: 900,
     scope: 'openid email profile',
     id_token: sealedJwt(issuer, idToken),
@@ -187,7 +200,10 @@ function answerOf(issuer: string, request: Members): { jarm: string; document: s
     identity_provider: { name: 'A bank', issuer_url: issuer },
     sub: jarm,
   }
-  return { jarm, document: signJws({ alg: 'PS256', kid: 'directory' }, document, keys.directory) }
+  return {
+    ...{ jarm, code, state: String(request['state']), iss: issuer },
+    document: signJws({ alg: 'PS256', kid: 'directory' }, document, keys.directory),
+  }
 }
 
 function sealedJwt(issuer: string, claims: Members): string {
@@ -290,6 +306,8 @@ function setup(flow: Setup['flow']): Setup {
   return {
     flow,
     alg: options.alg,
+    profile: options.profile,
+    dpop: options.dpop,
     client_id: CLIENT_ID,
     callback: CALLBACK,
     jwks: { keys: options.sealed ? [signing, decrypting] : [signing] },
