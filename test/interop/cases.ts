@@ -14,12 +14,18 @@ export interface Case {
 
 const USUAL = 'ordinary-jwt-ps256-encrypted'
 
+/** Plain answers, and tokens bound by DPoP. */
+const PLAIN = 'fapi2-dpop-jwt-es256'
+
+/** Signed answers, and tokens bound to a certificate. */
+const SIGNED = 'fapi2-signing-mtls-ps256'
+
 /** The whole life of a login, once for each way to be registered. */
 const LIVES: Case[] = REALMS.flatMap(({ realm, kinds, profile }) =>
   Object.entries(kinds)
     .filter(([name]) => name.startsWith(realm))
-    .map(([name, { dpop }]) => ({
-      title: `${profile ?? realm}: ${name.slice(realm.length + 1)}: login, userinfo, refresh, rotation${dpop ? '' : ', revocation'}`,
+    .map(([name]) => ({
+      title: `${profile ?? realm}: ${name.slice(realm.length + 1)}: login, userinfo, refresh, rotation, revocation`,
       run: (world) => live(world, name),
     })),
 )
@@ -32,16 +38,27 @@ async function live(world: World, name: string): Promise<void> {
   assert.equal(claims.email, 'kim@bank.example')
   assert.equal(userInfo?.sub, claims.sub)
 
-  const renewed = await at.client.refreshToken(at.issuer, tokens)
+  // In another process, after they were stored.
+  const { client } = world.use(name)
+  const stored = JSON.parse(JSON.stringify(tokens)) as typeof tokens
+  const renewed = await client.refreshToken(at.issuer, stored)
   assert.notEqual(renewed.refresh_token, tokens.refresh_token)
-  assert.equal((await at.client.userInfo(at.issuer, renewed)).sub, claims.sub)
+  assert.equal((await client.userInfo(at.issuer, renewed)).sub, claims.sub)
 
   // The bank ends the whole session when a token comes a second time, so that comes last.
   await refused(at.client.refreshToken(at.issuer, tokens), 'provider_error', /invalid_grant/)
 
-  // This server wants a proof there too, of which RFC 9449 says nothing, and the client sends none.
-  if (at.setUp.options.dpop_bound_access_tokens) return
   const again = loggedIn(await world.visitor().logIn(at)).tokens
+  if (at.setUp.options.dpop_bound_access_tokens) {
+    // This server wants a proof there too, of which RFC 9449 says nothing, and that the token is bound to its key. Refresh tokens
+    // of an application that authenticates are bound to none, so it lets nobody revoke them.
+    await refused(at.client.revokeToken(at.issuer, again), 'provider_error', /invalid_token \(.*\(DPoP\)/)
+    const access = { ...again }
+    delete access.refresh_token
+    await at.client.revokeToken(at.issuer, access)
+    await refused(at.client.userInfo(at.issuer, again), 'provider_error', /invalid_token/)
+    return
+  }
   await at.client.revokeToken(at.issuer, again)
   await refused(at.client.refreshToken(at.issuer, again), 'provider_error', /invalid_grant/)
 }
@@ -57,15 +74,58 @@ const BINDING: Case[] = ['ordinary-mtls-es256', 'fapi1-jwt-ps256'].map((name) =>
   },
 }))
 
-const SESSIONS: Case[] = [
+BINDING.push({
+  title: `${PLAIN}: a token works with its key alone`,
+  run: async (world) => {
+    const at = world.use(PLAIN)
+    const visitor = world.visitor()
+    const { tokens } = loggedIn(await visitor.logIn(at))
+    const others = loggedIn(await world.visitor().logIn(at)).tokens
+    const { dpop_key } = others
+    const stolen = { ...tokens, ...(dpop_key !== undefined && { dpop_key }) }
+    await refused(at.client.userInfo(at.issuer, stolen), 'provider_error', /invalid_token|invalid_dpop_proof/)
+    await at.client.userInfo(at.issuer, tokens)
+  },
+})
+
+const CANCELS: Case[] = [USUAL, PLAIN, SIGNED].flatMap((name) => [
   {
-    title: 'cancel: who says no is not logged in, and is not asked for anything else',
+    title: `${name}: cancel: who says no is not logged in, and is not asked for anything else`,
     run: async (world) => {
-      const at = world.use(USUAL)
+      const at = world.use(name)
       const { failure } = await world.visitor().logIn(at, { consent: 'No', query: { prompt: 'consent' } })
       assert.equal(failure?.code, 'access_denied')
     },
   },
+  {
+    title: `${name}: prompt=none: nobody is logged in who would have to be asked`,
+    run: async (world) => {
+      const { failure } = await world.visitor().logIn(world.use(name), { query: { prompt: 'none' } })
+      assert.equal(failure?.code, 'provider_error')
+      assert.equal(failure.providerError, 'login_required')
+      assert.match(failure.message, /"prompt"/)
+    },
+  },
+])
+
+const ROTATIONS: Case[] = (
+  [
+    [USUAL, 'PS256'],
+    [PLAIN, 'ES256'],
+    [SIGNED, 'PS256'],
+  ] as const
+).map(([name, alg]) => ({
+  title: `${name}: the bank's keys rotated while a login is open`,
+  run: async (world) => {
+    const at = world.use(name)
+    // So that the earlier keys are the ones remembered.
+    loggedIn(await world.visitor().logIn(at))
+    const meanwhile = (): Promise<void> => world.bank.admin.rotateKeys(at.setUp.realm, keyProvider(alg, 200))
+    loggedIn(await world.visitor().logIn(at, { meanwhile }))
+  },
+}))
+
+const SESSIONS: Case[] = [
   {
     title: 'single sign-on: no password for the second application, but with prompt=login',
     run: async (world) => {
@@ -79,36 +139,16 @@ const SESSIONS: Case[] = [
     },
   },
   {
-    title: 'prompt=none: nobody is logged in who would have to be asked',
-    run: async (world) => {
-      const { failure } = await world.visitor().logIn(world.use(USUAL), { query: { prompt: 'none' } })
-      assert.equal(failure?.code, 'provider_error')
-      assert.equal(failure.providerError, 'login_required')
-    },
-  },
-  {
     title: "logout: with the bank's session the refresh token ends, and the password is asked for again",
     run: async (world) => {
       const at = world.use(USUAL)
       const visitor = world.visitor()
       const { tokens } = loggedIn(await visitor.logIn(at))
-      const url = new URL(`${at.issuer}/protocol/openid-connect/logout`)
-      url.searchParams.set('id_token_hint', tokens.id_token ?? '')
-      await visitor.browser.open(url.href)
+      const url = await at.client.endSessionUrl({ issuer: at.issuer, tokens })
+      await visitor.browser.open(String(url))
       await refused(at.client.refreshToken(at.issuer, tokens), 'provider_error', /invalid_grant/)
       loggedIn(await visitor.logIn(at))
       assert.equal(visitor.asked.filter((one) => one === 'password').length, 2)
-    },
-  },
-  {
-    title: "the bank's keys rotated while a login is open",
-    run: async (world) => {
-      const at = world.use(USUAL)
-      // So that the earlier keys are the ones remembered.
-      loggedIn(await world.visitor().logIn(at))
-      const meanwhile = (): Promise<void> =>
-        world.bank.admin.rotateKeys(at.setUp.realm, keyProvider('PS256', 200))
-      loggedIn(await world.visitor().logIn(at, { meanwhile }))
     },
   },
   {
@@ -131,6 +171,8 @@ const SESSIONS: Case[] = [
     run: async (world) => {
       const at = world.use(USUAL)
       const { tokens } = loggedIn(await world.visitor().logIn(at))
+      const proven = world.use(PLAIN)
+      const bound = loggedIn(await world.visitor().logIn(proven)).tokens
       const visitor = world.visitor()
       const callback = await visitor.leave(at)
       await world.bank.stop()
@@ -141,12 +183,14 @@ const SESSIONS: Case[] = [
         await world.bank.begin()
       }
       await at.client.refreshToken(at.issuer, tokens)
+      await proven.client.refreshToken(proven.issuer, bound)
       loggedIn(await world.visitor().logIn(at))
+      loggedIn(await world.visitor().logIn(proven))
     },
   },
 ]
 
-export const CASES = [...LIVES, ...BINDING, ...SESSIONS]
+export const CASES = [...LIVES, ...BINDING, ...CANCELS, ...ROTATIONS, ...SESSIONS]
 
 export function loggedIn(ended: Ended): IDPartnerLogin {
   if (ended.login) return ended.login
