@@ -205,11 +205,15 @@ async function insistToFinish(browser: Browser, answer: string, patience: Patien
   return result ? ending(result) : 'never answered'
 }
 
-async function failingSaves({ platform, apps }: Deployment): Promise<Outcome> {
+async function failingSaves(
+  platform: Platform,
+  apps: readonly App[],
+  doorOf: (turn: number) => Door,
+): Promise<Outcome> {
   const tally = new Tally()
   for (const app of apps) app.failing({ failEvery: 7 })
   const good = await repeat(PAIRS, async (round) => {
-    const appOf = (tries: number): App => apps[(round + tries) % 2] ?? apps[0]
+    const appOf = (tries: number): Door => doorOf(round + tries)
     const unclean: string[] = []
     const browser = new Browser(platform)
     const answer = await insistToBegin(browser, {
@@ -366,6 +370,15 @@ async function balancedRestart({ platform, server, startBalancer }: Deployment):
   }
 }
 
+async function balancedFailing({ platform, startBalancer }: Deployment): Promise<Outcome> {
+  const { balancer, apps, close } = await startBalancer()
+  try {
+    return await failingSaves(platform, apps, () => balancer)
+  } finally {
+    await close()
+  }
+}
+
 /** What an application relies on that runs in several processes on one store of sessions. */
 export const CASES: [name: string, run: Case][] = [
   ['two logins begun at once can both be finished', twoTabs],
@@ -374,10 +387,14 @@ export const CASES: [name: string, run: Case][] = [
   ['and so it does with userinfo', (on) => sameAnswer(on, { 'x-strategy': 'userinfo' })],
   ['a login begun at one is finished once, at the other', acrossProcesses],
   ['a session that is ended meanwhile stays ended', logout],
-  ['a save that fails is a clean error, and can be tried again', failingSaves],
+  [
+    'a save that fails is a clean error, and can be tried again',
+    ({ platform, apps }) => failingSaves(platform, apps, (turn) => apps[turn % 2] ?? apps[0]),
+  ],
   ['a process that is killed takes no waiting login with it', killedProcess],
   ['nor does a store that is restarted', restartedStore],
   ['behind a TLS proxy that goes round, no login is lost and none used twice', balanced],
   ['behind it a process that is killed takes no waiting login with it', balancedKill],
   ['nor does a store that is restarted behind it', balancedRestart],
+  ['behind it a save that fails is a clean error, and can be tried again', balancedFailing],
 ]
