@@ -382,6 +382,12 @@ describe('where a response has no redirect, as on Connect', () => {
 describe('the examples', () => {
   const hosts = readdirSync('examples').filter((name) => existsSync(`examples/${name}/package.json`))
 
+  // On the body alone it has text and links of the dark scheme on the white of the page.
+  test('the pages have the scheme that the person has chosen, as a whole', () => {
+    const page = readFileSync('examples/express5/pages.js', 'utf8')
+    expect(/([^\s{}]+) \{\s*color-scheme: light dark;/.exec(page)?.[1]).toBe(':root')
+  })
+
   test('Nest 11 and 12 have the same application', () => {
     const [eleven, twelve] = ['nest11', 'nest12'].map((host) =>
       readFileSync(`examples/${host}/app.ts`, 'utf8'),

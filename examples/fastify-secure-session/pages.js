@@ -10,12 +10,21 @@ const page = (title, body) =>
           <meta name="viewport" content="width=device-width" />
           <title>${title}</title>
           <style>
-            body {
+            :root {
               color-scheme: light dark;
+            }
+            body {
               font: 1.1rem/1.5 system-ui;
               max-width: 36rem;
               margin: 3rem auto;
               padding: 0 1rem;
+            }
+            button {
+              font: inherit;
+              padding: 0.25rem 1rem;
+            }
+            p::first-letter {
+              text-transform: uppercase;
             }
           </style>
         </head>
