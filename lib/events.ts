@@ -50,7 +50,6 @@ export interface RefusedEvent {
   document: 'metadata' | 'keys'
 }
 
-/** A browser was sent on its way to a bank, or could not be. */
 /** New keys or certificates are in use. */
 export interface ReloadedEvent {
   /** The options that were read again, such as `jwks`. */
@@ -73,6 +72,7 @@ export interface ExpiringEvent {
   days: number
 }
 
+/** A browser was sent on its way to a bank, or could not be. */
 export type LoginBegunEvent = PassEvent & Required<Pick<PassEvent, 'duration' | 'outcome'>>
 /** A browser came back, and this is what became of the login. */
 export type LoginEndedEvent = LoginBegunEvent
