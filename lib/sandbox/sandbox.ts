@@ -7,6 +7,7 @@ import { errorPage } from './pages/error.js'
 import { Faults, faultsOf, type Fault } from './faults.js'
 import { indexPage } from './pages/index.js'
 import type { AppLink } from './pages/layout.js'
+import { isLoopback } from './http/host.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
@@ -91,6 +92,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
       : undefined
   const relyingParty = new RelyingParty(resolved, clientSecret)
   const keys = new SigningKeys()
+  let home = ''
   const close = async () => {
     await Promise.all(listeners.map((listener) => listener.close()))
     relyingParty.close()
@@ -100,7 +102,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
   try {
     const handler = (req: IncomingMessage, res: ServerResponse) => {
       if (!isLoopback(req.headers.host)) {
-        refuseHost(res)
+        refuseHost(req, res, relyingParty, home)
         return
       }
       app(req, res, (err: unknown) => {
@@ -113,6 +115,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
       return `${scheme}://${resolved.host}:${String(listener.port)}`
     }
     const baseUrl = await open('http', handler, resolved.port)
+    home = baseUrl
     const mutualTlsBaseUrl = certificates && (await open('https', handler, 0, certificates.serverOptions))
 
     const faults = new Faults(resolved)
@@ -231,8 +234,10 @@ function pages(
     else faults.arm({ fault: chosen as Fault })
     redirect(res, '/')
   })
+  router.get(STYLESHEET_PATH, (_req, res) => {
+    sendStylesheet(res)
+  })
   const files = {
-    '/sandbox.css': ['text/css; charset=utf-8', STYLESHEET],
     '/sandbox.svg': ['image/svg+xml', logo('sandbox')],
     '/continue.js': ['text/javascript; charset=utf-8', CONTINUE_SCRIPT],
   } as const
@@ -245,17 +250,22 @@ function pages(
   return router
 }
 
-/**
- * Whether a request was made to this machine under a name of its own. A stranger's page whose name leads to 127.0.0.1
- * (DNS rebinding) would otherwise be of one origin with the sandbox, and could read everything here.
- */
-function isLoopback(host: string | undefined): boolean {
-  return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
+/** Says no more than what the app is called: a stranger's page can read that. */
+function refuseHost(req: IncomingMessage, res: ServerResponse, app: AppLink, home: string): void {
+  if (req.url === STYLESHEET_PATH) {
+    sendStylesheet(res)
+    return
+  }
+  const title = 'This is another address'
+  const problems = ['The sandbox answers under the names localhost, 127.0.0.1 and [::1] alone.']
+  sendPage(res, errorPage({ title, problems, advice: 'Start at your app.', app, home }), 421)
 }
 
-function refuseHost(res: ServerResponse): void {
-  res.writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
-  res.end('The sandbox answers under the names localhost, 127.0.0.1 and [::1] alone.\n')
+const STYLESHEET_PATH = '/sandbox.css'
+
+function sendStylesheet(res: ServerResponse): void {
+  res.writeHead(200, { 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'no-cache' })
+  res.end(STYLESHEET)
 }
 
 /** What the app is registered for is what it has to accept, and to sign with. */

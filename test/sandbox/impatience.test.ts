@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { startSandbox, type Sandbox, type SandboxBank } from '../../lib/sandbox/index.js'
 import { Browser, textOf, type Page } from '../support/browser.js'
@@ -30,6 +33,12 @@ function expectDeadEnd(page: Page, text: string): void {
   expect(textOf(page.html)).toContain('Back to Quayside & Sons')
 }
 
+/** Asks as a browser does under that name. */
+async function under(host: string, url: string): Promise<{ status: number; html: string }> {
+  const [response] = (await once(get(url, { headers: { host } }), 'response')) as [IncomingMessage]
+  return { status: response.statusCode ?? 0, html: await text(response) }
+}
+
 const NAMES = { client_name: 'Quayside & Sons', client_uri: 'https://quayside.example/start' }
 
 describe('at a bank', () => {
@@ -43,6 +52,33 @@ describe('at a bank', () => {
     browser.open(await app.directUrl(bank.issuer, proofs))
   const openConsent = async (proofs?: Proofs) => browser.press(await openLogin(proofs), 'Log in', PERSON)
   const claimsOf = async ({ url }: Page) => (await app.read(paramOf(url, 'response'), bank.issuer)).claims
+
+  test.each<[string, () => string, string]>([
+    ['a page that it does not have', () => `${bank.issuer}/nothing`, 'This bank has no page at this address'],
+    ['its address alone', () => bank.issuer, 'This bank has no page at this address'],
+    ['what only a form leads to', () => `${bank.issuer}/session/end/confirm`, 'no page at this address'],
+    ['userinfo', () => `${bank.issuer}/me`, 'no access token provided'],
+    ['a login that is over', () => `${bank.issuer}/interaction/gone`, 'over'],
+    ['a request that is none', () => `${bank.issuer}/auth?client_id=nobody`, 'invalid_client'],
+  ])('a person who opens %s gets a page, and a way back to the app', async (_what, url, text) => {
+    const response = await fetch(url(), { headers: { accept: 'text/html,*/*;q=0.8' } })
+    const { status, headers } = response
+    expectDeadEnd({ url: response.url, status, headers, html: await response.text() }, text)
+  })
+
+  test('and an app gets JSON', async () => {
+    const response = await fetch(`${bank.issuer}/me`)
+    expect(response.headers.get('content-type')).toMatch('json')
+  })
+
+  test('a name that is not of this machine gets a page, and a way back to the app', async () => {
+    const { status, html } = await under('stranger.example', `${sandbox.url}/`)
+    expectDeadEnd({ url: '', status, headers: new Headers(), html }, 'names localhost, 127.0.0.1 and [::1]')
+    expect(html).toContain(`href="${sandbox.url}"`)
+    expect(html).not.toContain(app.clientId)
+    const style = await under('stranger.example', `${sandbox.url}/sandbox.css`)
+    expect(style).toMatchObject({ status: 200, html: expect.stringContaining('prefers-color-scheme') })
+  })
 
   test.each([
     ['Share and continue', 'code'],

@@ -63,11 +63,27 @@ export function createBankProvider(input: BankProviderInput): Provider {
         showError(ctx, messageOf(err))
       })
     }
+    if (isDeadEnd(ctx)) {
+      const { status } = ctx
+      // Said aloud, or a body makes it 200.
+      ctx.status = status
+      showError(ctx, problemIn(ctx.body) ?? 'This bank has no page at this address.')
+    }
   })
   repeatSteps(provider, input.steps)
   deliverAnswers(provider, { ...input, showError })
   bendAnswers(provider, input)
   return provider
+}
+
+/** Where a person stands before what is meant for an app, or before nothing at all. */
+function isDeadEnd(ctx: KoaContextWithOIDC): boolean {
+  return ctx.status >= 400 && ctx.type !== 'text/html' && ctx.accepts('json', 'html') === 'html'
+}
+
+function problemIn(body: unknown): string | undefined {
+  const { error, error_description: why } = (body ?? {}) as { error?: string; error_description?: string }
+  return error === undefined ? undefined : [error, why].filter(Boolean).join(': ')
 }
 
 function addHeaders(provider: Provider, noteNonce: (nonce: string) => void): void {

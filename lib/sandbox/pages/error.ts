@@ -8,12 +8,15 @@ export function errorPage({
   advice,
   theme,
   app,
+  home = '/',
 }: {
   title: string
   problems: readonly string[]
   advice: string
   theme?: string
   app: AppLink
+  /** The sandbox's first page. */
+  home?: string
 }): Html {
   return layout({
     title,
@@ -27,7 +30,7 @@ export function errorPage({
       </div>
       <p>${advice}</p>
       <p class="actions"><a class="primary" href="${app.url}">Back to ${app.name}</a></p>
-      <p><a href="/">What runs in this sandbox</a></p>
+      <p><a href="${home}">What runs in this sandbox</a></p>
     </article>`,
   })
 }
