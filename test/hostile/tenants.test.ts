@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import {
+  IDPartner,
   IDPartnerStrategy,
   type IDPartnerLogin,
   type LoginStore,
@@ -146,7 +149,7 @@ describe('a function that finds the options', () => {
     ['returns null', () => null, /returned none/],
     ['returns a promise of nothing', () => Promise.resolve(), /returned none/],
     ['returns a text', () => 'north', /returned none/],
-    ['returns a client', () => Object.create(null) as object, /option "tenant" is required/],
+    ['returns an empty object', () => Object.create(null) as object, /option "tenant" is required/],
     ['names no tenant', () => ({ ...options, tenant: undefined }), /option "tenant" is required/],
     ['names the tenant with nothing', () => ({ ...options, tenant: '' }), /option "tenant" is required/],
     ['names the tenant by a number', () => ({ ...options, tenant: 7 }), /option "tenant" is required/],
@@ -157,6 +160,9 @@ describe('a function that finds the options', () => {
     ],
     ['names the strategy', () => ({ ...options, name: 'other' }), /option "name" belongs to all/],
     ['puts logins elsewhere', () => ({ ...options, sessionKey: 'x' }), /option "sessionKey" belongs to all/],
+    ['returns a list', () => [options], /option "tenant" is required/],
+    ['returns a strategy', () => new IDPartnerStrategy(options as never, () => false), /option "/],
+    ['returns a client', () => new IDPartner({ ...options, tenant: undefined } as never), /option "/],
     ['leaves out what is required', () => ({ ...options, client_id: undefined }), /option "client_id"/],
     ['knows an option that is none', () => ({ ...options, tenent: 'x' }), /option "tenent"/],
     ['contradicts itself', () => ({ ...options, flow: 'proxy', client_secret: 1 }), /option "client_secret"/],
@@ -166,6 +172,15 @@ describe('a function that finds the options', () => {
 
   test.each<[string, () => unknown]>([
     ['throws', notFound],
+    [
+      'returns what throws when it is looked at',
+      () => ({
+        ...options,
+        get jwks() {
+          return notFound()
+        },
+      }),
+    ],
     ['rejects', () => Promise.resolve().then(notFound)],
   ])('and %s ends the request with its own error', async (_how, optionsOf) => {
     const settled = await asked(optionsOf)
@@ -209,6 +224,34 @@ test('ten thousand tenants leave no more than a thousand clients', async () => {
   // The one that was used last first, since whoever is made anew takes the place of another.
   for (let tenant = 9999; tenant >= 9000; tenant--) expect(await kept(tenant)).toBe(true)
   for (const tenant of [8999, 5000, 0]) expect(await kept(tenant)).toBe(false)
+})
+
+test('a tenant whose options are others each time keeps no client but the last', async () => {
+  let asked = 0
+  const strategy = new IDPartnerStrategy<object>(
+    () => ({
+      tenant: 'north',
+      client_id: `app-${String((asked += 1))}`,
+      callback: 'https://app.example/callback',
+      flow: 'direct',
+      token_endpoint_auth_method: 'client_secret_basic',
+      client_secret: 'a secret',
+      trusted_issuers: ['https://bank.example'],
+      // Made anew each time, so that what is published cannot be shared either.
+      log: () => undefined,
+    }),
+    () => Promise.resolve({}),
+  )
+  const clients: WeakRef<object>[] = []
+  for (let made = 0; made < 2000; made++) clients.push(new WeakRef(await strategy.clientOf({})))
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  // A target that was looked at is kept until the end of its turn.
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  const left = clients.filter((one) => one.deref() !== undefined)
+  expect(left.length).toBeLessThan(200)
+  expect(await strategy.clientOf({})).not.toBe(clients.at(-1)?.deref())
 })
 
 test('keys and secrets of tenants are in nothing that is printed', async () => {

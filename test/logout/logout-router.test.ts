@@ -124,6 +124,27 @@ describe('of several tenants', () => {
     expect(heard).toEqual([['north', 'me']])
   })
 
+  test('one name is used once for each client', async () => {
+    const scene = await startScene({ flow: 'direct' })
+    const config = await scene.platform.config()
+    const strategy = new IDPartnerStrategy<{ originalUrl: string }>(
+      ({ originalUrl }) => {
+        const [, tenant = ''] = originalUrl.split('/')
+        return { ...config, tenant, client_id: tenant === 'north' ? config.client_id : `app-${tenant}` }
+      },
+      () => Promise.resolve({}),
+    )
+    const { heard, post } = await tenants((req) => strategy.clientOf(req as never))
+    const { bankA } = scene.platform
+    const tokens = {
+      north: await bankA.logoutToken({ sub: 'me', jti: 'one' }),
+      south: await bankA.logoutToken({ sub: 'me', jti: 'one', aud: 'app-south' }, { unsealed: true }),
+    }
+    expect([await post('north', tokens.north), await post('south', tokens.south)]).toEqual([200, 200])
+    expect([await post('north', tokens.north), await post('south', tokens.south)]).toEqual([400, 400])
+    expect(heard).toHaveLength(2)
+  })
+
   test.each<[string, () => unknown, object]>([
     [
       'throws',

@@ -6,10 +6,12 @@ import { describe, expect, test } from '@jest/globals'
 import {
   IDPartner,
   IDPartnerStrategy,
+  generateJwks,
   type IDPartnerLogin,
   type TenantOptions,
   type TokenSet,
 } from 'passport-idpartner'
+import { verifyReceipt } from 'passport-idpartner/receipt'
 import { tlsCertificates } from '../support/certificates.js'
 import { startScene, useScenes, type Scene } from '../support/scene.js'
 import { settle } from '../support/settle.js'
@@ -203,5 +205,53 @@ test('tokens are renewed once, though an option of their tenant has another valu
   tenant = { ...tenant, client_id: 'other' }
   await (await strategy.clientOf({} as never)).freshTokens(over, { save }).catch(() => undefined)
   expect(platform.count('bankA.token')).toBe(3)
+  platform.wire.complaints.splice(0)
+})
+
+test('each tenant seals receipts with keys of its own, and one without a key is told so', async () => {
+  const scene = await startScene({ flow: 'direct', auth: 'client_secret_basic', encrypted: false })
+  const { platform, visitor } = scene
+  const config = await platform.config()
+  const sealing = async (): Promise<object> => {
+    const { keys } = await generateJwks({ alg: 'ES256' })
+    return { jwks: { keys: keys.filter(({ use }) => use === 'sig') } }
+  }
+  const own: Record<string, object> = {
+    north: await sealing(),
+    south: await sealing(),
+    none: { jwks: undefined },
+  }
+  const receipts: Record<string, string> = {}
+  const strategy = new IDPartnerStrategy<{ at: string }>(
+    ({ at }) => ({ ...config, ...own[at], tenant: at, receipt: true }),
+    ({ tenant = '', receipt = '' }) => {
+      receipts[tenant] = receipt
+      return Promise.resolve({})
+    },
+  )
+  for (const at of ['north', 'south']) {
+    const request = (path: string, query: Record<string, string>) => ({
+      ...visitor.get(path, new URLSearchParams(query)),
+      at,
+    })
+    const url = (await settle(strategy, request('/login', { iss: platform.bankA.issuer }))).value as string
+    const begun = { url, request: await platform.request(url), bank: 'bankA' } as const
+    const answer = await visitor.answerParams(begun)
+    expect(await settle(strategy, request('/callback', answer))).toMatchObject({ via: 'success' })
+  }
+  const anchors = async (at: string) => ({
+    trustAnchors: { application: await (await strategy.clientOf({ at })).getPublicJWKs() },
+  })
+  expect(await verifyReceipt(receipts['south'], await anchors('south'))).toMatchObject({
+    issuer: platform.bankA.issuer,
+  })
+  await expect(verifyReceipt(receipts['south'], await anchors('north'))).rejects.toMatchObject({
+    code: 'token_invalid',
+  })
+  await expect(strategy.clientOf({ at: 'none' })).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('"receipt"'),
+  })
+  // Their keys are not registered, so that no request object is what was expected.
   platform.wire.complaints.splice(0)
 })
