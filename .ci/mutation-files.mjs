@@ -74,6 +74,7 @@ export const FILES = [
   'jwt/key-set',
   'jwt/keys',
   'jwt/logout-token',
+  'jwt/outside-keys',
   'jwt/own-jwt',
   'jwt/proxy-document',
   'jwt/low-s',

@@ -167,6 +167,13 @@ export function printable(name: unknown): string | undefined {
   return typeof name === 'string' && /^[\w.:+-]{1,64}$/.test(name) ? name : undefined
 }
 
+/** What kind of thing failed, in brackets: by a name or a code that is harmless to print; nothing where there is none. */
+export function failureKind(err: unknown): string {
+  const { name, code } = (err ?? {}) as { name?: unknown; code?: unknown }
+  const kind = printable(code) ?? (name === 'Error' ? undefined : printable(name))
+  return kind === undefined ? '' : ` (${kind})`
+}
+
 /** An error of a library without its text, for a call in which that may quote a secret, such as a token as a header. */
 export function withoutText(err: unknown): Error | undefined {
   return isError(err) ? copyOf(err, 'its text is left out, since it may quote a secret') : undefined

@@ -52,6 +52,7 @@ export type {
   LoginOptions,
   TenantOptions,
 } from './passport/options.js'
+export type { ClientJwks, HeldKey, OutsideDecrypter, OutsideSigner } from './jwt/outside-keys.js'
 export type { Source } from './client/sources.js'
 export type { TokenSet } from './client/tokens.js'
 export type { Done, IDPartnerLogin, Verify, VerifyResult, VerifyWithRequest } from './passport/verify.js'

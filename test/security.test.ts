@@ -1,3 +1,3 @@
 import { checkTablesOfTests } from './support/tables-of-tests.js'
 
-checkTablesOfTests('SECURITY.md', 34)
+checkTablesOfTests('SECURITY.md', 35)

@@ -1,4 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  privateDecrypt,
+  sign,
+  type KeyObject,
+} from 'node:crypto'
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -26,6 +34,7 @@ import {
   IDPartnerStrategy,
   generateJwks,
   jwksRouter,
+  type ClientJwks,
   type IDPartnerConfig,
   type IDPartnerLogin,
   type IDPartnerStrategyOptions,
@@ -355,6 +364,28 @@ const runs: Record<string, () => Promise<void>> = {
     await client.reload()
     const published = (await client.getPublicJWKs()).keys.map(({ kid }) => kid)
     expect(published).toEqual(keys.map(({ kid }) => kid))
+  },
+
+  'docs/keys.md outside.ts': async () => {
+    const app = await appWith({ sandbox: { flow: 'direct' } })
+    const [sig, enc] = (app.jwks?.keys ?? []).map((jwk) =>
+      createPrivateKey({ key: { ...jwk }, format: 'jwk' }),
+    )
+    if (!sig || !enc) throw new Error('no keys')
+    const { outside } = (await load('docs/keys.md', 'outside.ts')) as {
+      outside: (service: object, publicJwks: object) => ClientJwks
+    }
+    const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+    const service = {
+      sign: (_: string, data: Uint8Array) => Promise.resolve(sign('sha256', data, { key: sig, ...pss })),
+      decrypt: (_: string, data: Uint8Array) => Promise.resolve(privateDecrypt(enc, data)),
+    }
+    const publicJwkOf = (key: KeyObject): object => createPublicKey(key).export({ format: 'jwk' })
+    const jwks = outside(service, { sig: publicJwkOf(sig), enc: publicJwkOf(enc) })
+    // The app publishes the keys that it had, under their names.
+    const named = jwks.keys.map((one, at) => ({ ...one, kid: app.jwks?.keys[at]?.kid ?? '' }))
+    app.use({ ...app.sandbox.config, jwks: { keys: named } })
+    expect(await ended(app)).toMatchObject({ user: { sub: expect.any(String) } })
   },
 
   'docs/keys.md client-pfx.ts': async () => {

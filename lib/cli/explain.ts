@@ -14,6 +14,7 @@ import {
 import { authorizationError } from '../client/authorization-error.js'
 import { withoutSources } from '../client/sources.js'
 import { printable } from '../errors.js'
+import { areJwks } from '../jwt/outside-keys.js'
 import { MAX_ANSWER_LENGTH } from '../jwt/jarm.js'
 import type { IDPartnerStrategyOptions } from '../passport/options.js'
 import { readText } from './key-file.js'
@@ -213,7 +214,7 @@ function checkAnswer({ code, error, state }: JWTPayload, problems: string[]): vo
 }
 
 function ownKeys({ options: { jwks } }: Known): JWK[] {
-  return typeof jwks === 'object' && 'keys' in jwks ? jwks.keys : []
+  return typeof jwks === 'object' && 'keys' in jwks && areJwks(jwks) ? jwks.keys : []
 }
 
 async function decrypt(jwe: string, known: Known): Promise<string | { says: string; wrong: boolean }> {

@@ -1,8 +1,9 @@
 import { types } from 'node:util'
-import type { JSONWebKeySet, JWK } from 'jose'
+import type { JWK } from 'jose'
 import * as v from 'valibot'
 import { SIGNING_ALGS } from '../jwt/algorithms.js'
 import { checkJwks } from '../jwt/keys.js'
+import type { ClientJwks } from '../jwt/outside-keys.js'
 import { parseEndpoint } from '../net/http.js'
 import { encryptionEntries } from './encryption.js'
 import { isLog, type Log } from './log.js'
@@ -50,7 +51,7 @@ export const configSchema = v.strictObject({
   callback,
   jwks: v.optional(
     v.pipe(
-      v.custom<JSONWebKeySet>(
+      v.custom<ClientJwks>(
         isJwks,
         ({ input }) => `must be a JWKS: an object with a list of keys${given(input)}`,
       ),

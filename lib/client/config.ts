@@ -1,6 +1,7 @@
-import type { JSONWebKeySet, JWK } from 'jose'
+import type { JWK } from 'jose'
 import type { SigningAlg } from '../jwt/algorithms.js'
 import type { CheckedKey } from '../jwt/keys.js'
+import type { ClientJwks } from '../jwt/outside-keys.js'
 import type { ClientTls } from '../net/http.js'
 import type { DpopChoice } from './dpop-choice.js'
 import type { Encrypted, Encryption, EncryptionOptions } from './encryption.js'
@@ -46,9 +47,10 @@ export interface IDPartnerConfig extends EncryptionOptions, NetworkOptions {
    * The application's private keys, as {@link generateJwks} makes them. Needed in the proxy flow and for
    * `private_key_jwt`. With an encryption key in it, an answer that is not encrypted is refused. A key may have a
    * `status`, with which keys are rotated: `current` (by default) signs, `next` and `retired` are published and decrypt.
+   * An entry may be a KeyObject or a CryptoKey, or what signs or decrypts elsewhere, such as in an HSM.
    * A `file:` URL or a function reads them again while the application runs; so it is with certificates.
    */
-  jwks?: Source<JSONWebKeySet> | undefined
+  jwks?: Source<ClientJwks> | undefined
   /** `'proxy'` by default. */
   flow?: Flow | undefined
   /**

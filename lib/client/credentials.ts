@@ -206,7 +206,7 @@ export class Credentials {
     const config = first?.settings ?? resolveConfig(withValues(this.#options, values))
     const before = this.#own
     if (before) assertSameKinds(config, before.config)
-    const imported = await importKeys(config.keys)
+    const imported = await importKeys(config.keys, config.timeout)
     const isOther = (group: readonly Sourced[]): boolean =>
       group.some((name) => !isSame(values[name], this.#values[name]))
     const [ofKeys, ofTls] = GROUPS

@@ -35,6 +35,8 @@ export function resolveDpop({
     throw badOption('dpop_key', `must be a private key for ${alg ?? SIGNING_ALGS.join(', ')}`)
   }
   const jwk = { ...key, alg: own }
+  // Keys elsewhere are for "jwks" alone: a proof is made for each request.
+  if (typeof jwk.d !== 'string') throw badOption('dpop_key', 'must be a private JWK that is whole')
   try {
     checkJwks({ keys: [{ ...jwk, use: 'sig' }] })
   } catch {

@@ -1,8 +1,8 @@
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { JSONWebKeySet } from 'jose'
-import { IDPartnerError, printable } from '../errors.js'
+import { IDPartnerError, failureKind } from '../errors.js'
+import type { ClientJwks } from '../jwt/outside-keys.js'
 import { isTimeout, within } from '../net/deadline.js'
 import { badOption } from './option-errors.js'
 
@@ -172,9 +172,9 @@ export async function withoutSources<T extends object>(options: T): Promise<T> {
   return withValues(options, { ...values, ...(await sources.answers(promised, 5000)) })
 }
 
-function parsedJwks(content: Uint8Array): JSONWebKeySet {
+function parsedJwks(content: Uint8Array): ClientJwks {
   try {
-    return JSON.parse(Buffer.from(content).toString()) as JSONWebKeySet
+    return JSON.parse(Buffer.from(content).toString()) as ClientJwks
   } catch {
     // The cause is left out: it quotes the text.
     throw badOption('jwks', 'must be read as JSON, and is none: the file may be cut off')
@@ -224,19 +224,12 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 /** The words of what failed are left out: they may hold what was being read. */
 function failed(name: Sourced, err: unknown): IDPartnerError {
   if (err instanceof IDPartnerError) return err
-  return unavailable(name, `is a function that failed${kindOf(err)}`)
+  return unavailable(name, `is a function that failed${failureKind(err)}`)
 }
 
 function unreadable(name: Sourced, path: string, err: unknown): IDPartnerError {
-  const why = err instanceof BadFile ? ` (${err.message})` : kindOf(err)
+  const why = err instanceof BadFile ? ` (${err.message})` : failureKind(err)
   return badOption(name, `names a file that cannot be read${why}: ${shown(path)}`)
-}
-
-/** What kind of thing failed, by a name or a code that is harmless to print. */
-function kindOf(err: unknown): string {
-  const { name, code } = (err ?? {}) as { name?: unknown; code?: unknown }
-  const kind = printable(code) ?? (name === 'Error' ? undefined : printable(name))
-  return kind === undefined ? '' : ` (${kind})`
 }
 
 /** Its end says more of a path than its beginning. */

@@ -1,5 +1,5 @@
 import { compactDecrypt, errors } from 'jose'
-import { printable } from '../errors.js'
+import { IDPartnerError, printable } from '../errors.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg } from './algorithms.js'
 import { invalidJwt, parsedHeader, safeCause, shortened, type JwtKind } from './jwt-error.js'
 import type { DecryptionKey } from './keys.js'
@@ -45,10 +45,10 @@ export async function decryptJwt(
   // That of the name first, and then whatever the kid says: a bank may still use the name of a key that was renamed.
   const fitting = decryption.keys.filter((one) => one.alg === alg && !(Number(one.until) < Date.now()))
   const named = fitting.filter((one) => one.kid === kid)
-  // A key that is gone is there for what names it alone.
-  const others = fitting.filter((one) => one.kid !== kid && (kid === undefined || one.until === undefined))
+  const others = fitting.filter((one) => one.kid !== kid && (kid === undefined || isTriedForAny(one)))
   for (const key of [...named, ...others]) {
     const plaintext = await opened(jwt, key).catch((err: unknown) => {
+      if (err instanceof IDPartnerError) throw err
       const why = 'zip' in header ? 'is compressed, which is not accepted' : 'is malformed'
       throw invalidJwt(kind, why, safeCause(err))
     })
@@ -67,14 +67,21 @@ export async function decryptJwt(
 
 /** What is inside; nothing where it was not encrypted to this key, or was changed. */
 async function opened(jwe: string, key: DecryptionKey): Promise<Uint8Array | undefined> {
+  const own = key.key ? { jwe, key: key.key } : await key.readdress(jwe)
+  if (!own) return undefined
   // IDPartner compresses nothing; a few bytes that inflate to many are an attack.
-  return compactDecrypt(jwe, key.key, { maxDecompressedLength: 0 }).then(
+  return compactDecrypt(own.jwe, own.key, { maxDecompressedLength: 0 }).then(
     ({ plaintext }) => plaintext,
     (err: unknown) => {
       if (err instanceof errors.JWEDecryptionFailed) return undefined
       throw err
     },
   )
+}
+
+/** Whether a key is tried on what names another: not where each try is a call to a key service, nor where it is gone. */
+function isTriedForAny({ key, until }: DecryptionKey): boolean {
+  return key !== undefined && until === undefined
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   type KeyEncryptionAlg,
   type SigningAlg,
 } from './algorithms.js'
+import { BadEntry, asJwk, readdressed, signOutside, type ClientJwks, type Outside } from './outside-keys.js'
 
 /** What RFC 7518, sections 3.5 and 4.3 ask for at least, of our keys and of others'. */
 export const MIN_RSA_BITS = 2048
@@ -37,13 +38,18 @@ interface NamedKey<Alg extends string> {
   alg: Alg
 }
 
-export type SigningKey = NamedKey<SigningAlg> & { key: CryptoKey }
+/** A key that is in this process, or what a key outside it does. */
+type Held<Use> = { key: CryptoKey } | ({ key?: undefined } & Use)
 
-export type DecryptionKey = NamedKey<KeyEncryptionAlg> & {
-  key: CryptoKey
-  /** When what is encrypted to a key that the application has no more stops being read; in milliseconds. */
-  until?: number
-}
+/** What signs: a key, or what makes the signature of some bytes elsewhere. */
+export type SigningKey = NamedKey<SigningAlg> & Held<{ sign: (data: Uint8Array) => Promise<Uint8Array> }>
+
+/** What decrypts: a key, or what has a JWE encrypted to another key that is here. */
+export type DecryptionKey = NamedKey<KeyEncryptionAlg> &
+  Held<{ readdress: (jwe: string) => Promise<{ jwe: string; key: CryptoKey } | undefined> }> & {
+    /** When what is encrypted to a key that the application has no more stops being read; in milliseconds. */
+    until?: number
+  }
 
 /** The application's own keys, ready for use and not exportable. */
 export interface ClientKeys {
@@ -96,7 +102,7 @@ export async function generateJwks({
 }
 
 /** What a JWK of the application is for; its `use` and `alg` decide, and must not contradict each other. */
-export type CheckedKey = { jwk: JWK; status: KeyStatus } & Purpose
+export type CheckedKey = { jwk: JWK; status: KeyStatus; outside?: Outside } & Purpose
 type Purpose = { use: 'sig'; alg: SigningAlg } | { use: 'enc'; alg: KeyEncryptionAlg }
 
 /**
@@ -104,13 +110,15 @@ type Purpose = { use: 'sig'; alg: SigningAlg } | { use: 'enc'; alg: KeyEncryptio
  *
  * @throws {IDPartnerError} `config_invalid`
  */
-export function checkJwks(jwks: JSONWebKeySet): CheckedKey[] {
+export function checkJwks(jwks: ClientJwks): CheckedKey[] {
   if (jwks.keys.length === 0) throw badKeys('holds no key')
   const kids = new Set<string>()
-  return jwks.keys.map((jwk, index) => {
+  return jwks.keys.map((entry, index) => {
     const name = `key ${String(index + 1)}`
-    const checked = { jwk, status: statusOf(jwk, name), ...purpose(jwk, name) }
-    checkPrivate(jwk, name)
+    const { jwk, outside } = readEntry(entry, name)
+    const checked = { jwk, status: statusOf(jwk, name), ...(outside && { outside }), ...purpose(jwk, name) }
+    if (outside) checkPublic(jwk, name)
+    else checkPrivate(jwk, name)
     if (jwk.kid !== undefined) {
       if (typeof (jwk.kid as unknown) !== 'string') throw badKeys(`has a kid in ${name} that is no text`)
       if (kids.has(jwk.kid)) throw badKeys(`has the kid of ${name} twice`)
@@ -120,31 +128,59 @@ export function checkJwks(jwks: JSONWebKeySet): CheckedKey[] {
   })
 }
 
-/** Imports what {@link checkJwks} found good; once, since an import costs more than a signature. */
-export async function importKeys(checked: CheckedKey[]): Promise<ClientKeys> {
+function readEntry(entry: ClientJwks['keys'][number], name: string): { jwk: JWK; outside?: Outside } {
+  try {
+    return asJwk(entry)
+  } catch (err) {
+    throw badKeys(
+      `has an entry that cannot be used: ${name} ${err instanceof BadEntry ? err.message : 'is none'}`,
+    )
+  }
+}
+
+/**
+ * Imports what {@link checkJwks} found good; once, since an import costs more than a signature.
+ *
+ * @param milliseconds that keys elsewhere have for one use
+ */
+export async function importKeys(checked: CheckedKey[], milliseconds = 5000): Promise<ClientKeys> {
   // Who encrypts takes the first key that fits: not one that may be new to some of our processes, nor one that may be
   // gone when the answer comes.
   const ordered = KEY_STATUSES.flatMap((status) => checked.filter((one) => one.status === status))
-  const imported = await Promise.all(
-    ordered.map(async ({ jwk, status, use, alg }) => {
-      const kid = jwk.kid ?? (await calculateJwkThumbprint(jwk))
-      const key = (await importJWK(privateJwk(jwk), alg, { extractable: false })) as CryptoKey
-      return { status, kid, alg, key, public: publicJwk(jwk, { kid, alg, use }) }
+  const signing: SigningKey[] = []
+  const decryption: DecryptionKey[] = []
+  const published = await Promise.all(
+    ordered.map(async (one) => {
+      const kid = one.jwk.kid ?? (await calculateJwkThumbprint(one.jwk))
+      const key = one.outside ? undefined : await imported(one)
+      return { one, kid, key, jwk: publicJwk(one.jwk, { kid, alg: one.alg, use: one.use }) }
     }),
   )
-  const keysFor = <Alg extends string>(
-    isOne: (alg: string) => alg is Alg,
-    among = imported,
-  ): (NamedKey<Alg> & { key: CryptoKey })[] =>
-    among.flatMap(({ kid, alg, key }) => (isOne(alg) ? [{ kid, alg, key }] : []))
-  return {
-    signing: keysFor(
-      isSigningAlg,
-      imported.filter(({ status }) => status === 'current'),
-    ),
-    decryption: keysFor(isKeyEncryptionAlg),
-    public: { keys: imported.map((one) => one.public) },
+  for (const { one, kid, key, jwk } of published) {
+    const { outside, status } = one
+    if (one.use === 'enc') {
+      const { alg } = one
+      if (key) decryption.push({ kid, alg, key })
+      else if (outside && 'decrypt' in outside) {
+        decryption.push({
+          kid,
+          alg,
+          readdress: (jwe) => readdressed(outside, jwe, { kid, alg, milliseconds }),
+        })
+      }
+    } else if (status === 'current') {
+      const { alg } = one
+      if (key) signing.push({ kid, alg, key })
+      else if (outside && 'sign' in outside) {
+        signing.push({ kid, alg, sign: (data) => signOutside(outside, data, { jwk, alg, milliseconds }) })
+      }
+    }
   }
+  return { signing, decryption, public: { keys: published.map(({ jwk }) => jwk) } }
+}
+
+async function imported({ jwk, alg }: CheckedKey): Promise<CryptoKey> {
+  return (await importJWK(privateJwk(jwk), alg, { extractable: false })) as CryptoKey
 }
 
 function statusOf(jwk: JWK & { status?: unknown }, name: string): KeyStatus {
@@ -190,6 +226,20 @@ function checkPrivate(jwk: JWK, name: string): void {
     // The cause is left out: it may quote the key.
     throw badKeys(`holds a damaged key: ${name}`)
   }
+  checkSize(key, name)
+}
+
+function checkPublic(jwk: JWK, name: string): void {
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
+  } catch {
+    throw badKeys(`needs a whole publicJwk in ${name}`)
+  }
+  checkSize(key, name)
+}
+
+function checkSize(key: KeyObject, name: string): void {
   const bits = key.asymmetricKeyDetails?.modulusLength
   if (bits !== undefined && bits < MIN_RSA_BITS) {
     throw badKeys(`needs RSA keys of at least ${String(MIN_RSA_BITS)} bits; ${name} has ${String(bits)}`)

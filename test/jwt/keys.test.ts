@@ -6,6 +6,7 @@ import {
   compactDecrypt,
   compactVerify,
   importJWK,
+  type CryptoKey,
   type JSONWebKeySet,
   type JWK,
 } from 'jose'
@@ -265,7 +266,7 @@ describe('imported keys', () => {
     const { signing, decryption } = await importKeys(checkJwks(await clientJwks()))
     for (const { key } of [...signing, ...decryption]) {
       expect(key).toMatchObject({ type: 'private', extractable: false })
-      await expect(crypto.subtle.exportKey('jwk', key)).rejects.toThrow(/not extractable/)
+      await expect(crypto.subtle.exportKey('jwk', key as CryptoKey)).rejects.toThrow(/not extractable/)
     }
   })
 
