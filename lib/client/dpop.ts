@@ -54,14 +54,13 @@ export async function dpopProof(
 ): Promise<string> {
   const { origin, pathname } = new URL(url)
   const iat = Math.floor(Date.now() / 1000)
-  const nonce = nonces.of(url)
   return new SignJWT({
     jti: randomUUID(),
     htm: method,
     htu: `${origin}${pathname}`,
     iat,
     exp: iat + LIFETIME,
-    ...(nonce !== undefined && { nonce }),
+    nonce: nonces.of(url),
   })
     .setProtectedHeader({ alg, typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
     .sign(privateKey)
