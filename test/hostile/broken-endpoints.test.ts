@@ -14,7 +14,8 @@ import {
   truncated,
   type Fault,
 } from '../support/faults.js'
-import { startScene, useScenes } from '../support/scene.js'
+import { tokenSetups } from '../support/profiles.js'
+import { nextScene, startScene, useScenes } from '../support/scene.js'
 
 useScenes()
 
@@ -106,6 +107,27 @@ describe.each([
     const began = await victim.login(flow === 'direct' ? { iss: platform.bankA.issuer } : {})
     expectRefused(began, refusalAt(endpoint, row))
     expect(victim.session).toEqual({})
+    platform.wire.heal()
+    expectLoggedIn(await victim.finish(await victim.begin()), scene)
+  })
+})
+
+describe.each(
+  tokenSetups.flatMap(({ setup, options }) =>
+    (['par', 'token', 'userinfo'] as const).map((name) => ({ setup, options, name })),
+  ),
+)('with $setup a login survives that $name', ({ options, name }) => {
+  // Who waits, waits as long with any of them.
+  test.each(rows.filter(({ timeout }) => timeout === undefined))('$fault', async (row) => {
+    const scene = await nextScene(options)
+    const { platform, victim } = scene
+    platform.fault(platform.endpoint(name), row.make(platform.evil.origin))
+    const settled =
+      name === 'par'
+        ? await victim.login({ iss: platform.bankA.issuer })
+        : await victim.finish(await victim.begin())
+    expectRefused(settled, refusalAt(`bankA.${name}`, row))
+    expect([scene.logins, victim.session]).toEqual([[], name === 'par' ? {} : expect.anything()])
     platform.wire.heal()
     expectLoggedIn(await victim.finish(await victim.begin()), scene)
   })

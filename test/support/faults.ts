@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { FREE_TEXT } from './secrets.js'
 
 /** What a server answers. */
@@ -19,7 +20,9 @@ export const send = (res: ServerResponse, { status, headers, body }: Reply): voi
   res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
 }
 
-export const reset: Fault = (res) => res.socket?.resetAndDestroy()
+/** Over TLS, where Node sends no reset, it is only ended. */
+export const reset: Fault = ({ socket }) =>
+  socket instanceof TLSSocket ? socket.destroy() : socket?.resetAndDestroy()
 
 export const hang: Fault = () => undefined
 
