@@ -15,6 +15,7 @@ const ROOMS = {
   picker: ['guards', 'client', 'jwt', 'net'],
   logout: ['client', 'jwt', 'net'],
   receipt: ['jwt', 'net'],
+  redis: ['passport', 'client', 'jwt', 'net'],
   cli: ['receipt', 'passport', 'client', 'jwt', 'net', 'sandbox'],
   // It plays the other side, and must not make the mistakes of what it is there to try. Types make none.
   sandbox: [],

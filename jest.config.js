@@ -9,7 +9,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^passport-idpartner$': '<rootDir>/lib/index.ts',
-    '^passport-idpartner/(guards|logout|picker|receipt|sandbox|testing)$': '<rootDir>/lib/$1/index.ts',
+    '^passport-idpartner/(guards|logout|picker|receipt|redis|sandbox|testing)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

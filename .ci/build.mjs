@@ -4,22 +4,14 @@ import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import process from 'node:process'
 import { build } from 'esbuild'
+import { entryPoints } from './entry-points.mjs'
 
 rmSync('dist', { recursive: true, force: true })
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 })
 await build({
-  entryPoints: [
-    'index',
-    'guards/index',
-    'logout/index',
-    'picker/index',
-    'receipt/index',
-    'sandbox/index',
-    'testing/index',
-    'cli/main',
-  ].map((name) => `lib/${name}.ts`),
+  entryPoints: entryPoints.map((name) => `lib/${name}.ts`),
   outdir: 'dist',
   outbase: 'lib',
   chunkNames: 'shared/[name]-[hash]',

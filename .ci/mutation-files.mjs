@@ -127,6 +127,7 @@ export const FILES = [
   'receipt/seal',
   'receipt/trust-anchors',
   'receipt/verify-receipt',
+  'redis/redis-logins',
 ]
 
 /** What tries the requests to a provider. */

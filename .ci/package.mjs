@@ -1,5 +1,6 @@
 // Packs the package and uses the tarball as its users will: exact content, sound types in applications of several kinds
 // and versions, import and require in a fresh folder, and no sandbox without its optional peers.
+import { entryPoints } from './entry-points.mjs'
 import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import {
@@ -61,16 +62,7 @@ try {
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(entry.parentPath, entry.name))
   const types = source('lib').map((file) => file.replace(/^lib/, 'dist').replace(/\.ts$/, '.d.ts'))
-  const code = [
-    'index',
-    'guards/index',
-    'logout/index',
-    'picker/index',
-    'receipt/index',
-    'sandbox/index',
-    'testing/index',
-    'cli/main',
-  ].map((name) => `dist/${name}.js`)
+  const code = entryPoints.map((name) => `dist/${name}.js`)
   const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...types, ...code].sort()
   assert.deepEqual(
     files

@@ -48,6 +48,7 @@ test.each([
   ['lib/client/idpartner.ts', '@remix-run/html-template'],
   ['lib/passport/strategy.ts', '../sandbox/sandbox.js'],
   ['lib/passport/strategy.ts', '../guards/guards.js'],
+  ['lib/passport/strategy.ts', '../redis/redis-logins.js'],
   ['lib/passport/strategy.ts', '../../examples/age-gate/app.js'],
   ['lib/client/idpartner.ts', '../guards/guards.js'],
   ['lib/guards/guards.ts', 'express'],

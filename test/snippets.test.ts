@@ -25,6 +25,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import cookieSession from 'cookie-session'
+import RedisMock from 'ioredis-mock'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import session from 'express-session'
 import passport from 'passport'
@@ -991,6 +992,29 @@ const runs: Record<string, () => Promise<void>> = {
       { name: 'First Bank', personas: [{ login: 'minor', claims: { age_over_18: false } }, {}, {}, {}, {}] },
       { name: 'Club Bank', personas: [{ login: 'minor' }, { claims: { 'vc.Club': { since: 2020 } } }] },
     ])
+  },
+
+  'docs/sessions.md redis-logins.ts': async () => {
+    // A server of Redis is no part of these tests; test/deployments has one.
+    const redis = new RedisMock()
+    const { loginsInRedis } = (await load('docs/sessions.md', 'redis-logins.ts', {
+      "import { createClient } from 'redis'": `const createClient = ({ url }) => globalThis.redisOf(url)`,
+    })) as { loginsInRedis: (url: string) => Promise<LoginStore<object>> }
+    Object.assign(globalThis, {
+      redisOf: () => ({
+        on: () => undefined,
+        connect: () => Promise.resolve(),
+        eval: (script: string, { keys, arguments: args }: { keys: string[]; arguments: string[] }) =>
+          redis.eval(script, keys.length, ...keys, ...args),
+      }),
+    })
+    const app = await appWith({ strategy: { store: await loginsInRedis('redis://redis.internal') } })
+    const browser = visitor()
+    expect(JSON.parse((await logIn(browser, `${app.url}/login`)).html)).toMatchObject({ user: {} })
+    expect(JSON.parse((await browser.open(answerOf(browser))).html)).toMatchObject({
+      failure: { code: 'login_missing', reason: 'already_used' },
+    })
+    redis.disconnect()
   },
 
   'docs/sessions.md store.ts': async () => {

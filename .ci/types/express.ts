@@ -24,6 +24,7 @@ import {
   verifyRedactedReceipt,
   type TrustAnchors,
 } from 'passport-idpartner/receipt'
+import { redisLogins, type RedisClient } from 'passport-idpartner/redis'
 import { startSandbox } from 'passport-idpartner/sandbox'
 
 declare module 'express-session' {
@@ -94,6 +95,8 @@ app.get('/banks', async (req, res) => {
   res.send(someone ? logInButton() : `<style>${pickerStylesheet}</style>${list}`)
 })
 app.use(jwksRouter(new IDPartner(config)))
+export const inRedis = (client: RedisClient): IDPartnerStrategy =>
+  new IDPartnerStrategy({ ...config, store: redisLogins(client) }, () => Promise.resolve({}))
 app.use(session({ secret: 'secret', resave: false, saveUninitialized: false }))
 app.use(passport.session())
 app.get('/login', passport.authenticate('idpartner', { scope: ['openid'], max_age: 60, prompt: 'login' }))

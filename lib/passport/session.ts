@@ -34,7 +34,7 @@ export function sessionOf(req: SessionRequest): Session {
 }
 
 /** The session's name in its store; none where the session lives in a cookie. */
-function sessionIdOf({ sessionID, session }: SessionRequest): string | undefined {
+export function sessionIdOf({ sessionID, session }: SessionRequest): string | undefined {
   const id = sessionID ?? session?.['sessionId']
   return typeof id === 'string' && id !== '' ? id : undefined
 }

@@ -8,14 +8,15 @@ import connectPg from 'connect-pg-simple'
 import express from 'express'
 import session, { type Store } from 'express-session'
 import passport from 'passport'
-import { IDPartnerStrategy, type IDPartnerConfig } from 'passport-idpartner'
+import { IDPartnerStrategy, type IDPartnerConfig, type LoginStore } from 'passport-idpartner'
+import { redisLogins } from 'passport-idpartner/redis'
 import pg from 'pg'
 import { createClient } from 'redis'
 
 /** What the parent says first. */
 export interface Start {
   config: IDPartnerConfig
-  store: { redis: string } | { postgres: string }
+  store: { redis: string; logins?: boolean } | { postgres: string }
   /** Whether it is behind a proxy that speaks TLS for it. */
   behindTls?: boolean
 }
@@ -39,18 +40,24 @@ declare module 'express-session' {
   }
 }
 
-async function openStore(store: Start['store']): Promise<Store> {
+/** Where sessions are, and where pending logins are, if not there. */
+interface Stores {
+  sessions: Store
+  logins?: LoginStore
+}
+
+async function openStores(store: Start['store']): Promise<Stores> {
   if ('redis' in store) {
     const client = createClient({ url: store.redis })
     // It connects again by itself.
     client.on('error', () => undefined)
     await client.connect()
-    return new RedisStore({ client })
+    return { sessions: new RedisStore({ client }), ...(store.logins && { logins: redisLogins(client) }) }
   }
   const PgStore = connectPg(session)
   const pool = new pg.Pool({ connectionString: store.postgres })
   pool.on('error', () => undefined)
-  return new PgStore({ pool, pruneSessionInterval: false, errorLog: () => undefined })
+  return { sessions: new PgStore({ pool, pruneSessionInterval: false, errorLog: () => undefined }) }
 }
 
 /** Makes a save fail now and then, before anything is written. */
@@ -68,13 +75,14 @@ function failNowAndThen(store: Store): void {
 }
 
 const [{ config, store: where, behindTls = false }] = (await once(process, 'message')) as [Start]
-const store = await openStore(where)
+const { sessions: store, logins } = await openStores(where)
 failNowAndThen(store)
 
 const verify = ({ claims }: { claims: { sub: string } }): Promise<{ sub: string }> =>
   Promise.resolve({ sub: claims.sub })
-passport.use('plain', new IDPartnerStrategy(config, verify))
-passport.use('userinfo', new IDPartnerStrategy({ ...config, fetchUserInfo: true }, verify))
+const options = { ...config, ...(logins && { store: logins }) }
+passport.use('plain', new IDPartnerStrategy(options, verify))
+passport.use('userinfo', new IDPartnerStrategy({ ...options, fetchUserInfo: true }, verify))
 passport.serializeUser((user, done) => {
   done(null, (user as { sub: string }).sub)
 })

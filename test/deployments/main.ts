@@ -8,7 +8,15 @@ import { Balancer } from './balancer.js'
 import { App, type Balanced, type Deployment } from './deployment.js'
 import { startPostgres, startRedis, type StoreServer } from './servers.js'
 
-const STORES = { redis: startRedis, postgres: startPostgres }
+const STORES = {
+  redis: startRedis,
+  postgres: startPostgres,
+  // Pending logins beside the sessions, in Redis of their own.
+  logins: async (): Promise<StoreServer> => {
+    const server = await startRedis()
+    return { ...server, name: 'redisLogins()', store: { ...server.store, logins: true } }
+  },
+}
 
 const [store = '', words = ''] = process.argv.slice(2)
 let [passed, failed] = [0, 0]

@@ -39,6 +39,7 @@ export class SnippetFolder {
             'passport-idpartner/logout': [`${lib}/logout/index.ts`],
             'passport-idpartner/picker': [`${lib}/picker/index.ts`],
             'passport-idpartner/receipt': [`${lib}/receipt/index.ts`],
+            'passport-idpartner/redis': [`${lib}/redis/index.ts`],
             'passport-idpartner/sandbox': [`${lib}/sandbox/index.ts`],
             'passport-idpartner/testing': [`${lib}/testing/index.ts`],
           },

@@ -20,7 +20,8 @@ export function checkTablesOfTests(page: string, atLeast: number): void {
 
   beforeAll(async () => {
     reported = await titlesOf([...new Set(rows.map(({ file }) => file))])
-  })
+    // It loads most of the tests there are.
+  }, 300_000)
 
   test(`${page} has tables of tests`, () => {
     expect(rows.length).toBeGreaterThanOrEqual(atLeast)

@@ -1,0 +1,1 @@
+export { redisLogins, type RedisClient } from './redis-logins.js'
