@@ -136,11 +136,13 @@ async function isComplete(sandbox) {
   assert.match(await (await visitor('/')).text(), /Log in with your bank/)
   await logsIn(sandbox)
 
-  sandbox.next({ fault: 'access_denied' })
-  const denied = (await login(url, { sandbox, ...whom })).page
-  assert.equal(denied.status, 401)
-  assert.match(denied.text, /You are not logged in.*Try again/s)
-  assert.match(denied.headers.get('content-type'), /^text\/html/)
+  for (const fault of ['access_denied', 'other_state', 'forged_answer']) {
+    sandbox.next({ fault })
+    const denied = (await login(url, { sandbox, ...whom })).page
+    assert.equal(denied.status, 401, fault)
+    assert.match(denied.text, /You are not logged in.*Try again/s)
+    assert.match(denied.headers.get('content-type'), /^text\/html/)
+  }
 
   sandbox.next({ fault: 'token_error' })
   const broken = (await login(url, { sandbox, ...whom })).page
