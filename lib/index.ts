@@ -5,6 +5,8 @@ export type {
   ClaimRequest,
   ClaimsRequest,
   Proofs,
+  RequestedClaims,
+  VerifiedClaimsRequest,
 } from './client/authorization-request.js'
 export type { EndedLogin, EndSessionParams } from './client/end-session.js'
 export type { Flow, IDPartnerConfig, TokenEndpointAuthMethod, TrustedIssuers } from './client/config.js'

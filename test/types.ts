@@ -267,3 +267,18 @@ export async function proveReceipt(receipt: string, application: { keys: [] }): 
   // @ts-expect-error keys that are known from elsewhere are required
   await verifyReceipt(receipt, {})
 }
+
+export const verified: ClaimsRequest = {
+  id_token: {
+    name: { essential: true },
+    verified_claims: {
+      verification: { trust_framework: { value: 'eidas' }, evidence: [{ type: { value: 'document' } }] },
+      claims: { given_name: null, birthdate: { essential: true } },
+    },
+  },
+  userinfo: { verified_claims: [{ verification: { trust_framework: null }, claims: { name: null } }] },
+}
+export const unverified: ClaimsRequest = {
+  // @ts-expect-error -- of no framework
+  id_token: { verified_claims: { verification: {}, claims: { name: null } } },
+}

@@ -40,8 +40,31 @@ export type ClaimRequest = null | { essential?: boolean; value?: unknown; values
  * @see https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
  */
 export interface ClaimsRequest {
-  userinfo?: Record<string, ClaimRequest>
-  id_token?: Record<string, ClaimRequest>
+  userinfo?: RequestedClaims
+  id_token?: RequestedClaims
+}
+
+/** Claims by their names. */
+export interface RequestedClaims {
+  acr?: ClaimRequest
+  /** One kind of verification, or several of which each brings what it has. */
+  verified_claims?: VerifiedClaimsRequest | readonly VerifiedClaimsRequest[]
+  [claim: string]: ClaimRequest | VerifiedClaimsRequest | readonly VerifiedClaimsRequest[] | undefined
+}
+
+/**
+ * Claims that are wanted with how they were verified; whether what comes is good enough is the application's to decide.
+ *
+ * @see https://openid.net/specs/openid-connect-4-identity-assurance-1_0-final.html
+ */
+export interface VerifiedClaimsRequest {
+  verification: {
+    /** Any for `null`, or those of `value` or `values`. */
+    trust_framework: ClaimRequest
+    /** Such as `evidence` or `assurance_level`, as the bank knows them. */
+    [member: string]: unknown
+  }
+  claims: Record<string, ClaimRequest>
 }
 
 /** Further parameters of an authorization request (Core 3.1.2.1); what protects the login cannot be among them. */

@@ -41,7 +41,10 @@ function needsOf(config: ResolvedConfig, { scope, claims, fetchUserInfo }: Asked
   const direct = config.flow === 'direct'
   const signedAnswer = config.response_mode === 'jwt'
   const userinfo = fetchUserInfo === true || config.userinfo_signed_response_alg !== undefined
-  const named = [...Object.keys(claims?.id_token ?? {}), ...Object.keys(claims?.userinfo ?? {})]
+  // Which verified ones there are is in lists of their own.
+  const named = [...Object.keys(claims?.id_token ?? {}), ...Object.keys(claims?.userinfo ?? {})].filter(
+    (name) => name !== 'verified_claims',
+  )
   const need = (list: string, values: readonly string[], option: string | undefined, fatal = true): Need => ({
     list: `${list}_supported`,
     values,

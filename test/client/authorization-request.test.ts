@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
-import { IDPartner, type AuthorizationParams, type IDPartnerConfig } from 'passport-idpartner'
+import {
+  IDPartner,
+  type AuthorizationParams,
+  type ClaimsRequest,
+  type IDPartnerConfig,
+} from 'passport-idpartner'
 import { requestParameters, scopeText, type Proofs } from '../../lib/client/authorization-request.js'
 import type { ResolvedConfig } from '../../lib/client/config.js'
 import type { Profile, ResponseMode } from '../../lib/client/profile.js'
@@ -213,7 +218,16 @@ describe('a signed request', () => {
   )
 
   test('has claims and max_age as what they are, and not as texts', async () => {
-    const claims = { id_token: { birthdate: { essential: true } }, userinfo: { email: null } }
+    const claims: ClaimsRequest = {
+      id_token: {
+        birthdate: { essential: true },
+        verified_claims: {
+          verification: { trust_framework: { value: 'eidas' }, evidence: [{ type: { value: 'document' } }] },
+          claims: { given_name: null },
+        },
+      },
+      userinfo: { email: null },
+    }
     const { claims: sent } = await request('proxy', {
       extra: { claims, max_age: 600, prompt: 'login consent' },
     })

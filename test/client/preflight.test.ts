@@ -124,7 +124,10 @@ describe('a list of what the bank supports that lacks what is configured', () =>
       dpop_signing_alg_values_supported: [],
       response_modes_supported: ['query'],
     })
-    expect((await look(none)).rows['metadata A']).toMatchObject({ status: 'ok' })
+    // Verified claims are in lists of their own.
+    const verified_claims = { verification: { trust_framework: null }, claims: { name: null } }
+    const { rows } = await look(none, {}, { claims: { id_token: { verified_claims } } })
+    expect(rows['metadata A']).toMatchObject({ status: 'ok' })
   })
 
   test('has unprintable words in it: they are not repeated', async () => {
