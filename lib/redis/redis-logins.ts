@@ -46,7 +46,7 @@ interface Place {
  *
  * @param client of node-redis or ioredis; Redis 5 or later, or Valkey, where scripts may run (`EVAL`)
  * @throws {IDPartnerError} `config_invalid` where it is neither. Redis that fails or hangs ends a login in `config_invalid`
- *   as well, within the option `timeout`; nothing is used up then
+ *   as well, within the option `timeout`; where it was only slow, the login may be used up all the same
  * @see https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1 (a transaction is bound to the browser in which it began)
  */
 export function redisLogins(client: RedisClient): LoginStore<object> {
@@ -59,7 +59,14 @@ export function redisLogins(client: RedisClient): LoginStore<object> {
       const ends = Date.now() + ttlSeconds * 1000
       const value = `${String(intrusionOf(req))}:${String(Math.floor(ends))}:${JSON.stringify(login)}`
       const lasts = String(Math.ceil(2000 * ttlSeconds))
-      await run(SAVE, keyOf(id), [fieldOf(state), value, lasts, String(MAX_LOGINS)])
+      const kept = await run(SAVE, keyOf(id), [fieldOf(state), value, lasts, String(MAX_LOGINS)])
+      // Some clients ask nobody, and answer at once: each login would be missing when it comes back.
+      if (String(kept) !== '1') {
+        throw new IDPartnerError(
+          'config_invalid',
+          'Redis did not say that it keeps the login: redisLogins() needs a client whose eval() answers, not one in legacyMode',
+        )
+      }
       if (known?.id === id) return
       // A logout was faster: to write now would bring back the session that it has ended.
       if ((await askStore(req)).type === 'gone') throw loginMissing('no_session', req)

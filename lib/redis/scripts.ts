@@ -8,7 +8,7 @@
 /** The first digit of a login that was used. */
 export const USED = '9'
 
-/** Writes a login. With too many, those used go first, then those that another site began, each the oldest first. */
+/** Writes a login. With too many, those used go first, then those that another site began, each the oldest first; then says 1. */
 export const SAVE = `
 local key, name, value, lasts, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('HSET', key, name, value)
@@ -24,9 +24,10 @@ while redis.call('HLEN', key) > most do
       out, rank, ends = all[at], r, e
     end
   end
-  if not out then return end
+  if not out then return 1 end
   redis.call('HDEL', key, out)
-end`
+end
+return 1`
 
 /** Reads a login and marks it as used, unless it has ended. */
 export const TAKE = `

@@ -320,6 +320,15 @@ describe('a login whose waiting half is in Redis', () => {
 
   const failing = (evaluate: () => Promise<unknown>): RedisClient => ({ eval: evaluate })
 
+  test.each([undefined, null, true, 'QUEUED'])(
+    'begins nothing where a client answers %j by itself',
+    async (answer) => {
+      const store = redisLogins(failing(() => Promise.resolve(answer)))
+      const { victim } = await startScene({ strategy: { store } })
+      expectRefused(await victim.login({}), { code: 'config_invalid' })
+    },
+  )
+
   test.each<[string, RedisClient]>([
     ['is down', failing(() => Promise.reject(new Error('connect ECONNREFUSED')))],
     [
