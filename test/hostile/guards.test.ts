@@ -205,7 +205,7 @@ describe('a login that has to be by the same person', () => {
   })
 })
 
-describe('a login that a guard asked for is refused, and the session keeps its user, when', () => {
+describe('a login for a guard is refused, and the session keeps its user, when', () => {
   test.each<{ name: string; page: string; bend: Claims; status: number }>([
     { name: 'the bank does not say when it was', page: '/fresh', bend: without('auth_time'), status: 401 },
     { name: 'it was too long ago', page: '/fresh', bend: fromNow({ auth_time: -400 }), status: 401 },
