@@ -93,7 +93,13 @@ export function asking(req: object, always: LoginOptions): AuthenticateOptions {
   const ages = [always.max_age, ...needs.map((one) => one.max_age)].filter((age) => age !== undefined)
   const acr_values = needs.findLast((one) => one.acr_values !== undefined)?.acr_values
   const { userinfo, id_token } = always.claims ?? {}
-  const essential = Object.fromEntries(claims.map((name) => [name, { ...id_token?.[name], essential: true }]))
+  const essential = Object.fromEntries(
+    claims.map((name) => {
+      const asked = id_token?.[name]
+      // Of several kinds of verification none is essential by itself.
+      return [name, Array.isArray(asked) ? asked : { ...(asked as object | undefined), essential: true }]
+    }),
+  )
   return given({
     max_age: ages.length > 0 ? Math.min(...ages) : undefined,
     acr_values,
