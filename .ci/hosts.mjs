@@ -8,12 +8,12 @@ import console from 'node:console'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { URL, pathToFileURL } from 'node:url'
+import { freePort } from './free-port.mjs'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hosts-'))
 const hosts = readdirSync('examples').filter(
@@ -36,15 +36,6 @@ function install() {
   const root = { private: true, workspaces: ['examples/*'], devDependencies: { 'fetch-cookie': '^3.2.0' } }
   writeFileSync(path.join(folder, 'package.json'), JSON.stringify(root))
   execFileSync('npm', ['install', '--no-audit', '--no-fund', '--silent'], { cwd: folder, stdio: 'inherit' })
-}
-
-async function freePort() {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Runs `npm start`, or another script, until it has said where to log in, for the time of some work. */

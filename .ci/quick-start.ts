@@ -5,25 +5,16 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { Browser } from '../test/support/browser.js'
 import { snippetsOf } from '../test/support/snippets.js'
+import { freePort } from '../test/support/free-port.js'
 
 const tarball = path.resolve(process.argv[2] ?? '')
 const STARTS = /^(node|npx tsx) app\.\w+$/
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function logIn(url: string): Promise<void> {
   const browser = new Browser()

@@ -8,13 +8,13 @@ import console from 'node:console'
 import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { freePort } from '../free-port.mjs'
 import { REFUSALS, startServers } from './servers.mjs'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'runtimes-'))
@@ -92,15 +92,6 @@ const LOAD = [
 const APPLICATIONS = {
   'app.mjs': application(LOAD, (names, from) => `import ${names} from '${from}'`),
   'app.cjs': application(LOAD, (names, from) => `const ${names} = require('${from}')`),
-}
-
-async function freePort() {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Runs an application until it listens, for the time of some work. */

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tlsCertificates } from '../support/certificates.js'
+import { freePort } from '../support/free-port.js'
 import type { Door } from './deployment.js'
-import { freePort } from './servers.js'
 
 const LIMIT = 30_000
 

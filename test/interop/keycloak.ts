@@ -2,7 +2,6 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -12,6 +11,7 @@ import type { Dispatcher } from 'undici'
 import { request } from 'undici'
 import type { Credentials } from './admin.js'
 import type { Authority } from './authority.js'
+import { freePort } from '../support/free-port.js'
 
 const VERSION = '26.7.3'
 const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`
@@ -175,13 +175,4 @@ export class Keycloak {
     const pid = this.#process?.pid
     if (pid !== undefined) process.kill(-pid, signal)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import express, { type Express, type RequestHandler } from 'express'
 import session from 'express-session'
@@ -14,6 +13,7 @@ import {
 import { requireLogin } from 'passport-idpartner/guards'
 import { startSandbox, type Sandbox, type SandboxOptions } from 'passport-idpartner/sandbox'
 import { login, loginOnPage } from 'passport-idpartner/testing'
+import { freePort } from '../support/free-port.js'
 
 const open: (() => Promise<unknown>)[] = []
 
@@ -30,13 +30,6 @@ async function listen(server: Server, port = 0): Promise<Server> {
     if (server.listening) await once(server, 'close')
   })
   return server
-}
-
-async function freePort(): Promise<number> {
-  const server = await listen(createServer())
-  const { port } = server.address() as AddressInfo
-  await open.pop()?.()
-  return port
 }
 
 interface Tried {
