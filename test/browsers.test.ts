@@ -51,7 +51,8 @@ describe.each(ENGINES)('in $name', (engine) => {
     example = await startExample(options)
     await browser.open(example.url)
     await browser.click('//a[contains(., "Log in with your bank")]')
-    await browser.click('//button[contains(., "Mikomo Bank")]')
+    // The app's own picker has links, and IDPartner's page has buttons.
+    await browser.click('//*[self::a or self::button][contains(., "Mikomo Bank")]')
     await browser.type('//input[@id = "login"]', 'mikomo_10')
     await browser.type('//input[@id = "password"]', 'mikomo_10')
     await browser.click('//button[contains(., "Log in")]')
@@ -64,6 +65,8 @@ describe.each(ENGINES)('in $name', (engine) => {
     expect(await browser.textOf('//h1[contains(., "Welcome")]')).toBe('Welcome aboard, Philip')
     expect(await browser.url()).toBe(`${url}/profile`)
     expect(await browser.textOf('//p[@class = "lead"]')).toContain('Mikomo Bank')
+    await browser.click('//button[contains(., "Log out")]')
+    await browser.click('//a[contains(., "Log out of Mikomo Bank too")]')
     await browser.click('//button[contains(., "Log out")]')
     expect(await browser.textOf('//a[contains(., "Log in with your bank")]')).toContain('Log in')
   })
