@@ -127,6 +127,8 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
 
   command('retire', 'take a key out of use; with --drop, take the retired ones out of the file')
     .argument('[KID...]', 'which keys')
+    // One name in 64 begins with a dash.
+    .allowUnknownOption()
     .option('--drop', 'remove retired keys; nothing that was encrypted to them can be read any more')
     .action(async (file: string, kids: string[], { json, drop }: { json?: true; drop?: true }) => {
       const found = await read(file)
