@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs'
 export const FILES = [
   'cli/doctor',
   'cli/explain',
+  'cli/explain-jwt',
+  'cli/explain-query',
   'cli/key-file',
   'cli/keys',
   'cli/receipt',
@@ -46,7 +48,10 @@ export const FILES = [
   'client/party',
   'client/pkcs12',
   'client/plain-answer',
+  'client/application-checks',
   'client/preflight',
+  'client/provider-checks',
+  'client/way-out',
   'client/profile',
   'client/provider',
   'client/provider-call',
@@ -94,6 +99,7 @@ export const FILES = [
   'net/content-coding',
   'net/deadline',
   'net/egress-proxy',
+  'net/answer',
   'net/http',
   'net/json',
   'net/lookup',
@@ -151,6 +157,9 @@ const CLIENT = [
   'hostile/broken-endpoints',
 ]
 
+/** What tries what is looked at before anybody logs in. */
+const PREFLIGHT = ['client/preflight', 'cli/doctor', 'networks']
+
 /** What tries a JWT's envelope and signature. */
 const SEALED = ['jwt/sealed-jwt', 'hostile/downgrade', 'hostile/jarm']
 
@@ -181,7 +190,12 @@ const TABLES = {
   'client/log': ['passport/log'],
   'client/plain-answer': ['hostile/plain-answer'],
   'client/metadata-checks': ['client/preflight'],
-  'client/preflight': ['client/preflight', 'cli/doctor', 'networks'],
+  'cli/explain-jwt': ['cli/explain'],
+  'cli/explain-query': ['cli/explain'],
+  'client/application-checks': PREFLIGHT,
+  'client/preflight': PREFLIGHT,
+  'client/provider-checks': PREFLIGHT,
+  'client/way-out': PREFLIGHT,
   'client/profile': ['client/config', 'hostile/plain-answer'],
   'guards/guards': ['hostile/guards'],
   'guards/http': ['guards/guards', 'hostile/guards'],
@@ -223,6 +237,7 @@ const TABLES = {
   'client/callback-params': ['hostile/callback'],
   'jwt/id-token': ['hostile/id-token'],
   'net/tunnel-agent': ['net/egress-proxy'],
+  'net/answer': ['net/http', 'net/connections'],
   'net/http': ['net/connections', 'net/egress-proxy', 'hostile/ssrf'],
   'client/answers': CLIENT,
   'client/credential': CLIENT,

@@ -1,3 +1,5 @@
+import { ownError } from '../errors.js'
+
 /** One thing that was looked at before anybody logs in. */
 export interface Check {
   /** What was looked at, such as `keys` or `clock`; with the bank behind a space where there may be several. */
@@ -34,4 +36,17 @@ export function skip(id: string, message: string): Check {
 
 export function summary(checks: Check[]): Checks {
   return { ok: checks.every(({ status }) => status !== 'fail'), checks }
+}
+
+/** Our own words alone: others may quote what they had in hand. */
+export function said(err: unknown): string {
+  return ownError(err)?.message ?? 'it took too long, or failed in an unexpected way'
+}
+
+/** What to do about what a check threw. */
+export function adviceFor(err: unknown): string {
+  const own = ownError(err)
+  if (own?.code === 'provider_error') return 'compare the options with what is registered at the bank'
+  if (own?.code === 'config_invalid' || own?.code === 'provider_refused') return 'correct the option it names'
+  return 'check the spelling of its URL, and that this machine may reach it; if so, ask who runs it'
 }

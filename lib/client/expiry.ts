@@ -16,18 +16,25 @@ export const SOON = 30
  */
 export function warnOfExpiry({ cert, ca }: ClientTls, from: string, log: Log | undefined): void {
   // Of those the bank has to like, the first to end; of those that are trusted, one is enough.
-  if (cert !== undefined) warn(from, Math.min(...ends(cert)), log)
-  if (ca !== undefined) warn('tls_server_ca', Math.max(...ends(ca)), log)
+  if (cert !== undefined) warn(from, lifeOf(cert), log)
+  if (ca !== undefined) warn('tls_server_ca', untilThen(Math.max(...ends(ca))), log)
+}
+
+/** How long a client certificate lives that is sent with those that issued it: no longer than any of them. */
+export function lifeOf(cert: string | Buffer): { days: number; expires: string } {
+  return untilThen(Math.min(...ends(cert)))
+}
+
+function untilThen(end: number): { days: number; expires: string } {
+  return { days: Math.floor((end - Date.now()) / DAY), expires: new Date(end).toISOString() }
 }
 
 function ends(pem: string | Buffer): number[] {
   return certificates('', pem).map(({ validTo }: X509Certificate) => Date.parse(validTo))
 }
 
-function warn(option: string, end: number, log: Log | undefined): void {
-  const days = Math.floor((end - Date.now()) / DAY)
+function warn(option: string, { days, expires }: ReturnType<typeof lifeOf>, log: Log | undefined): void {
   if (days >= SOON) return
-  const expires = new Date(end).toISOString()
   const when = days < 0 ? `expired on ${expires}` : `expires in ${String(days)} days, on ${expires}`
   writeLog(log, 'warn', `the certificate of "${option}" ${when}: replace it`)
   publish('expiring', { option, expires, days })

@@ -1,17 +1,18 @@
-import { Agent as PlainAgent, request as plainRequest, type IncomingMessage } from 'node:http'
+import { Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { hostOf, isLoopback, isPrivateAddress, isPrivateName, isPublicAddress } from './addresses.js'
-import { decoded, tooLarge } from './content-coding.js'
+import { MAX_BODY_BYTES, readAnswer, type Answer } from './answer.js'
+import { decoded } from './content-coding.js'
 import { Deadline } from './deadline.js'
 import type { EgressProxy } from './egress-proxy.js'
 import { IDPartnerError } from '../errors.js'
 import { HostLookup } from './lookup.js'
 import { Places } from './places.js'
 import { PrivateNetworks } from './private-networks.js'
-import { RequestFailure, errorCode } from './request-failure.js'
+import { RequestFailure, connectionText, unavailable } from './request-failure.js'
 import { TunnelAgent } from './tunnel-agent.js'
 
 /** Certificate, key and CA as PEM: the first two for requests with `mutualTls`, the last for all. */
@@ -45,9 +46,6 @@ export interface HttpRequest {
   mutualTls?: boolean | undefined
 }
 
-/** A larger answer than any document of this protocol is an attack or a mistake. */
-const MAX_BODY_BYTES = 1024 * 1024
-
 /** Interim answers (1xx) before the real one; each may have 16 KB of headers, which no bound on bodies counts. */
 const MAX_INTERIM = 20
 
@@ -70,12 +68,6 @@ const TLS = {
     'DHE-RSA-AES256-GCM-SHA384',
   ].join(':'),
 } as const
-
-interface Answer {
-  status: number
-  headers: Headers
-  body: Buffer
-}
 
 /** The package's only way out: bounded in time and size, no redirects, and no way into a private network. */
 export class Http {
@@ -145,7 +137,7 @@ export class Http {
       if (deadline.signal.aborted) {
         throw unavailable(init.what, 'gave no whole answer in time (see the option "timeout")', err, 504)
       }
-      throw unavailable(init.what, failureText(err), err)
+      throw unavailable(init.what, connectionText(err), err)
     } finally {
       deadline.clear()
     }
@@ -232,7 +224,7 @@ export class Http {
       request.on('close', closed)
       request.on('response', (response) => {
         request.off('close', closed)
-        read(response).then(resolve, fail)
+        readAnswer(response).then(resolve, fail)
       })
       request.end(init.body?.toString())
     })
@@ -260,32 +252,6 @@ export class Http {
     await setImmediate()
     await setImmediate()
   }
-}
-
-/** Reads the whole body of an answer; what is too long is broken off. */
-function read(response: IncomingMessage): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    response.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size > MAX_BODY_BYTES) reject(tooLarge())
-      else chunks.push(chunk)
-    })
-    response.on('error', reject)
-    response.on('end', () => {
-      resolve({ status: response.statusCode ?? 0, headers: headersOf(response), body: Buffer.concat(chunks) })
-    })
-  })
-}
-
-/** The headers as they came: Node would drop the second of several, or all but the first. */
-function headersOf({ rawHeaders }: IncomingMessage): Headers {
-  const headers = new Headers()
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '')
-  }
-  return headers
 }
 
 /** A URL that may be an endpoint at all: https, or http on loopback, and without credentials in it. */
@@ -322,27 +288,4 @@ function reachable(target: string | URL, { what, namedBy }: HttpRequest, network
     throw unavailable(what, 'has a private address, which is refused (see the option "private_networks")')
   }
   return url
-}
-
-/** A host has no bound of its own, and every message of ours ends within 300 characters. */
-const MAX_WHAT = 150
-
-/** The URL stays out of it: its path and query may hold anything, a token included. */
-function unavailable(what: string, why: string, cause?: unknown, status?: number): IDPartnerError {
-  const who = what.length > MAX_WHAT ? `${what.slice(0, MAX_WHAT)}…` : what
-  return new IDPartnerError('provider_unavailable', `${who} ${why}`, { cause, status })
-}
-
-/** How it looks when a server ends a connection: many do, where a client certificate is missing. */
-const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'EPROTO']
-
-function failureText(err: unknown): string {
-  const code = errorCode(err)
-  if (code.startsWith('ERR_SSL_') || BROKEN_OFF.includes(code)) {
-    return `broke the connection off (${code}); if this bank asks for a client certificate, check tls_client_cert`
-  }
-  if (/CERT|SIGNATURE|ISSUER/.test(code)) {
-    return `showed a certificate that is not trusted (${code}); see the option "tls_server_ca"`
-  }
-  return `could not be reached (${code})`
 }
