@@ -39,6 +39,9 @@ const HARD_TO_READ = `(() => {
   }
   return found
 })()`
+/** Buttons as the browser draws them where no stylesheet does. */
+const UNSTYLED =
+  "[...document.querySelectorAll('button')].filter((one) => getComputedStyle(one).borderStyle === 'outset').length"
 const INVISIBLE = { outlineStyle: 'none', boxShadow: 'none' }
 
 const installed = existsSync(CHROMIUM)
@@ -115,6 +118,7 @@ describeWithBrowser('in Chromium', () => {
     await page.getByRole('button', { name: 'Log out' }).click()
     await examine(page)
     await page.getByRole('link', { name: 'Log out of Mikomo Bank too' }).click()
+    await examine(page)
     await page.getByRole('button', { name: 'Log out' }).click()
     await page.waitForURL(`${example.url}/`)
     expect(await page.getByRole('link', { name: 'Log in with your bank' }).isVisible()).toBe(true)
@@ -287,6 +291,7 @@ async function examine(page: Page, picture?: string): Promise<void> {
     namelessButtons: (await buttons.count()) - (await page.getByRole('button', { name: /\S/ }).count()),
     namelessLinks: (await links.count()) - (await page.getByRole('link', { name: /\S/ }).count()),
     picturesWithoutAlt: await page.locator('img:not([alt])').count(),
+    unstyledButtons: await page.evaluate(UNSTYLED),
     hardToRead: await page.evaluate(HARD_TO_READ),
   }).toEqual({
     english: 1,
@@ -297,6 +302,7 @@ async function examine(page: Page, picture?: string): Promise<void> {
     namelessButtons: 0,
     namelessLinks: 0,
     picturesWithoutAlt: 0,
+    unstyledButtons: 0,
     hardToRead: [],
   })
   if (PICTURES && picture !== undefined) {

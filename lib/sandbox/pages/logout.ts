@@ -10,7 +10,7 @@ interface LogoutContext {
 export function logoutPage({ bank, app, form }: LogoutContext & { form: string }): Html {
   const buttons = html`<div class="actions">
     <button class="primary" type="submit" name="logout" value="yes">Log out</button>
-    <button type="submit">Stay logged in</button>
+    <button class="quiet" type="submit">Stay logged in</button>
   </div>`
   return layout({
     title: `Log out · ${bank.name}`,
