@@ -113,7 +113,7 @@ export async function signOutside(
   { jwk, alg, milliseconds }: { jwk: JWK; alg: SigningAlg; milliseconds: number },
 ): Promise<Uint8Array> {
   const who = `the signer "${String(jwk.kid)}" of the option "jwks"`
-  const signature: unknown = await answered(who, milliseconds, async () => sign(Uint8Array.from(data)))
+  const signature = await answered(who, milliseconds, async () => sign(Uint8Array.from(data)))
   if (!types.isUint8Array(signature)) throw misbehaves(who, 'must give its signature as a Uint8Array')
   const key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
   const hash = alg === 'EdDSA' ? null : hashOf(alg)
@@ -152,7 +152,7 @@ export async function readdressed(
 ): Promise<{ jwe: string; key: CryptoKey } | undefined> {
   const who = `the decrypter "${kid}" of the option "jwks"`
   const [header, encryptedKey = '', ...rest] = jwe.split('.')
-  const cek: unknown = await answered(who, milliseconds, async () =>
+  const cek = await answered(who, milliseconds, async () =>
     decrypt(Uint8Array.from(Buffer.from(encryptedKey, 'base64url'))),
   )
   if (cek === undefined || cek === null) return undefined
@@ -178,7 +178,7 @@ function localPair(alg: string): Promise<{ publicKey: KeyObject; privateKey: Cry
 
 async function answered(who: string, milliseconds: number, work: () => Promise<unknown>): Promise<unknown> {
   try {
-    return await within(milliseconds, work)
+    return await within(milliseconds, async () => copied(await work()))
   } catch (err) {
     // Its own words are left out, and it as the cause: they may quote what it was given, or its credentials.
     const why = isTimeout(err)
@@ -186,6 +186,11 @@ async function answered(who: string, milliseconds: number, work: () => Promise<u
       : `failed${failureKind(err)}`
     throw new IDPartnerError('config_invalid', `${who} ${why}`, { status: 503 })
   }
+}
+
+/** Before anybody else has a turn: a driver may wipe what it gave, or write its next answer over it. */
+function copied(given: unknown): unknown {
+  return types.isUint8Array(given) ? Uint8Array.from(given) : given
 }
 
 function misbehaves(who: string, how: string): IDPartnerError {

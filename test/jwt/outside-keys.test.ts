@@ -94,6 +94,27 @@ describe('a key that signs elsewhere', () => {
     expect((await signed(new Hsm())).split('.')).toHaveLength(3)
   })
 
+  test('may use the memory of its signature again, whatever it writes there', async () => {
+    const memory = new Uint8Array(64)
+    const jws = await signed(
+      es256(async (data) => {
+        memory.set(await good(data))
+        // As a driver does whose next answer comes right behind this one.
+        queueMicrotask(() => {
+          queueMicrotask(() => {
+            queueMicrotask(() => {
+              queueMicrotask(() => memory.fill(0))
+            })
+          })
+        })
+        return memory
+      }),
+    )
+    await expect(
+      compactVerify(jws, await importJWK(publicJwk(ec), 'ES256'), { algorithms: ['ES256'] }),
+    ).resolves.toBeDefined()
+  })
+
   test('does not sign before its time', async () => {
     const { signing } = await importKeys(checkJwks({ keys: [{ ...es256(good), status: 'next' }] }))
     expect(signing).toEqual([])
@@ -185,6 +206,18 @@ describe('a key that decrypts elsewhere', () => {
     expect(await opened(decrypts(alg), alg)).toBe('a.b.c')
     expect(await opened(async (data) => Promise.resolve(decrypts(alg)(data)), alg)).toBe('a.b.c')
   })
+
+  test.each(['RSA-OAEP', 'RSA-OAEP-256'] as const)(
+    'may wipe the content key as soon as it has given it, with %s',
+    async (alg) => {
+      const wiping: Decrypt = (data) => {
+        const contentKey = decrypts(alg)(data) as Uint8Array
+        setImmediate(() => contentKey.fill(0))
+        return contentKey
+      }
+      expect(await opened(wiping, alg)).toBe('a.b.c')
+    },
+  )
 
   test('is asked where no key is named, and not where another is', async () => {
     let asked = 0
