@@ -66,6 +66,18 @@ describe.each<Flow>(['proxy', 'direct'])('in the %s flow', (flow) => {
   })
 })
 
+test('who stays logged in at the bank reads so, and stays in the application', async () => {
+  const { url, issuer } = await start('proxy')
+  const browser = new Browser()
+  await logIn(browser, `${url}/orders`)
+  const end = `${issuer}/session/end`
+  const stayed = await browser.press(await browser.open(end), 'Stay logged in')
+  expect(textOf(stayed.html)).toContain('You are still logged in to Mikomo Bank')
+  expect((await browser.open(`${url}/`)).html).toContain('Log out')
+  // And the bank still has something to ask.
+  expect(textOf((await browser.open(end)).html)).toContain('Log out of Mikomo Bank?')
+})
+
 test('tokens that are revoked are good for nothing any more', async () => {
   const strategy = { scope: ['openid', 'offline_access'], prompt: 'consent' }
   const app = await startApp({ strategy })

@@ -39,7 +39,8 @@ export interface BankConfigurationInput {
   renderError: NonNullable<Configuration['renderError']>
   /** The page that asks whether to log out, around the form that does. */
   renderLogout: (form: string) => string
-  renderLoggedOut: () => string
+  /** The page after that, for who is still logged in as well. */
+  renderLogoutAnswer: (isLoggedIn: boolean) => string
 }
 
 /**
@@ -89,8 +90,9 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
         logoutSource: (ctx, form) => {
           ctx.body = input.renderLogout(form)
         },
-        postLogoutSuccessSource: (ctx) => {
-          ctx.body = input.renderLoggedOut()
+        postLogoutSuccessSource: async (ctx) => {
+          const { accountId } = await ctx.oidc.provider.Session.get(ctx)
+          ctx.body = input.renderLogoutAnswer(accountId !== undefined)
         },
       },
     },

@@ -5,13 +5,13 @@ import type { EndedSteps } from './ended-steps.js'
 import { bendAnswers, type AnswerBending } from './faults.js'
 import { repeatSteps } from './repeated-steps.js'
 import { errorPage } from '../pages/error.js'
-import { loggedOutPage, logoutPage } from '../pages/logout.js'
+import { logoutAnswerPage, logoutPage } from '../pages/logout.js'
 import { CONTENT_SECURITY_POLICY, PAGE_HEADERS } from '../http/reply.js'
 import { certificateProblem } from '../http/tls.js'
 
 export interface BankProviderInput
   extends
-    Omit<BankConfigurationInput, 'client' | 'renderError' | 'renderLogout' | 'renderLoggedOut'>,
+    Omit<BankConfigurationInput, 'client' | 'renderError' | 'renderLogout' | 'renderLogoutAnswer'>,
     Omit<AnswerDelivery, 'showError'>,
     AnswerBending {
   steps: EndedSteps
@@ -41,7 +41,8 @@ export function createBankProvider(input: BankProviderInput): Provider {
       })
     },
     renderLogout: (form) => String(logoutPage({ bank: { id, name }, app: relyingParty, form })),
-    renderLoggedOut: () => String(loggedOutPage({ bank: { id, name }, app: relyingParty })),
+    renderLogoutAnswer: (isLoggedIn) =>
+      String(logoutAnswerPage({ bank: { id, name }, app: relyingParty, isLoggedIn })),
     renderError: (ctx, out, err) => {
       showError(ctx, `${out.error}: ${out.error_description ?? err.message}`)
     },

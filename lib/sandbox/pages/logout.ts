@@ -23,12 +23,13 @@ export function logoutPage({ bank, app, form }: LogoutContext & { form: string }
   })
 }
 
-export function loggedOutPage({ bank, app }: LogoutContext): Html {
+/** Where nobody leads back to the app. */
+export function logoutAnswerPage({ bank, app, isLoggedIn }: LogoutContext & { isLoggedIn: boolean }): Html {
   return layout({
-    title: `Logged out · ${bank.name}`,
+    title: `${isLoggedIn ? 'Still logged in' : 'Logged out'} · ${bank.name}`,
     theme: bank.id,
     body: html`<article class="card">
-      <h1>You are logged out of ${bank.name}</h1>
+      <h1>You are ${isLoggedIn ? 'still logged in to' : 'logged out of'} ${bank.name}</h1>
       <p class="actions"><a class="primary" href="${app.url}">Back to ${app.name}</a></p>
     </article>`,
   })
