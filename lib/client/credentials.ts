@@ -11,7 +11,16 @@ import { badOption } from './option-errors.js'
 import { Published, type Publications } from './published.js'
 import { repeat } from './repeated.js'
 import { resolveConfig } from './resolve-config.js'
-import { GROUPS, Sources, isSame, withValues, without, type Sourced, type Values } from './sources.js'
+import {
+  GROUPS,
+  Sources,
+  isSame,
+  withOwnBytes,
+  withValues,
+  without,
+  type Sourced,
+  type Values,
+} from './sources.js'
 
 /** Milliseconds between two looks at files: soon enough for whoever replaced one, and no work for a disk. */
 const LOOK_EVERY = 5000
@@ -61,7 +70,8 @@ export class Credentials {
   readonly #broken = new Map<string, { why: string; isSaid: boolean }>()
 
   /** @throws {IDPartnerError} `config_invalid`, with a message that names the option */
-  constructor(options: IDPartnerConfig, publications?: Publications) {
+  constructor(given: IDPartnerConfig, publications?: Publications) {
+    const options = withOwnBytes(given)
     this.#sources = new Sources(options)
     this.#publications = publications
     const { values, promised } = this.#sources.begin()
@@ -69,7 +79,7 @@ export class Credentials {
     this.areKeysAwaited = promised.has('jwks')
     const known = this.#sources.areAny ? withValues(without(options, [...promised.keys()]), values) : options
     this.settings = resolveConfig(known, { isWhole: promised.size === 0 })
-    this.#options = { ...options }
+    this.#options = options
     if (promised.size > 0) {
       this.#loading = this.#after(async () =>
         this.#use({ ...values, ...(await this.#sources.answers(promised, this.settings.timeout)) }),

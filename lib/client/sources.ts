@@ -214,7 +214,18 @@ function asked(name: Sourced, ask: () => unknown): unknown {
 
 function checked(name: Sourced, value: unknown): unknown {
   if (value === undefined || value === null) throw badOption(name, 'is a function that gave nothing')
-  return value
+  return kept(value)
+}
+
+/** Of bytes a copy: whoever gave them may wipe them, or read the next ones into the same memory. */
+function kept<T>(value: T): T
+function kept(value: unknown): unknown {
+  return Buffer.isBuffer(value) ? Buffer.from(value) : value
+}
+
+/** Options whose bytes nobody else writes into. */
+export function withOwnBytes<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, kept(value)])) as T
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -635,6 +635,37 @@ describe('a client certificate that is read', () => {
     expect(await shown(own)).toBe('renewed')
   })
 
+  test('may be wiped once it is given, and a renewal of keys still knows it', async () => {
+    const [cert, key] = [Buffer.from(old.cert), Buffer.from(old.key)]
+    const own = await read({ jwks: put('wiped.json', first), tls_client_cert: cert, tls_client_key: key })
+    for (const one of [cert, key]) one.fill(0)
+    expect(await shown(own)).toBe('old')
+    put('wiped.json', second)
+    await own.reload()
+    expect(kidsIn(own)).toEqual(kidsOf(second))
+    expect(await shown(own)).toBe('old')
+  })
+
+  test('may be read into the memory of the one before it, and is not used unless it is good', async () => {
+    const [cert, key] = [Buffer.alloc(4000, ' '), Buffer.alloc(4000, ' ')]
+    const give = (memory: Buffer, pem: string) => (): Buffer => {
+      memory.fill(' ').write(pem)
+      return memory
+    }
+    let given = [old.cert, old.key]
+    const own = await read({
+      tls_client_cert: () => give(cert, given[0] ?? '')(),
+      tls_client_key: () => give(key, given[1] ?? '')(),
+    })
+    expect(await shown(own)).toBe('old')
+    given = [renewed.cert, old.key]
+    await expect(own.reload()).rejects.toMatchObject({ code: 'config_invalid' })
+    expect(own.latest?.config.tls.cert?.toString().trim()).toBe(old.cert.trim())
+    given = [renewed.cert, renewed.key]
+    await own.reload()
+    expect(await shown(own)).toBe('renewed')
+  })
+
   test('an authority that is trusted no more is not, even over a connection that was kept', async () => {
     const own = await read()
     expect(await shown(own)).toBe('old')
