@@ -22,6 +22,8 @@ interface MakeOptions {
 
 type Use = FileKey['use']
 
+const RESTART = 'Restart every process of the application whose option "jwks" is no file: URL'
+
 /** `keys`: the application's own keys, in a file of their own, from the first pair through each rotation. */
 export function keysCommand(keys: Command, terminal: Terminal, ended: (code: number) => void): void {
   // As usual again: here each is known with what it takes.
@@ -70,7 +72,7 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
       made,
       json,
       `${file} holds private keys and is for its owner alone: keep it out of the repository.\n` +
-        `Its path or content goes to the option "jwks": JSON.parse(readFileSync('${file}', 'utf8'))`,
+        `It goes to the option "jwks": pathToFileURL('${file}'), or JSON.parse(readFileSync('${file}', 'utf8'))`,
     )
   })
 
@@ -98,8 +100,7 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
           file,
           [...found, ...added],
           json,
-          'Restart every process of the application, so that the new keys are published; wait until the banks have\n' +
-            `fetched them, a day to be sure; then: npx passport-idpartner keys promote ${file}`,
+          `${RESTART}, so that the new keys are published. Wait until the banks have\nfetched them, a day to be sure; then: npx passport-idpartner keys promote ${file}`,
         )
       },
     )
@@ -120,8 +121,7 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
         file,
         found.map((one) => ({ ...one, status: status(one) })),
         json,
-        'Restart every process of the application. When the last answer to the old keys must have come, a day later to\n' +
-          `be sure, drop them: npx passport-idpartner keys retire ${file} --drop`,
+        `${RESTART}. When the last answer to the old keys must have come, a day later to\nbe sure, drop them: npx passport-idpartner keys retire ${file} --drop`,
       )
     })
 
@@ -160,7 +160,7 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
         left,
         json,
         drop
-          ? `Dropped: ${names}. Restart every process of the application.`
+          ? `Dropped: ${names}. ${RESTART}.`
           : `Retired: ${names}. Published, and decrypts, until dropped: npx passport-idpartner keys retire ${file} --drop`,
       )
     })

@@ -142,7 +142,8 @@ export const CONFIG_OPTIONS = Object.keys(configSchema.entries)
 
 /** What was given in place of a JWKS; never the thing itself, which may be a private key. */
 function given(value: unknown): string {
-  if (typeof value === 'string') return '; this is a text, so parse it first: JSON.parse(…)'
+  if (typeof value === 'string')
+    return '; this is a text, so parse it first: JSON.parse(…), or name its file: pathToFileURL(…)'
   if (types.isPromise(value)) return '; this is a promise, so await it first: await generateJwks()'
   if (Array.isArray(value)) return '; this is the list alone: { keys: […] }'
   return ''

@@ -51,7 +51,11 @@ const publicKids = async (jwks: JSONWebKeySet): Promise<unknown[]> => {
 
 describe('keys new', () => {
   test('makes a signing and an encryption key that the options accept, for their owner alone', async () => {
-    expect(await cli(['keys', 'new', file])).toMatchObject({ code: 0, err: '' })
+    expect(await cli(['keys', 'new', file])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`"jwks": pathToFileURL('${file}'), or JSON.parse(`),
+      err: '',
+    })
     expect(statuses()).toEqual([
       ['sig', 'current'],
       ['enc', 'current'],
@@ -133,6 +137,14 @@ describe('a rotation', () => {
     expect(kids()).toEqual([nextSig, nextEnc])
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(readdirSync(folder)).toEqual(['jwks.json'])
+  })
+
+  test('asks for a restart only where the file is not read again', async () => {
+    for (const step of [['next'], ['promote'], ['retire', '--drop']]) {
+      const [name = '', ...options] = step
+      const { out } = await cli(['keys', name, file, ...options])
+      expect([step, out]).toEqual([step, expect.stringContaining('whose option "jwks" is no file: URL')])
+    }
   })
 
   test('may be of one use alone', async () => {

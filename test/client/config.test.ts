@@ -655,6 +655,7 @@ test('parseOptions names what is wrong with options as a whole', () => {
 describe('what is given in place of an option is named', () => {
   test.each<[string, object, string]>([
     ['a JWKS as a text', { jwks: '{"keys":[]}' }, 'so parse it first: JSON.parse'],
+    ['the path of a JWKS', { jwks: 'jwks.json' }, 'or name its file: pathToFileURL'],
     [
       'a promise of a JWKS',
       { jwks: Promise.resolve({ keys: [] }) },
