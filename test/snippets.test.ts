@@ -130,6 +130,29 @@ async function sandboxFor(url: string, callback: string): Promise<Sandbox> {
   return sandbox
 }
 
+/** A strategy for an application that listens there, with a sandbox as its banks. */
+async function strategyAt(
+  url: string,
+  userOf: (login: IDPartnerLogin) => object,
+): Promise<{ strategy: IDPartnerStrategy; sandbox: Sandbox }> {
+  const sandbox = await sandboxFor(url, '/login/callback')
+  const options = { ...sandbox.config, jwks: await generateJwks() }
+  const strategy = new IDPartnerStrategy(options, (login) => Promise.resolve(userOf(login)))
+  passport.use(strategy)
+  keepWholeUsers()
+  return { strategy, sandbox }
+}
+
+/** As they are, in the session. */
+function keepWholeUsers(): void {
+  passport.serializeUser((user, done) => {
+    done(null, user)
+  })
+  passport.deserializeUser((user: Express.User, done) => {
+    done(null, user)
+  })
+}
+
 async function appWith(options: TestAppOptions): Promise<TestApp> {
   const app = await startApp(options)
   closing.push(() => app.close())
@@ -441,17 +464,7 @@ const runs: Record<string, () => Promise<void>> = {
     }
     const app = express()
     const url = await listen(app)
-    const sandbox = await sandboxFor(url, '/login/callback')
-    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
-      Promise.resolve({ sub: claims.sub }),
-    )
-    passport.use(strategy)
-    passport.serializeUser((user, done) => {
-      done(null, user)
-    })
-    passport.deserializeUser((user: Express.User, done) => {
-      done(null, user)
-    })
+    const { strategy, sandbox } = await strategyAt(url, ({ claims }) => ({ sub: claims.sub }))
     app.engine('txt', (_file, { info }: { info?: { code?: string } } & object, done) => {
       done(null, `failure: ${String(info?.code)}`)
     })
@@ -700,12 +713,7 @@ const runs: Record<string, () => Promise<void>> = {
     const url = await listen(app)
     const sandbox = await sandboxFor(url, '/login/callback')
     const { router, strategy } = accountRoutes({ ...sandbox.config, jwks: await generateJwks() }, accounts)
-    passport.serializeUser((user, done) => {
-      done(null, user)
-    })
-    passport.deserializeUser((user: Express.User, done) => {
-      done(null, user)
-    })
+    keepWholeUsers()
     app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, router)
     app.get('/login', passport.authenticate('idpartner') as RequestHandler)
     app.get(
@@ -740,17 +748,7 @@ const runs: Record<string, () => Promise<void>> = {
     }
     const app = express()
     const url = await listen(app)
-    const sandbox = await sandboxFor(url, '/login/callback')
-    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
-      Promise.resolve({ claims }),
-    )
-    passport.use(strategy)
-    passport.serializeUser((user, done) => {
-      done(null, user)
-    })
-    passport.deserializeUser((user: Express.User, done) => {
-      done(null, user)
-    })
+    const { strategy } = await strategyAt(url, ({ claims }) => ({ claims }))
     app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, payouts(strategy))
     const browser = visitor()
     const form = await logIn(browser, `${url}/payout`)
@@ -789,17 +787,7 @@ const runs: Record<string, () => Promise<void>> = {
     }
     const app = express()
     const url = await listen(app)
-    const sandbox = await sandboxFor(url, '/login/callback')
-    const strategy = new IDPartnerStrategy({ ...sandbox.config, jwks: await generateJwks() }, ({ claims }) =>
-      Promise.resolve({ claims }),
-    )
-    passport.use(strategy)
-    passport.serializeUser((user, done) => {
-      done(null, user)
-    })
-    passport.deserializeUser((user: Express.User, done) => {
-      done(null, user)
-    })
+    const { strategy } = await strategyAt(url, ({ claims }) => ({ claims }))
     app.use(jwksRouter(strategy.client), sessions(), passport.session() as RequestHandler, shop(strategy))
     const browser = visitor()
     expect(await logIn(browser, `${url}/orders`)).toMatchObject({ url: `${url}/orders`, html: 'Your orders' })

@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { pathToFileURL } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { IDPartner, generateJwks, type IDPartnerConfig } from 'passport-idpartner'
 import { CompactEncrypt, importJWK, type JSONWebKeySet, type JWK } from 'jose'
 import { Credentials } from '../../lib/client/credentials.js'
 import { decryptJwt } from '../../lib/jwt/encrypted-jwt.js'
 import { clientCertificate, tlsCertificates, type Pem } from '../support/certificates.js'
+import { holdClock, useClock } from '../support/clock.js'
 import { pkcs12 } from '../support/pkcs12.js'
+
+useClock()
 
 const DAY = 24 * 60 * 60_000
 const LOOK = 5000
@@ -48,23 +51,7 @@ beforeAll(async () => {
 beforeEach(() => {
   said = []
   lines.length = 0
-  // The timers of looking alone: what is waited for takes its own time.
-  jest.useFakeTimers({
-    doNotFake: [
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setTimeout',
-      'clearTimeout',
-    ],
-  })
-})
-
-afterEach(() => {
-  jest.useRealTimers()
+  holdClock()
 })
 
 afterAll(() => {

@@ -105,9 +105,10 @@ describe('of several tenants', () => {
     return { heard, errors, post }
   }
 
-  test("a bank's word is read with the client of the tenant, and heard with the request", async () => {
-    const scene = await startScene({ flow: 'direct' })
-    const config = await scene.platform.config()
+  /** Two clients of one bank, of which the bank knows that of the north. */
+  async function northAndSouth() {
+    const { platform } = await startScene({ flow: 'direct' })
+    const config = await platform.config()
     const strategy = new IDPartnerStrategy<{ originalUrl: string }>(
       ({ originalUrl }) => {
         const [, tenant = ''] = originalUrl.split('/')
@@ -115,8 +116,12 @@ describe('of several tenants', () => {
       },
       () => Promise.resolve({}),
     )
-    const { heard, errors, post } = await tenants((req) => strategy.clientOf(req as never))
-    const token = await scene.platform.bankA.logoutToken({ sub: 'me' })
+    return { bankA: platform.bankA, ...(await tenants((req) => strategy.clientOf(req as never))) }
+  }
+
+  test("a bank's word is read with the client of the tenant, and heard with the request", async () => {
+    const { bankA, heard, errors, post } = await northAndSouth()
+    const token = await bankA.logoutToken({ sub: 'me' })
     // It is for another client id than that of this tenant, and still good for the one that is meant.
     expect(await post('south', token)).toBe(400)
     expect(errors).toMatchObject([{ code: 'token_invalid', message: expect.stringContaining('"aud"') }])
@@ -125,17 +130,7 @@ describe('of several tenants', () => {
   })
 
   test('one name is used once for each client', async () => {
-    const scene = await startScene({ flow: 'direct' })
-    const config = await scene.platform.config()
-    const strategy = new IDPartnerStrategy<{ originalUrl: string }>(
-      ({ originalUrl }) => {
-        const [, tenant = ''] = originalUrl.split('/')
-        return { ...config, tenant, client_id: tenant === 'north' ? config.client_id : `app-${tenant}` }
-      },
-      () => Promise.resolve({}),
-    )
-    const { heard, post } = await tenants((req) => strategy.clientOf(req as never))
-    const { bankA } = scene.platform
+    const { bankA, heard, post } = await northAndSouth()
     const tokens = {
       north: await bankA.logoutToken({ sub: 'me', jti: 'one' }),
       south: await bankA.logoutToken({ sub: 'me', jti: 'one', aud: 'app-south' }, { unsealed: true }),
