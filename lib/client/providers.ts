@@ -85,19 +85,19 @@ export class Providers {
    */
   async of(issuer: string, call: ProviderCall, tokens?: object): Promise<Provider> {
     const { signal, interactionId = randomUUID(), dpop, record } = call
-    const [own, metadata, dpopKey] = await inTime(
+    const asking = this.#own.current().then(async (own) => {
+      const { issuers } = own.published
+      return { own, issuerKeys: issuers.keys(issuer), metadata: await issuers.metadata(issuer) }
+    })
+    const [{ own, issuerKeys, metadata }, dpopKey] = await inTime(
       signal,
-      Promise.all([
-        this.#own.current(),
-        this.issuers.then((issuers) => issuers.metadata(issuer)),
-        dpop && this.#dpopKey(dpop),
-      ]),
+      Promise.all([asking, dpop && this.#dpopKey(dpop)]),
     )
     return new Provider({
       config: own.config,
       http: (tokens && this.#shown.get(tokens)) ?? own.http,
       keys: own.keys,
-      issuerKeys: own.published.issuers.keys(issuer),
+      issuerKeys,
       metadata,
       interactionId,
       dpop: dpopKey,

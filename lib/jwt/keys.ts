@@ -172,7 +172,13 @@ export async function importKeys(checked: CheckedKey[], milliseconds = 5000): Pr
       const { alg } = one
       if (key) signing.push({ kid, alg, key })
       else if (outside && 'sign' in outside) {
-        signing.push({ kid, alg, sign: (data) => signOutside(outside, data, { jwk, alg, milliseconds }) })
+        // Read once as well, for all the signatures that are verified with it.
+        const verifying = createPublicKey({ key: { ...jwk }, format: 'jwk' })
+        signing.push({
+          kid,
+          alg,
+          sign: (data) => signOutside(outside, data, { kid, alg, key: verifying, milliseconds }),
+        })
       }
     }
   }

@@ -1,4 +1,4 @@
-import { KeyObject, constants, createPublicKey, publicEncrypt, verify } from 'node:crypto'
+import { KeyObject, constants, publicEncrypt, verify } from 'node:crypto'
 import { types } from 'node:util'
 import { generateKeyPair, type CryptoKey, type JSONWebKeySet, type JWK } from 'jose'
 import { IDPartnerError, failureKind } from '../errors.js'
@@ -110,12 +110,11 @@ function heldJwk({ key, ...meta }: HeldKey): JWK {
 export async function signOutside(
   { sign }: Pick<OutsideSigner, 'sign'>,
   data: Uint8Array,
-  { jwk, alg, milliseconds }: { jwk: JWK; alg: SigningAlg; milliseconds: number },
+  { kid, alg, key, milliseconds }: { kid: string; alg: SigningAlg; key: KeyObject; milliseconds: number },
 ): Promise<Uint8Array> {
-  const who = `the signer "${String(jwk.kid)}" of the option "jwks"`
+  const who = `the signer "${kid}" of the option "jwks"`
   const signature = await answered(who, milliseconds, async () => sign(Uint8Array.from(data)))
   if (!types.isUint8Array(signature)) throw misbehaves(who, 'must give its signature as a Uint8Array')
-  const key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
   const hash = alg === 'EdDSA' ? null : hashOf(alg)
   const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
   const isGood = (how: object): boolean => verify(hash, data, { key, ...how }, signature)
