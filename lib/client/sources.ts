@@ -76,11 +76,9 @@ export class Sources {
     const promised = new Map<Sourced, Promise<unknown>>()
     for (const [name, ask] of this.#functions) {
       const answer = asked(name, ask)
-      if (!isThenable(answer)) values[name] = checked(name, answer)
-      else promised.set(name, Promise.resolve(answer))
+      if (answer instanceof Promise) promised.set(name, answer)
+      else values[name] = checked(name, answer)
     }
-    // Whoever waits for one gets its failure; without this it would end the process before anyone does.
-    for (const one of promised.values()) one.catch(() => undefined)
     return { values, promised }
   }
 
@@ -204,12 +202,19 @@ function checkFile(file: Stats): void {
   if (file.size > MAX_FILE_BYTES) throw new BadFile('it is larger than 1 MiB')
 }
 
+/** What a function gives, as a promise where it answers later. */
 function asked(name: Sourced, ask: () => unknown): unknown {
+  let answer: unknown
   try {
-    return ask()
+    answer = ask()
   } catch (err) {
     throw failed(name, err)
   }
+  if (!isThenable(answer)) return answer
+  const promise = Promise.resolve(answer)
+  // Whoever waits for it gets its failure; without this it would end the process where another option fails first.
+  promise.catch(() => undefined)
+  return promise
 }
 
 function checked(name: Sourced, value: unknown): unknown {

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { IDPartner, generateJwks, type IDPartnerConfig } from 'passport-idpartner'
+import { IDPartner, IDPartnerError, generateJwks, type IDPartnerConfig } from 'passport-idpartner'
 import { CompactEncrypt, importJWK, type JSONWebKeySet, type JWK } from 'jose'
 import { Credentials } from '../../lib/client/credentials.js'
 import { decryptJwt } from '../../lib/jwt/encrypted-jwt.js'
@@ -372,6 +372,20 @@ describe('what the constructor cannot read', () => {
     ],
     ['a function that gives no keys', { jwks: () => ({ keys: [] }) }, /"jwks" holds no key/],
     [
+      'a function that throws an error of this package, which says all',
+      {
+        jwks: () => {
+          throw new IDPartnerError('config_invalid', 'the vault is sealed')
+        },
+      },
+      /^the vault is sealed$/,
+    ],
+    [
+      'a file that is not there, and far away',
+      { jwks: `file:///${'nowhere/'.repeat(30)}jwks.json` },
+      /\(ENOENT\): ….{110}jwks.json$/,
+    ],
+    [
       'a function that gives another certificate',
       { tls_client_cert: () => 'none', tls_client_key: () => 'none' },
       /"tls_client_cert" must be a certificate/,
@@ -386,6 +400,34 @@ describe('what the constructor cannot read', () => {
     expect(err).toMatchObject({ code: 'config_invalid', message: expect.stringMatching(message) })
     expect(String((err as Error).stack)).not.toContain(SECRET)
   })
+})
+
+test('what answers later and fails ends no process where another option is wrong at once', async () => {
+  const unhandled = jest.fn()
+  process.on('unhandledRejection', unhandled)
+  try {
+    const fails = (): Promise<never> => Promise.reject(new Error(SECRET))
+    const throws = (): never => {
+      throw new Error(SECRET)
+    }
+    expect(() => new IDPartner(options({ jwks: fails, client_id: '' }))).toThrow('"client_id"')
+    const both = { tls_client_cert: fails, tls_client_key: throws }
+    expect(() => new IDPartner(options(both))).toThrow('"tls_client_key"')
+    let isLater = false
+    const own = new Credentials(
+      options({
+        tls_client_cert: () => (isLater ? fails() : old.cert),
+        tls_client_key: () => (isLater ? throws() : old.key),
+      }),
+    )
+    await own.current()
+    isLater = true
+    await expect(own.reload()).rejects.toMatchObject({ message: expect.stringContaining('"tls_client_key"') })
+    await new Promise(setImmediate)
+    expect(unhandled).not.toHaveBeenCalled()
+  } finally {
+    process.off('unhandledRejection', unhandled)
+  }
 })
 
 describe('a function that answers later', () => {
