@@ -44,8 +44,7 @@ const EXPLANATIONS: Record<string, Explanation> = {
   },
   response_invalid: {
     title: 'No answer that we can trust',
-    advice:
-      'Nothing came back from the bank, or it did not pass our checks, so you are not logged in. Please log in again.',
+    advice: 'Nothing came back from the bank, or it did not pass our checks. Please try again.',
   },
   provider_refused: {
     title: 'We do not work with this bank',
@@ -61,7 +60,7 @@ const EXPLANATIONS: Record<string, Explanation> = {
   },
   token_invalid: {
     title: 'Your bank’s answer does not add up',
-    advice: 'It failed a check of ours, so you are not logged in. We have made a note of it.',
+    advice: 'It failed a check of ours. We have made a note of it.',
   },
   config_invalid: {
     title: 'This site is not set up right',

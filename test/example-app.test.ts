@@ -262,6 +262,18 @@ describe('the failure page', () => {
     expect(page.html).not.toContain('node_modules')
   })
 
+  test.each(['forged_answer', 'id_token_expired', 'token_error', 'other_state'] as const)(
+    'tells who is still logged in no otherwise (%s)',
+    async (fault) => {
+      const browser = visitor()
+      await logIn(browser)
+      example.sandbox.next({ fault })
+      const text = textOf((await logIn(browser)).html)
+      expect(text).toContain('You are still logged in')
+      expect(text).not.toMatch(/not logged in/i)
+    },
+  )
+
   test('answers a form the same way as a link', async () => {
     const body = new URLSearchParams({ response: 'nonsense' })
     const page = await visitor().open(`${example.url}/login/callback`, { method: 'POST', body })
