@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { fail, ok, summary, warn, type Check } from '../client/check.js'
 import { keyChecks, sizeOf } from '../client/key-checks.js'
@@ -131,10 +132,15 @@ export function keysCommand(keys: Command, terminal: Terminal, ended: (code: num
     .allowUnknownOption()
     .option('--drop', 'remove retired keys; nothing that was encrypted to them can be read any more')
     .action(async (file: string, kids: string[], { json, drop }: { json?: true; drop?: true }) => {
+      if (isLikeAnOption(file) && !existsSync(file)) {
+        throw new CannotRun(`there is no file ${file}, and "keys retire" has no such option: see --help`)
+      }
       const found = await read(file)
       const stranger = kids.find((kid) => !found.some((one) => one.kid === kid))
-      if (stranger !== undefined)
-        throw new CannotRun(`${file} has no key ${stranger}: "keys list" names them`)
+      if (stranger !== undefined) {
+        const option = isLikeAnOption(stranger) ? ', and "keys retire" has no such option' : ''
+        throw new CannotRun(`${file} has no key ${stranger}${option}: "keys list" names them`)
+      }
       const retired = found.map((one) =>
         kids.includes(one.kid) ? { ...one, status: 'retired' as const } : one,
       )
@@ -248,6 +254,10 @@ function isReplaced(one: FileKey, promoted: readonly FileKey[], found: readonly 
 
 function hasCurrent(keys: readonly FileKey[], use: Use): boolean {
   return keys.some((one) => one.use === use && one.status === 'current')
+}
+
+function isLikeAnOption(argument: string): boolean {
+  return argument.startsWith('-')
 }
 
 function entry({ kid, use, alg, status, jwk }: FileKey): Record<string, string> {

@@ -210,7 +210,12 @@ describe('a rotation', () => {
     ['a second next key', [['next'], ['next']], /has a next key already/],
     ['retire without a retired key', [['retire']], /no retired key/],
     ['drop without a retired key', [['retire', '--drop']], /no retired key/],
-    ['retire a stranger', [['retire', 'stranger']], /has no key stranger/],
+    ['retire a stranger', [['retire', 'stranger']], /has no key stranger: /],
+    [
+      'retire with an option that is none',
+      [['retire', '--dorp']],
+      /has no key --dorp, and "keys retire" has no such option/,
+    ],
   ])('refuses to %s', async (_name, steps, message) => {
     let last
     let before = ''
@@ -220,6 +225,14 @@ describe('a rotation', () => {
     }
     expect(last).toMatchObject({ code: 2, out: '', err: expect.stringMatching(message) })
     expect(readFileSync(file, 'utf8')).toBe(before)
+  })
+
+  test('says of an option before the file that it is none', async () => {
+    expect(await cli(['keys', 'retire', '--dorp', file])).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringMatching(/no file --dorp, and "keys retire" has no such option/),
+    })
   })
 
   test('refuses to retire the last key that signs', async () => {
