@@ -3,7 +3,7 @@ import { optionalParam } from '../client/callback-params.js'
 import { loginStep } from '../events.js'
 import { proofsOf, type PendingLogin } from './logins.js'
 import { loginOptions, type AuthenticateOptions } from './options.js'
-import { ACCOUNT_SELECTOR, fromStore, sameRoute, withInteractionId, type Pass } from './pass.js'
+import { ACCOUNT_SELECTOR, fromStore, sameRoute, waitingFor, withInteractionId, type Pass } from './pass.js'
 
 /** Sends the browser to the page where a person chooses a bank, from where it comes back to this route. */
 export async function visitAccountSelector<Req extends object>(
@@ -83,6 +83,8 @@ async function selectorState<Req extends object>(pass: Pass<Req>, params: URLSea
   const { client, settings, req } = pass
   const ticket = optionalParam(params, 'visitor_id')?.split('.').at(-1)
   if (client.flow === 'proxy' || ticket === undefined || !TICKET.test(ticket)) return undefined
+  // Another strategy's visit is not to be used up.
+  if (typeof (await waitingFor(pass, visitKey(ticket))) === 'string') return undefined
   const visit = await fromStore(pass, () => settings.logins.take(req, visitKey(ticket)))
   return typeof visit === 'object' && visit.strategy === settings.id ? visit.state : undefined
 }

@@ -9,7 +9,7 @@ import type { IdentityProvider } from '../jwt/proxy-document.js'
 import { printableUrl } from '../jwt/jwt-error.js'
 import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { LoginOptions, Settings } from './options.js'
-import { ACCOUNT_SELECTOR, fromStore, withInteractionId, type Pass } from './pass.js'
+import { ACCOUNT_SELECTOR, fromStore, waitingFor, withInteractionId, type Pass } from './pass.js'
 import type { IDPartnerLogin } from './verify.js'
 
 /** In this order: is the answer authentic, is it of a login begun here, and only then what it says. */
@@ -111,7 +111,7 @@ async function unsigned<Req extends object>(pass: Pass<Req>, brought: PlainError
     const { interactionId } = await takeLogin(pass, answer)
     return authorizationError(error, undefined, true).withInteractionId(interactionId)
   }
-  const waiting = await fromStore(pass, () => settings.logins.peek?.(req, state))
+  const waiting = await waitingFor(pass, state)
   if (typeof waiting === 'string') return loginMissing(waiting, req, settings.callback)
   const visited = waiting?.issuer === ACCOUNT_SELECTOR
   const id = visited ? undefined : waiting?.interactionId

@@ -38,8 +38,11 @@ export interface LoginStore<Req = unknown> {
   save(req: Req, state: string, login: PendingLogin, ttlSeconds: number): Promise<void>
   /** Hands a login of this browser out and forgets it, in one step: an answer counts once. */
   take(req: Req, state: string): Promise<PendingLogin | MissingReason>
-  /** Looks without taking, at any login when no state is given. Without it, any unsigned error is reported, also where no login waits. */
-  peek?(req: Req, state: string | undefined): Promise<PendingLogin | MissingReason>
+  /**
+   * Looks without taking, at any login when no state is given, and where a strategy is given at its logins alone. Without it,
+   * any unsigned error is reported, also where no login waits.
+   */
+  peek?(req: Req, state: string | undefined, strategy?: string): Promise<PendingLogin | MissingReason>
 }
 
 /** The shape of a {@link PendingLogin}, wherever it was kept. */

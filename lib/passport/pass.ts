@@ -1,8 +1,9 @@
 import type { IDPartner } from '../client/idpartner.js'
-import { IDPartnerError } from '../errors.js'
+import { IDPartnerError, type MissingReason } from '../errors.js'
 import type { PassEvent } from '../events.js'
 import { within } from '../net/deadline.js'
 import { isCallbackRoute } from './callback-route.js'
+import type { PendingLogin } from './logins.js'
 import type { Settings } from './options.js'
 
 /** One pass of a login: whose request it is, and how long it may take. */
@@ -34,6 +35,18 @@ export async function fromStore<T>(
       { cause: err },
     )
   }
+}
+
+/** What waits in this browser for an answer to this strategy, which others may share the store with. */
+export async function waitingFor<Req extends object>(
+  pass: Pass<Req>,
+  state: string | undefined,
+): Promise<PendingLogin | MissingReason | undefined> {
+  const { req, settings } = pass
+  const waiting = await fromStore(pass, () => settings.logins.peek?.(req, state, settings.id))
+  // Of a store of the application's own it may be anything.
+  const strategy = (waiting as Partial<PendingLogin> | null | undefined)?.strategy
+  return typeof waiting === 'object' && strategy !== settings.id ? 'no_login' : waiting
 }
 
 /** Whether a login began on the callback's own route, as a pending login has it. */

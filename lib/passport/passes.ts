@@ -8,7 +8,7 @@ import { fetchSite } from './fetch-site.js'
 import { finishLogin } from './finish-login.js'
 import type { AuthenticateOptions } from './options.js'
 import { failed, failureInfo, type Outcome } from './outcome.js'
-import { fromStore, type Pass } from './pass.js'
+import { waitingFor, type Pass } from './pass.js'
 import { requestParams } from './request-params.js'
 import type { Tenant } from './tenants.js'
 import { runVerify, type IDPartnerLogin } from './verify.js'
@@ -63,13 +63,13 @@ async function assertNotEmptyAnswer<Req extends object>(
   params: URLSearchParams,
 ): Promise<void> {
   const { client, req, settings } = pass
-  const { callback, routes, logins } = settings
+  const { callback, routes } = settings
   // With an issuer it comes from the account selector.
   if (!isCallbackRoute(req, callback) || (client.flow === 'direct' && params.has('iss'))) return
   const site = fetchSite(req)
   // No bank sent these. Whatever routes a stranger made us believe in, people can go on to log in.
   if (site === 'same-origin' || site === 'none') return
-  const waiting = await fromStore(pass, () => logins.peek?.(req, undefined))
+  const waiting = await waitingFor(pass, undefined)
   const returned = typeof waiting === 'object' && site === 'cross-site'
   const elsewhere = typeof waiting === 'object' && waiting.sameRoute !== true
   if (!routes.startsElsewhere && !returned && !elsewhere) return

@@ -89,19 +89,25 @@ export function redisLogins(client: RedisClient): LoginStore<object> {
       return found
     },
 
-    async peek(req, state) {
+    async peek(req, state, strategy) {
       const place = placeOf(sessionOf(req))
       if (!place) return 'no_session'
-      const found = await look(place, state)
+      const found = await look(place, state, strategy)
       return place.before ? missing(found, 'no_session') : found
     },
   }
   return logins
 
-  async function look({ id }: Place, state: string | undefined): Promise<PendingLogin | MissingReason> {
+  async function look(
+    { id }: Place,
+    state: string | undefined,
+    strategy?: string,
+  ): Promise<PendingLogin | MissingReason> {
     const values = await run(PEEK, keyOf(id), [state === undefined ? '' : fieldOf(state)])
     const logins = (Array.isArray(values) ? values : []).map(read)
-    const live = logins.find((one) => typeof one === 'object')
+    const live = logins.find(
+      (one) => typeof one === 'object' && (strategy === undefined || one.strategy === strategy),
+    )
     if (live) return live
     // With a state there is one; without, that some were used says nothing of the one that is asked for.
     return (

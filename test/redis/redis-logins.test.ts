@@ -318,6 +318,65 @@ describe('a login whose waiting half is in Redis', () => {
     expect(platform.count('bankA.token')).toBe(5)
   })
 
+  describe('beside the logins of another strategy', () => {
+    /** Two strategies of one application, with one store, and one browser that visits both. */
+    const startTwo = async (flow: 'proxy' | 'direct') => {
+      const store = redisLogins(io)
+      const first = await startScene({ flow, strategy: { store } })
+      const { platform } = first
+      const second = await startScene({ platform, strategy: { store, name: 'second' } })
+      const there = second.newVisitor(platform.person)
+      there.session = first.victim.session
+      return { first, platform, here: first.victim, second, there }
+    }
+
+    test.each(['proxy', 'direct'] as const)('is finished by its own alone (%s flow)', async (flow) => {
+      const { first, platform, here, there } = await startTwo(flow)
+      const answer = await here.answerParams(await here.begin())
+      expectRefused(await there.bring(answer), { code: 'login_missing', reason: 'no_login' })
+      expect(platform.count('bankA.token')).toBe(0)
+      expectLoggedIn(await here.bring(answer), first)
+    })
+
+    test('is none that an unsigned error at the other could be meant for', async () => {
+      const { first, here, there } = await startTwo('proxy')
+      const begun = await here.begin()
+      const { state } = begun.request
+      for (const query of [{}, typeof state === 'string' ? { state } : {}]) {
+        expectRefused(await there.bring({ error: 'access_denied', ...query }), {
+          code: 'login_missing',
+          reason: 'no_login',
+        })
+      }
+      expectRefused(await here.bring({ error: 'access_denied' }), { code: 'access_denied' })
+      await there.begin()
+      expectRefused(await here.bring({ error: 'access_denied' }), { code: 'access_denied' })
+      expectRefused(await there.bring({ error: 'access_denied' }), { code: 'access_denied' })
+      expectLoggedIn(await here.finish(begun), first)
+    })
+
+    test('is no reason to refuse a login that begins at the callback of the other', async () => {
+      const { here, there } = await startTwo('proxy')
+      await here.begin()
+      expect((await there.bring({})).via).toBe('redirect')
+    })
+
+    test('keeps what it carries to the account selector', async () => {
+      const { platform, here, there } = await startTwo('direct')
+      const { value } = await here.login({}, { state: '/orders' })
+      const visitor_id = new URL(value as string).searchParams.get('visitor_id') ?? ''
+      const back = { iss: platform.bankA.issuer, visitor_id }
+      const finish = async (visitor: typeof here) => {
+        const { value: url } = await visitor.login(back)
+        const request = await platform.request(url as string)
+        return visitor.finish({ url: url as string, request, bank: 'bankA' })
+      }
+      const other = await there.login(back)
+      expect(other.via).toBe('redirect')
+      expect((await finish(here)).info).toHaveProperty('state', '/orders')
+    })
+  })
+
   const failing = (evaluate: () => Promise<unknown>): RedisClient => ({ eval: evaluate })
 
   test.each([undefined, null, true, 'QUEUED'])(
