@@ -127,6 +127,18 @@ describe('a PKCS#12 file', () => {
     }).not.toThrow()
   })
 
+  test.each([
+    { bits: 128, hash: 'SHA-1' },
+    { bits: 192, hash: 'SHA-256' },
+    { bits: 256, hash: 'SHA-384' },
+    { bits: 256, hash: 'SHA-512' },
+    { open: true },
+  ])('may be encrypted otherwise: %j', async (more) => {
+    const tls = resolveTls({ tls_client_pfx: await packed(more), tls_client_passphrase: PASSPHRASE })
+    expect(tls.cert).toBe(String(new X509Certificate(own.cert)))
+    expect(createPrivateKey(tls.key ?? '').equals(createPrivateKey(own.key))).toBe(true)
+  })
+
   test('may have no passphrase', async () => {
     expect(resolveTls({ tls_client_pfx: await packed({ passphrase: '' }) })).toHaveProperty('cert')
   })

@@ -316,6 +316,18 @@ describe('a new file of keys that is no good', () => {
     expect(said.at(-1)).toEqual(['reloaded', { options: ['jwks'] }])
   })
 
+  test('is told of again where it was mended in between', async () => {
+    const own = new Credentials(options({ jwks: put('again.json', first) }))
+    await own.current()
+    for (const keys of [first, second]) {
+      rmSync(at('again.json'))
+      for (let looks = 0; looks < 3; looks++) await own.look()
+      put('again.json', keys)
+      await own.look()
+    }
+    expect(said.map(([name]) => name)).toEqual(['kept', 'kept', 'reloaded'])
+  })
+
   test('stops nobody from renewing a certificate', async () => {
     const own = new Credentials(
       options({
@@ -507,6 +519,49 @@ describe('a function that answers later', () => {
   })
 })
 
+describe('what logins on their way count on', () => {
+  let both: JSONWebKeySet
+  const signing = (): JSONWebKeySet => ({ keys: both.keys.filter(({ use }) => use === 'sig') })
+  const decrypting = (): JSONWebKeySet => ({ keys: both.keys.filter(({ use }) => use === 'enc') })
+  const noKeyNeeded = {
+    flow: 'direct',
+    trusted_issuers: ['https://bank.example'],
+    token_endpoint_auth_method: 'client_secret_basic',
+    client_secret: SECRET,
+    id_token_encrypted_response_alg: undefined,
+  } as const
+
+  beforeAll(async () => {
+    both = await generateJwks({ alg: 'ES256', enc: 'RSA-OAEP' })
+  })
+
+  test.each<[string, () => JSONWebKeySet, () => JSONWebKeySet]>([
+    ['holds keys that decrypt', signing, () => both],
+    ['holds no more keys that decrypt', () => both, signing],
+    ['holds keys that sign', decrypting, () => both],
+    ['holds no more keys that sign', () => both, decrypting],
+  ])('does not change with keys: one that %s', async (what, before, after) => {
+    let keys = before()
+    const own = new Credentials(options({ ...noKeyNeeded, jwks: () => keys }))
+    await own.current()
+    keys = after()
+    await expect(own.reload()).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: `option "jwks" ${what}, which cannot change while the application runs: restart it`,
+    })
+    expect(kidsIn(own)).toEqual(kidsOf(before()))
+  })
+
+  test('does not change with the object of the options', async () => {
+    const given = options({ jwks: () => first })
+    const own = new Credentials(given)
+    await own.current()
+    given.client_id = 'another'
+    await own.reload()
+    expect((await own.current()).config.client_id).toBe('app')
+  })
+})
+
 test('where nothing is read from elsewhere there is nothing to reload', async () => {
   await expect(new IDPartner(options({})).reload()).rejects.toMatchObject({
     code: 'config_invalid',
@@ -540,6 +595,46 @@ describe('a key to decrypt with that is gone', () => {
       code: 'token_invalid',
       message: expect.stringContaining('not ours'),
     })
+  })
+
+  test('is gone a day after it went, however often others go', async () => {
+    let keys = first
+    const own = new Credentials(options({ jwks: () => keys }))
+    await own.current()
+    keys = second
+    await own.reload()
+    jest.setSystemTime(Date.now() + DAY / 2)
+    keys = await generateJwks({ alg: 'ES256', enc: 'ECDH-ES' })
+    await own.reload()
+    expect((await own.current()).keys.decryption).toHaveLength(3)
+    expect(await open(own, first)).toBe('a.b.c')
+    jest.setSystemTime(Date.now() + DAY / 2 + 1000)
+    await expect(open(own, first)).rejects.toMatchObject({ code: 'token_invalid' })
+    expect(await open(own, second)).toBe('a.b.c')
+    jest.setSystemTime(Date.now() + DAY)
+    keys = first
+    await own.reload()
+    expect((await own.current()).keys.decryption).toHaveLength(2)
+  })
+
+  test('is not one that is still there', async () => {
+    let keys = first
+    const own = new Credentials(options({ jwks: () => keys }))
+    await own.current()
+    keys = { keys: [...second.keys.filter(({ use }) => use === 'sig'), ...first.keys] }
+    await own.reload()
+    expect((await own.current()).keys.decryption).toHaveLength(1)
+  })
+
+  test('is forgotten where a hundred have gone since', async () => {
+    let keys = first
+    const own = new Credentials(options({ jwks: () => keys }))
+    await own.current()
+    for (let times = 0; times < 101; times++) {
+      keys = await generateJwks({ alg: 'ES256', enc: 'ECDH-ES' })
+      await own.reload()
+    }
+    expect((await own.current()).keys.decryption).toHaveLength(101)
   })
 
   test('is published no more', async () => {
@@ -652,6 +747,17 @@ describe('a client certificate that is read', () => {
     expect(await shown(own)).toBe('renewed')
   })
 
+  test('may be a PKCS#12 file that comes later, with a passphrase that is there', async () => {
+    const pfx = pkcs12({ keys: [old.key], certificates: [old.cert], passphrase: 'passphrase' })
+    const own = await read({
+      tls_client_cert: undefined,
+      tls_client_key: undefined,
+      tls_client_pfx: () => pfx,
+      tls_client_passphrase: 'passphrase',
+    })
+    expect(await shown(own)).toBe('old')
+  })
+
   test('may come from functions that take their time', async () => {
     let pem = old
     const own = await read({
@@ -707,12 +813,25 @@ describe('a client certificate that is read', () => {
   })
 
   test('leaves what banks publish where it is', async () => {
-    const own = await read()
-    const { published, banks } = await own.current()
+    const own = await read({ jwks: put('kept.json', first) })
+    const before = await own.current()
     put('cert.pem', renewed.cert)
     put('key.pem', renewed.key)
     await own.look()
-    expect(await own.current()).toMatchObject({ published, banks })
+    const after = await own.current()
+    expect(after.published).toBe(before.published)
+    expect(after.banks).toBe(before.banks)
+    expect(after.vouchers).toBe(before.vouchers)
+    expect(after.http).not.toBe(before.http)
+  })
+
+  test('stays in use, with its connections, where only keys change', async () => {
+    const own = await read({ jwks: put('kept.json', first) })
+    const { http, vouchers } = await own.current()
+    put('kept.json', second)
+    await own.look()
+    expect((await own.current()).http).toBe(http)
+    expect((await own.current()).vouchers).not.toBe(vouchers)
   })
 })
 
@@ -751,6 +870,26 @@ describe('a certificate that expires', () => {
     expect(said).toEqual([])
     jest.advanceTimersByTime(DAY)
     expect(said).toHaveLength(1)
+  })
+
+  test('is told of where it is not the first of its chain', async () => {
+    const issuer = await clientCertificate('soon', 10)
+    const pem = await clientCertificate('later', 90, issuer)
+    new Credentials(options({ tls_client_cert: `${pem.cert}\n${issuer.cert}`, tls_client_key: pem.key }))
+    expect(said).toMatchObject([['expiring', { option: 'tls_client_cert', days: 9 }]])
+  })
+
+  test.each([
+    ['not told of beside one that lasts', [-2, 90], []],
+    [
+      'told of where it is the last, and has expired',
+      [-9, -2],
+      [/"tls_server_ca" expired on .*: replace it/],
+    ],
+  ])('is an authority, and %s', async (_, days, told) => {
+    const authorities = await Promise.all(days.map((left) => clientCertificate('authority', left)))
+    new Credentials(options({ tls_server_ca: authorities.map(({ cert }) => cert).join('\n') }))
+    expect(lines.map(([, line]) => line)).toEqual(told.map((line) => expect.stringMatching(line)))
   })
 
   test('is told of by the option it came from, an authority too', async () => {

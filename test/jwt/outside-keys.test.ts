@@ -245,6 +245,14 @@ describe('a key that decrypts elsewhere', () => {
       502,
       /was encrypted to a key that is not ours/,
     ],
+    ['null', () => null as never, 'token_invalid', 502, /was encrypted to a key that is not ours/],
+    [
+      'more than a key of this process encrypts',
+      () => new Uint8Array(300),
+      'token_invalid',
+      502,
+      /was encrypted to a key that is not ours/,
+    ],
     [
       'what is no content key',
       () => new Uint8Array(65),
@@ -300,8 +308,13 @@ describe('an entry for a key elsewhere is refused by the constructor:', () => {
     ['with both uses', () => ({ ...entry(), decrypt: good }), /needs one function, "sign" or "decrypt"/],
     [
       'that decrypts with ECDH-ES',
-      () => ({ ...entry(), alg: 'ECDH-ES', sign: undefined, decrypt: good }),
-      /needs one function|RSA-OAEP or RSA-OAEP-256 only/,
+      () => ({ kid: 'in-the-hsm', alg: 'ECDH-ES', publicJwk: publicJwk(ec), decrypt: good }),
+      /may decrypt elsewhere with RSA-OAEP or RSA-OAEP-256 only/,
+    ],
+    [
+      'with decrypt that is none',
+      () => ({ kid: 'in-the-hsm', alg: 'RSA-OAEP', publicJwk: publicJwk(rsa), decrypt: 'decrypt' }),
+      /needs one function, "sign" or "decrypt"/,
     ],
     ['with another status', () => ({ ...entry(), status: 'old' }), /"status"/],
     [

@@ -7,24 +7,41 @@ interface Contents {
   passphrase: string
   /** By its OID, in place of how it is really encrypted. */
   pretending?: string
+  /** AES, 256 by default. */
+  bits?: number
+  /** Of what makes the key of that, SHA-256 by default. */
+  hash?: string
+  /** Whether the private key is not encrypted. */
+  open?: boolean
 }
 
 const CERTIFICATE = '1.2.840.113549.1.12.10.1.3'
+const KEY = '1.2.840.113549.1.12.10.1.1'
 const ENCRYPTED_KEY = '1.2.840.113549.1.12.10.1.2'
 
 const bytes = (data: Buffer): ArrayBuffer => new Uint8Array(data).buffer
 
-/** A PKCS#12 file, encrypted with AES-256 (PBES2). */
-export async function pkcs12({ keys, certificates, passphrase, pretending }: Contents): Promise<Buffer> {
+/** A PKCS#12 file, encrypted with AES (PBES2). */
+export async function pkcs12({
+  keys,
+  certificates,
+  passphrase,
+  pretending,
+  bits = 256,
+  hash = 'SHA-256',
+  open,
+}: Contents): Promise<Buffer> {
   const encryption = {
     password: bytes(Buffer.from(passphrase)),
-    contentEncryptionAlgorithm: { name: 'AES-CBC', length: 256 },
-    hmacHashAlgorithm: 'SHA-256',
+    contentEncryptionAlgorithm: { name: 'AES-CBC', length: bits },
+    hmacHashAlgorithm: hash,
     iterationCount: 1000,
   }
   const keyBags = keys.map(async (pem) => {
     const der = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' })
-    const bag = new pkijs.PKCS8ShroudedKeyBag({ parsedValue: pkijs.PrivateKeyInfo.fromBER(bytes(der)) })
+    const parsedValue = pkijs.PrivateKeyInfo.fromBER(bytes(der))
+    if (open) return new pkijs.SafeBag({ bagId: KEY, bagValue: parsedValue as never })
+    const bag = new pkijs.PKCS8ShroudedKeyBag({ parsedValue })
     await bag.makeInternalValues(encryption)
     return new pkijs.SafeBag({ bagId: ENCRYPTED_KEY, bagValue: bag })
   })
