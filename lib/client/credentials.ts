@@ -60,7 +60,7 @@ export class Credentials {
   /** The same, checked and imported. */
   #own: Own | undefined
   #loading: Promise<Own> | undefined
-  #dropped: (DecryptionKey & { until: number })[] = []
+  #dropped: { name: string; key: DecryptionKey & { until: number } }[] = []
   /** Ends with the last change that was begun: they come one after the other. */
   #changing: Promise<unknown> = Promise.resolve()
   /** The reload that has not begun yet, for all who ask for one before it does. */
@@ -225,7 +225,7 @@ export class Credentials {
     if (before && hasOtherKeys) this.#drop(before.keys, imported)
     const own = {
       config,
-      keys: { ...imported, decryption: [...imported.decryption, ...this.#dropped] },
+      keys: { ...imported, decryption: [...imported.decryption, ...this.#dropped.map(({ key }) => key)] },
       vouchers: hasOtherKeys ? new Vouchers(config.client_id) : before.vouchers,
       // Requests that are on their way keep their connections, and no later one gets them.
       ...(first?.connections ?? (hasOtherTls ? this.#connections(config) : connectionsOf(before))),
@@ -241,12 +241,15 @@ export class Credentials {
     const now = Date.now()
     const published = new Set(present.public.keys.map((one) => JSON.stringify(one)))
     const gone = old.decryption.flatMap((key) => {
-      const own = old.public.keys.find(({ kid }) => kid === key.kid)
-      return key.until === undefined && !published.has(JSON.stringify(own))
-        ? [{ ...key, until: now + DROPPED_FOR }]
+      const name = JSON.stringify(old.public.keys.find(({ kid }) => kid === key.kid))
+      return key.until === undefined && !published.has(name)
+        ? [{ name, key: { ...key, until: now + DROPPED_FOR } }]
         : []
     })
-    this.#dropped = [...this.#dropped.filter(({ until }) => until > now), ...gone].slice(-MAX_DROPPED)
+    // A key that comes and goes is there once: what is encrypted to it is tried with each.
+    const isOld = (name: string): boolean => published.has(name) || gone.some((one) => one.name === name)
+    const left = this.#dropped.filter(({ name, key }) => key.until > now && !isOld(name))
+    this.#dropped = [...left, ...gone].slice(-MAX_DROPPED)
   }
 }
 

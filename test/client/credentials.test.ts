@@ -637,6 +637,18 @@ describe('a key to decrypt with that is gone', () => {
     expect((await own.current()).keys.decryption).toHaveLength(101)
   })
 
+  test('is kept once, however often it comes and goes', async () => {
+    const own = new Credentials(options({ jwks: put('flapping.json', first) }))
+    await own.current()
+    for (const one of [second, first, second, first, second]) {
+      put('flapping.json', one)
+      await own.reload()
+    }
+    const kept = (await own.current()).keys.decryption.map(({ kid }) => kid)
+    expect(kept).toEqual([second, first].map(({ keys }) => keys.find(({ use }) => use === 'enc')?.kid))
+    expect(await open(own, first)).toBe('a.b.c')
+  })
+
   test('is published no more', async () => {
     const own = new Credentials(options({ jwks: put('gone.json', first) }))
     await own.current()
