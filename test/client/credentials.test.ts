@@ -117,6 +117,15 @@ describe('keys that are read', () => {
     expect(await kids(client)).toEqual(kidsOf(second))
   })
 
+  test('are new ones after a reload in the same object as well', async () => {
+    const keys = { ...first }
+    const client = new IDPartner(options({ jwks: () => keys }))
+    await kids(client)
+    keys.keys = second.keys
+    await client.reload()
+    expect(await kids(client)).toEqual(kidsOf(second))
+  })
+
   test('are not asked of the function without a reload', async () => {
     const ask = jest.fn(() => first)
     const client = new IDPartner(options({ jwks: ask }))
@@ -314,6 +323,14 @@ describe('a new file of keys that is no good', () => {
     await own.look()
     expect(kidsIn(own)).toEqual(kidsOf(second))
     expect(said.at(-1)).toEqual(['reloaded', { options: ['jwks'] }])
+  })
+
+  test('is not looked at twice at once', async () => {
+    const own = new Credentials(options({ jwks: put('twice.json', first) }))
+    await own.current()
+    rmSync(at('twice.json'))
+    await Promise.all([own.look(), own.look(), own.look()])
+    expect(said).toEqual([])
   })
 
   test('is told of again where it was mended in between', async () => {
@@ -572,10 +589,11 @@ test('where nothing is read from elsewhere there is nothing to reload', async ()
 describe('a key to decrypt with that is gone', () => {
   const kind = { code: 'token_invalid', what: 'the ID token', registered: 'id_token' } as const
 
-  const open = async (own: Credentials, { keys }: JSONWebKeySet): Promise<string> => {
+  const open = async (own: Credentials, { keys }: JSONWebKeySet, named?: string): Promise<string> => {
     const key = keys.find(({ use }) => use === 'enc') ?? {}
+    const kid = named ?? String(key.kid)
     const jwe = await new CompactEncrypt(Buffer.from('a.b.c'))
-      .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: String(key.kid) })
+      .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid })
       .encrypt(await importJWK({ ...publicPart(key), kty: 'EC' }, 'ECDH-ES'))
     const { decryption } = (await own.current()).keys
     return (await decryptJwt(jwe, { alg: ['ECDH-ES'], enc: ['A256GCM'], keys: decryption }, kind)).jws
@@ -615,6 +633,15 @@ describe('a key to decrypt with that is gone', () => {
     keys = first
     await own.reload()
     expect((await own.current()).keys.decryption).toHaveLength(2)
+  })
+
+  test('opens nothing that names another', async () => {
+    const own = new Credentials(options({ jwks: put('gone.json', first) }))
+    await own.current()
+    expect(await open(own, first, 'of an older name')).toBe('a.b.c')
+    put('gone.json', second)
+    await own.reload()
+    await expect(open(own, first, 'of an older name')).rejects.toMatchObject({ code: 'token_invalid' })
   })
 
   test('is not one that is still there', async () => {

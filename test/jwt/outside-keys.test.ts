@@ -325,6 +325,15 @@ describe('an entry for a key elsewhere is refused by the constructor:', () => {
       },
       /at least 2048 bits/,
     ],
+    [
+      'that throws when it is read',
+      () => ({
+        get sign(): unknown {
+          throw new Error(SECRET)
+        },
+      }),
+      /an entry that cannot be used: key 1 is none$/,
+    ],
     ['whose key is no key', () => ({ key: 'key', alg: 'ES256' }), /needs a KeyObject or a CryptoKey/],
     ['whose key is public', () => ({ key: ec.publicKey, alg: 'ES256' }), /is no private key/],
   ])('%s', (_, made, message) => {
