@@ -182,11 +182,11 @@ async function start(page: string, file: string): Promise<string> {
   throw new Error(`${file} ended before it listened: ${lines.join('\n')}`)
 }
 
-function run(file: string): ChildProcess {
+function run(file: string, stderr: 'inherit' | 'ignore' = 'inherit'): ChildProcess {
   const child = spawn(
     process.execPath,
     ['node_modules/tsx/dist/cli.mjs', '--tsconfig', path.join(folder.path, 'tsconfig.json'), file],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', stderr] },
   )
   const gone = once(child, 'exit')
   closing.push(async () => {
@@ -1061,6 +1061,29 @@ describe('a block does what its page says', () => {
     await runs[name]?.()
   })
 })
+
+test.each([
+  ['README.md', 'app.js'],
+  ['README.md', 'app.ts'],
+  ['docs/quick-start.md', 'app.cjs'],
+  ['docs/age-gate.md', 'shop.js'],
+])(
+  'the program of %s in %s ends where its port is taken, and does not say that it listens',
+  async (page, file) => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, resolve))
+    closing.push(() => once(other.close(), 'close'))
+    const { port } = other.address() as AddressInfo
+    const child = run(
+      folder.write(`taken-${file}`, codeOf(page, file).replaceAll('3000', String(port))),
+      'ignore',
+    )
+    let said = ''
+    child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(said).toBe('')
+  },
+)
 
 test('the TypeScript blocks compile', async () => {
   const compiled = new SnippetFolder('types')

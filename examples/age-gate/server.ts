@@ -10,6 +10,7 @@ const sandbox = await startSandbox({
   post_logout_redirect_uris: [`${url}/`],
   backchannel_logout_uri: `${url}/backchannel-logout`,
 })
-createApp({ ...sandbox.config, jwks: await generateJwks() }).listen(3000, 'localhost', () => {
+createApp({ ...sandbox.config, jwks: await generateJwks() }).listen(3000, 'localhost', (err) => {
+  if (err) throw err // such as a port that is taken
   console.log(`Taste at ${url}/tasting, as mikomo_10 (38 years old) or mikomo_20 (20)`)
 })

@@ -42,4 +42,7 @@ app.use((err, _req, res, _next) => {
   console.error(err)
   res.status(err.status ?? 500).send(brokenPage())
 })
-app.listen(port, () => console.log(`Log in at ${url}/login`))
+app.listen(port, (err) => {
+  if (err) throw err // such as a port that is taken
+  console.log(`Log in at ${url}/login`)
+})

@@ -16,6 +16,7 @@ async function open(id: string, name: string): Promise<[string, Shop]> {
 }
 
 const shops = new Map([await open('north', 'North Shop'), await open('south', 'South Shop')])
-createApp(shops).listen(3000, 'localhost', () => {
+createApp(shops).listen(3000, 'localhost', (err) => {
+  if (err) throw err // such as a port that is taken
   for (const [id, { name }] of shops) console.log(`${name}: ${url}/${id}/login, as mikomo_10`)
 })
