@@ -183,6 +183,18 @@ describe('which browser it is', () => {
     await expect(store.take(request, 'next')).resolves.toEqual(pending('c'))
   })
 
+  test('a session that renews nothing at login goes on with what began before', async () => {
+    const request = browser()()
+    request.session['regenerate'] = (done: () => void): void => {
+      done()
+    }
+    await store.save(request, 'used', pending('a'), TTL)
+    await store.save(request, 'waiting', pending('b'), TTL)
+    await store.take(request, 'used')
+    ;(request.session['regenerate'] as (done: () => void) => void)(() => undefined)
+    await expect(store.take(request, 'waiting')).resolves.toEqual(pending('b'))
+  })
+
   test('a session that was ended while its login began stays ended', async () => {
     const sessionStore = {
       get: (_id: string, done: (err: null, found: null) => void) => {
@@ -229,6 +241,15 @@ describe('what is in Redis', () => {
     await expect(store.peek?.(request(), 'state-0')).resolves.toBe('no_login')
     await expect(store.peek?.(request(), 'state-1')).resolves.toEqual(pending('a'))
     await expect(store.peek?.(request(), 'state-21')).resolves.toEqual(pending('a'))
+  })
+
+  test('another site that begins a login puts out none where all are of this site, and has its own', async () => {
+    const request = browser()()
+    for (let at = 0; at < 20; at++) await store.save(request, `own-${String(at)}`, pending('a'), TTL)
+    const foreign = { ...request, headers: { 'sec-fetch-site': 'cross-site' } }
+    await store.save(foreign, 'foreign', pending('b'), TTL)
+    await expect(store.peek?.(request, 'own-0')).resolves.toEqual(pending('a'))
+    await expect(store.take(request, 'foreign')).resolves.toEqual(pending('b'))
   })
 
   test('another site that begins many logins puts out none that this site began', async () => {
