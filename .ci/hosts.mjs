@@ -1,6 +1,6 @@
 // Starts each application of examples/ that is a host's, as a newcomer would, with the packed package; and logs a person
 // in there, out again, and in once more. All of them are installed in one go.
-// node .ci/hosts.mjs [TARBALL [HOST]]
+// npx tsx .ci/hosts.mjs [TARBALL [HOST]]
 /* global fetch */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
@@ -13,7 +13,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { URL, pathToFileURL } from 'node:url'
-import { freePort } from './free-port.mjs'
+import { freePort } from '../test/support/free-port.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hosts-'))
 const hosts = readdirSync('examples').filter(

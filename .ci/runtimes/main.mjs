@@ -1,6 +1,6 @@
 // Runs the packed package with each runtime that it is for: an application that loads it with import and one with
 // require(), a login there in each flow, servers that must not be trusted, the command line, and the example of a test.
-// node .ci/runtimes/main.mjs [TARBALL]
+// npx tsx .ci/runtimes/main.mjs [TARBALL]
 /* global fetch */
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
@@ -14,7 +14,7 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { freePort } from '../free-port.mjs'
+import { freePort } from '../../test/support/free-port.ts'
 import { REFUSALS, startServers } from './servers.mjs'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'runtimes-'))

@@ -228,9 +228,13 @@ function kept(value: unknown): unknown {
   return Buffer.isBuffer(value) ? Buffer.from(value) : value
 }
 
-/** Options whose bytes nobody else writes into. */
-export function withOwnBytes<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, kept(value)])) as T
+/** Options whose bytes nobody else writes into; what is no object is left to whoever judges options. */
+export function withOwnBytes<T>(options: T): T {
+  if (typeof options !== 'object' || options === null) return options
+  const own: Record<string, unknown> = {}
+  // An option may be inherited, from what several clients share.
+  for (const name in options) own[name] = kept(options[name])
+  return own as T
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

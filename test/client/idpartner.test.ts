@@ -95,6 +95,15 @@ describe('a client is made', () => {
     )
   })
 
+  test('of options that it inherits from what several clients share', async () => {
+    platform = await Platform.start()
+    const shared = await platform.config()
+    const client = new IDPartner(
+      Object.create(shared, { timeout: { value: 20_000, enumerable: true } }) as IDPartnerConfig,
+    )
+    expect(client.timeout).toBe(20_000)
+  })
+
   test('that shows no key, secret or certificate', async () => {
     const pem = await tlsCertificates()
     const jwks = await clientJwks()
