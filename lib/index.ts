@@ -6,6 +6,7 @@ export type {
   ClaimsRequest,
   Proofs,
   RequestedClaims,
+  TakeProofs,
   VerifiedClaimsRequest,
 } from './client/authorization-request.js'
 export type { EndedLogin, EndSessionParams } from './client/end-session.js'

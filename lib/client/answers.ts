@@ -1,12 +1,16 @@
+import { IDPartnerError } from '../errors.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
 import { verifyJarm, type AuthorizationAnswer } from '../jwt/jarm.js'
+import { printableUrl } from '../jwt/jwt-error.js'
 import { verifyProxyDocument, type ProxyDocument } from '../jwt/proxy-document.js'
 import type { FindKeys } from '../jwt/remote-keys.js'
 import { inTime } from '../net/deadline.js'
-import type { PlainAnswer } from './callback-params.js'
+import { authorizationError } from './authorization-error.js'
+import { callbackParams, searchParams, type CallbackParams, type PlainAnswer } from './callback-params.js'
 import { decryptionOf } from './encryption.js'
 import { partyOf } from './party.js'
 import { readPlainAnswer } from './plain-answer.js'
+import type { ResponseMode } from './profile.js'
 import type { CallOptions, Providers } from './providers.js'
 
 /** Verifies the proxy's document, and asks whether its bank is allowed. */
@@ -93,6 +97,44 @@ async function verifyAnswer(
     })
     return inTime(signal, verifying)
   })
+}
+
+/**
+ * The signed answer in a callback's query, for whoever has no strategy that reads it.
+ *
+ * @throws {IDPartnerError} `response_invalid`; `access_denied` and `provider_error` for an error that anyone could have written
+ */
+export function signedAnswerOf(query: unknown): string {
+  const brought = broughtBy(query, 'jwt')
+  if (brought && 'response' in brought) return brought.response
+  throw new IDPartnerError('response_invalid', 'the query holds no "response"')
+}
+
+/** The same of a plain one. */
+export function plainAnswerOf(query: unknown): PlainAnswer {
+  const brought = broughtBy(query, 'query')
+  if (brought && 'code' in brought) return brought
+  throw new IDPartnerError('response_invalid', 'the query holds no "code"')
+}
+
+function broughtBy(query: unknown, mode: ResponseMode): CallbackParams | undefined {
+  const brought = callbackParams(searchParams(query), mode)
+  if (brought && 'error' in brought) throw authorizationError(brought.error)
+  return brought
+}
+
+/**
+ * Refuses an answer of another bank than its login went to, where that is known.
+ *
+ * @throws {IDPartnerError} `response_invalid`
+ * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.4 (mix-up)
+ */
+export function assertFrom(issuer: string | undefined, answered: string): void {
+  if (issuer === undefined || issuer === answered) return
+  throw new IDPartnerError(
+    'response_invalid',
+    `the answer is from another bank than the login went to: ${printableUrl(answered)} and ${printableUrl(issuer)}`,
+  )
 }
 
 /** Watches how a bank's answer is read. */

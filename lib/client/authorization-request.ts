@@ -17,6 +17,8 @@ export interface Proofs {
   /** What the ID token has to show; {@link IDPartner.getAuthorizationUrl} notes here what it was asked for. */
   max_age?: number | undefined
   acr_values?: string | undefined
+  /** The bank that the login went to, noted as well; known in the direct flow alone. */
+  issuer?: string | undefined
   /** When the login began, in seconds since 1970; there where `max_age` is. */
   begun?: number | undefined
   /** The key that tokens of this login are bound to, with `dpop_bound_access_tokens`. */
@@ -24,6 +26,12 @@ export interface Proofs {
   /** The `x-fapi-interaction-id` that the application chose itself. */
   interactionId?: string | undefined
 }
+
+/**
+ * Finds the proofs of the login that has this `state`, of those that wait in this browser, and forgets them: an answer counts
+ * once. Nothing where there is none.
+ */
+export type TakeProofs = (state: string) => Proofs | undefined | Promise<Proofs | undefined>
 
 /** One thing that a person is asked to allow, such as a payment (RFC 9396, section 2). */
 export interface AuthorizationDetail {
@@ -122,19 +130,22 @@ export function requestParameters(
 }
 
 /**
- * Notes in the proofs what the ID token has to show of how the person logged in, since only they are there when it comes.
+ * Notes in the proofs which bank has to answer, and what the ID token has to show of how the person logged in, since only
+ * they are there when it comes.
  *
  * @throws {IDPartnerError} `config_invalid` for proofs that cannot be written to
  */
 export function noteChecks(
   proofs: Proofs,
   { max_age, acr_values, claims, [INTERACTION_ID]: chosen }: AuthorizationParams,
+  issuer: string | undefined,
 ): void {
   const acr = neededAcr({ acr_values, claims })
   const interactionId = chosen === undefined ? undefined : interactionIdOf(chosen)
   const checks: Partial<Proofs> = {
     ...(max_age !== undefined && { max_age, begun: Math.floor(Date.now() / 1000) }),
     ...(acr !== undefined && { acr_values: acr }),
+    ...(issuer !== undefined && { issuer }),
     ...(interactionId !== undefined &&
       interactionId !== interactionIdFrom(proofs.codeVerifier) && { interactionId }),
   }
@@ -144,7 +155,7 @@ export function noteChecks(
   } catch {
     throw new IDPartnerError(
       'config_invalid',
-      'the proofs are frozen: "max_age" and "acr_values" are noted in them, to be checked at the end',
+      'the proofs are frozen: the bank, "max_age" and "acr_values" are noted in them, to be checked at the end',
     )
   }
 }

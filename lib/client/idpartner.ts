@@ -7,12 +7,19 @@ import type { IdTokenChecks } from '../jwt/id-token.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
 import type { LogoutTokenExpected } from '../jwt/logout-token.js'
 import type { IdentityProvider, ProxyDocument } from '../jwt/proxy-document.js'
-import { readAnswer, readDocument, readSignedAnswer } from './answers.js'
+import {
+  assertFrom,
+  plainAnswerOf,
+  readAnswer,
+  readDocument,
+  readSignedAnswer,
+  signedAnswerOf,
+} from './answers.js'
 import type { PreflightOptions } from './asked-for.js'
 import { authorizationError } from './authorization-error.js'
-import type { AuthorizationParams, Proofs } from './authorization-request.js'
+import type { AuthorizationParams, Proofs, TakeProofs } from './authorization-request.js'
 import { bankOf, type Bank } from './banks.js'
-import { callbackParams, searchParams, type PlainAnswer, type PlainError } from './callback-params.js'
+import type { PlainAnswer, PlainError } from './callback-params.js'
 import type { Checks } from './check.js'
 import type { Flow, IDPartnerConfig, ResolvedConfig } from './config.js'
 import { credential } from './credential.js'
@@ -206,7 +213,8 @@ export class IDPartner {
    * In the direct flow and without `iss` in the query that is IDPartner's account selector, which sends the browser
    * back to the same route with an `iss`; the proofs are not used until then.
    *
-   * What has to be checked in the ID token, `max_age` and `acr_values`, is noted in the proofs: store them afterwards.
+   * What has to be checked at the end is noted in the proofs: `max_age`, `acr_values`, and in the direct flow the bank. Store
+   * them afterwards.
    *
    * @param query the login route's query: `visitor_id`, and in the direct flow `iss`, `idp_id`, `idpartner_token`
    * @param scope must include `openid`
@@ -249,12 +257,7 @@ export class IDPartner {
         'there is no proxy in the direct flow: pass "response" on to claims()',
       )
     }
-    const params = callbackParams(searchParams(query), 'jwt')
-    if (params && 'error' in params) throw authorizationError(params.error)
-    if (!params || 'code' in params) {
-      throw new IDPartnerError('response_invalid', 'the query holds no "response"')
-    }
-    const { identity_provider, idp_response_code } = await this.readProxyDocument(params.response)
+    const { identity_provider, idp_response_code } = await this.readProxyDocument(signedAnswerOf(query))
     return { identity_provider, idp_response_code }
   }
 
@@ -271,17 +274,20 @@ export class IDPartner {
    * Redeems the bank's answer and returns the claims of its ID token, verified as the bank's; what they say of
    * the person is as the bank wrote it.
    *
-   * Does not remember that the answer was used: forget the proofs as soon as you have passed them here. Asks for no
-   * userinfo: see {@link IDPartner.userInfo}.
+   * Does not remember that the answer was used: forget the proofs as soon as you have passed them here, or pass a function that
+   * does. Asks for no userinfo: see {@link IDPartner.userInfo}.
    *
-   * @param response `idp_response_code` of {@link IDPartner.unpackProxyResponse}, or `response` in the direct flow; with
-   *   `response_mode` `'query'` the callback route's query, or a parsed form body
-   * @param issuer the bank the answer has to be from; by default any that IDPartner vouched for or `trusted_issuers` allows
+   * @param response the callback route's query, or a parsed form body; or else `idp_response_code` of
+   *   {@link IDPartner.unpackProxyResponse}, or `response` in the direct flow
+   * @param proofs of this login; or a function that takes those of a `state` out of all that wait in this browser. It is called
+   *   for an authentic answer alone, once, before the code is sent, and what it throws is thrown
+   * @param issuer the bank the answer has to be from; by default the one that the proofs name, or else any that IDPartner
+   *   vouched for or `trusted_issuers` allows
    * @throws {IDPartnerError} as {@link IDPartner.token}
    */
   async claims(
     response: string | object,
-    proofs: Proofs,
+    proofs: Proofs | TakeProofs,
     issuer?: string,
     options?: CallOptions,
   ): Promise<IDPartnerClaims> {
@@ -297,28 +303,42 @@ export class IDPartner {
    */
   async token(
     response: string | object,
-    proofs: Proofs,
+    proofs: Proofs | TakeProofs,
     issuer?: string,
     options: CallOptions = {},
   ): Promise<TokenSet & { claims: IDPartnerClaims }> {
-    const answer =
-      this.#config.response_mode === 'query'
-        ? await readAnswer(this.#providers, this.#plainAnswer(response), options, issuer)
-        : await readSignedAnswer(this.#providers, response, options, issuer)
-    if (!v.is(proofsShape, proofs) || answer.state !== proofs.state) {
-      throw new IDPartnerError('login_missing', 'the answer belongs to another login than these proofs', {
-        reason: 'no_login',
-      })
+    const answer = await this.#answer(response, issuer, options)
+    // In this order, so that no answer but an authentic one uses a login up.
+    const login: unknown = typeof proofs === 'function' ? await proofs(answer.state) : proofs
+    if (!v.is(proofsShape, login) || answer.state !== login.state) {
+      const message =
+        typeof proofs === 'function'
+          ? 'no login is waiting for this answer in this browser'
+          : 'the answer belongs to another login than these proofs'
+      throw new IDPartnerError('login_missing', message, { reason: 'no_login' })
     }
-    return this.redeem(answer, proofs, options)
+    assertFrom(login.issuer, answer.issuer)
+    return this.redeem(answer, login, options)
   }
 
-  /** What a callback's query holds, for whoever has no strategy that reads it. */
-  #plainAnswer(query: unknown): PlainAnswer {
-    const params = callbackParams(searchParams(query), 'query')
-    if (params && 'code' in params) return params
-    if (params && 'error' in params) throw authorizationError(params.error)
-    throw new IDPartnerError('response_invalid', 'the query holds no "code"')
+  /** The authentic answer that a callback's query holds, or that was taken out of it before. */
+  async #answer(
+    brought: unknown,
+    issuer: string | undefined,
+    options: CallOptions,
+  ): Promise<AuthorizationAnswer> {
+    const { flow, response_mode } = this.#config
+    if (response_mode === 'query') {
+      return readAnswer(this.#providers, plainAnswerOf(brought), options, issuer)
+    }
+    if (typeof brought !== 'object' || brought === null) {
+      return readSignedAnswer(this.#providers, brought, options, issuer)
+    }
+    const response = signedAnswerOf(brought)
+    if (flow === 'direct') return readSignedAnswer(this.#providers, response, options, issuer)
+    const document = await this.readProxyDocument(response, options)
+    assertFrom(issuer, document.identity_provider.issuer_url)
+    return readAnswer(this.#providers, document, options)
   }
 
   /**

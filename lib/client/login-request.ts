@@ -23,6 +23,7 @@ export const proofsShape = v.looseObject({
   codeVerifier: text,
   max_age: v.optional(v.number()),
   acr_values: v.optional(v.string()),
+  issuer: v.optional(v.string()),
   begun: v.optional(v.number()),
   interactionId: v.optional(v.string()),
   dpopKey: v.optional(v.string()),
@@ -50,8 +51,8 @@ export async function loginUrl(
   const { max_age, acr_values } = proofs
   const extra: AuthorizationParams = { max_age, acr_values, ...defined(extraAuthorizationParams) }
   if (selectsAccount(config, params)) return accountSelectorUrl(config, params, scope, extra.claims).href
-  noteChecks(proofs, extra)
   const direct = config.flow === 'direct'
+  noteChecks(proofs, extra, direct ? optionalParam(params, 'iss') : undefined)
   const selected = direct && {
     identity_provider_id: optionalParam(params, 'idp_id'),
     idpartner_token: optionalParam(params, 'idpartner_token'),

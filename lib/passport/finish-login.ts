@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { assertFrom } from '../client/answers.js'
 import { authorizationError } from '../client/authorization-error.js'
 import { neededAcr } from '../client/authorization-request.js'
 import type { CallbackParams, PlainError } from '../client/callback-params.js'
@@ -6,7 +7,6 @@ import { IDPartnerError } from '../errors.js'
 import { loginStep } from '../events.js'
 import type { AuthorizationAnswer } from '../jwt/jarm.js'
 import type { IdentityProvider } from '../jwt/proxy-document.js'
-import { printableUrl } from '../jwt/jwt-error.js'
 import { loginMissing, pendingLogin, type PendingLogin } from './logins.js'
 import type { LoginOptions, Settings } from './options.js'
 import { ACCOUNT_SELECTOR, fromStore, waitingFor, withInteractionId, type Pass } from './pass.js'
@@ -81,12 +81,7 @@ function assertBelongs<Req extends object>(
   if (!success || (client.flow === 'direct' && pending.issuer === undefined)) {
     throw new IDPartnerError('config_invalid', 'the login store returned something that is no pending login')
   }
-  if (pending.issuer !== undefined && pending.issuer !== issuer) {
-    throw new IDPartnerError(
-      'response_invalid',
-      `the answer is from another bank than the login went to: ${printableUrl(issuer)} and ${printableUrl(pending.issuer)}`,
-    )
-  }
+  assertFrom(pending.issuer, issuer)
   if (pending.strategy !== settings.id) throw loginMissing('no_login', req)
   return pending
 }

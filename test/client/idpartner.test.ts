@@ -429,7 +429,10 @@ describe.each(flows)("the bank's answer is redeemed ($flow flow)", (options) => 
 
   test.each<[string, unknown, unknown]>([
     ['missing', undefined, unread],
-    ['an object', { response: 'x' }, unread],
+    ['an object without an answer', { state: 'x' }, 'the query holds no "response"'],
+    ['a query with garbage', { response: 'x' }, expect.not.stringContaining('64 KiB')],
+    ['a query with two answers', { response: ['x', 'x'] }, expect.stringContaining('came more than once')],
+    ['a query with a bare code', { code: 'x', state: 'y' }, expect.stringContaining('a bare code')],
     ['empty', '', expect.not.stringContaining('64 KiB')],
     ['garbage', 'a.b.c', expect.not.stringContaining('64 KiB')],
     ['as long as it may be, but garbage', 'x'.repeat(65_536), expect.not.stringContaining('64 KiB')],

@@ -71,6 +71,30 @@ describe('the client without the strategy', () => {
     expect(await client.claims(await bring(), proofs, bankA.issuer)).toMatchObject(scene.platform.person)
   })
 
+  test("refuses another bank's answer to a login that went to this one, also where nobody names that", async () => {
+    const { client, proofs, bring, scene } = await begun('direct')
+    const { bankA, bankB } = scene.platform
+    expect(proofs.issuer).toBe(bankA.issuer)
+    expect(await refusal(client.claims(await bring({}, 'bankB'), proofs))).toMatchObject({
+      code: 'response_invalid',
+      status: 401,
+      message: `the answer is from another bank than the login went to: ${bankB.issuer} and ${bankA.issuer}`,
+    })
+    expect(scene.platform.requests).not.toContain('bankB.token')
+    expect(await client.claims(await bring(), proofs)).toMatchObject(scene.platform.person)
+  })
+
+  test('begins no login with frozen proofs, in which its bank cannot be noted', async () => {
+    const { strategy, platform } = await startScene({ flow: 'direct' })
+    const frozen = Object.freeze(strategy.client.generateProofs())
+    const url = strategy.client.getAuthorizationUrl({ iss: platform.bankA.issuer }, frozen, 'openid')
+    expect(await refusal(url)).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('frozen'),
+    })
+    expect(platform.requests).toEqual([])
+  })
+
   test('refuses an answer longer than 64 KiB', async () => {
     const { client, proofs, bring, scene } = await begun('direct')
     const response = await bring({ answer: { claims: set({ filler: 'x'.repeat(64 * 1024) }) } })
@@ -191,5 +215,94 @@ describe('the client without the strategy', () => {
     })
     const call = client.userInfo(platform.bankA.issuer, tokens, { signal: controller.signal })
     expect(await refusal(call)).toMatchObject({ code: 'provider_unavailable', status: 504 })
+  })
+})
+
+describe.each(['proxy', 'direct'] as const)('an answer finds its login among several (%s flow)', (flow) => {
+  /** What an application without the strategy does: all logins of a browser, each of which is forgotten as it is taken. */
+  function browser(...logins: Proofs[]): {
+    take: (state: string) => Promise<Proofs | undefined>
+    taken: string[]
+  } {
+    const waiting = new Map(logins.map((proofs) => [proofs.state, proofs]))
+    const taken: string[] = []
+    return {
+      taken,
+      take: (state) => {
+        taken.push(state)
+        const proofs = waiting.get(state)
+        waiting.delete(state)
+        return Promise.resolve(proofs)
+      },
+    }
+  }
+
+  test("by the callback route's query alone, which counts once", async () => {
+    const { client, proofs, bring, scene } = await begun(flow)
+    const { take, taken } = browser(client.generateProofs(), proofs, client.generateProofs())
+    const query = new URLSearchParams({ response: await bring() })
+    expect(await client.claims(query, take)).toMatchObject(scene.platform.person)
+    expect(await refusal(client.claims(query, take))).toMatchObject({
+      code: 'login_missing',
+      reason: 'no_login',
+      status: 401,
+      message: 'no login is waiting for this answer in this browser',
+    })
+    expect(taken).toEqual([proofs.state, proofs.state])
+    expect(scene.platform.requests.filter((endpoint) => endpoint === 'bankA.token')).toHaveLength(1)
+  })
+
+  test.each<{ name: string; query: (response: string) => unknown; code: string }>([
+    {
+      name: 'forged',
+      query: (response) => ({ response: `${response.slice(0, -8)}AAAAAAAA` }),
+      code: 'response_invalid',
+    },
+    { name: 'missing', query: () => ({}), code: 'response_invalid' },
+    { name: 'repeated', query: (response) => ({ response: [response, response] }), code: 'response_invalid' },
+    { name: 'a bare code', query: () => ({ code: 'x', state: 'y' }), code: 'response_invalid' },
+    { name: 'an error that nobody signed', query: () => ({ error: 'access_denied' }), code: 'access_denied' },
+  ])('but is asked for none when it is $name', async ({ query, code }) => {
+    const { client, proofs, bring, scene } = await begun(flow)
+    const { take, taken } = browser(proofs)
+    const response = await bring()
+    expect(await refusal(client.claims(query(response) as object, take))).toMatchObject({ code, status: 401 })
+    expect(taken).toEqual([])
+    expect(await client.claims({ response }, take)).toMatchObject(scene.platform.person)
+  })
+
+  test('and not when it is of another bank than the caller names', async () => {
+    const { client, proofs, bring, scene } = await begun(flow)
+    const { bankA, bankB } = scene.platform
+    const { take, taken } = browser(proofs)
+    const response = await bring()
+    expect(await refusal(client.claims({ response }, take, bankB.issuer))).toMatchObject({
+      code: 'response_invalid',
+      status: 401,
+    })
+    expect(taken).toEqual([])
+    expect(await client.claims({ response }, take, bankA.issuer)).toMatchObject(scene.platform.person)
+  })
+
+  test.each<{ name: string; gives: (proofs: Proofs) => unknown }>([
+    { name: 'those of another login', gives: (proofs) => ({ ...proofs, state: 'x' }) },
+    { name: 'something that is no proofs', gives: ({ state }) => ({ state }) },
+    { name: 'null', gives: () => null },
+  ])('and sends no code for $name', async ({ gives }) => {
+    const { client, proofs, bring, scene } = await begun(flow)
+    const take = (): Proofs => gives(proofs) as Proofs
+    expect(await refusal(client.claims({ response: await bring() }, take))).toMatchObject({
+      code: 'login_missing',
+      reason: 'no_login',
+    })
+    expect(scene.platform.requests).not.toContain('bankA.token')
+  })
+
+  test('and what the application throws is thrown, before the code is sent', async () => {
+    const { client, bring, scene } = await begun(flow)
+    const broken = new Error('the store is down')
+    const take = (): Promise<Proofs> => Promise.reject(broken)
+    await expect(client.claims({ response: await bring() }, take)).rejects.toBe(broken)
+    expect(scene.platform.requests).not.toContain('bankA.token')
   })
 })
