@@ -4,7 +4,7 @@ export default {
   // Two for each of two processors: most of what they do is wait, for time limits and for the second between two fetches.
   maxWorkers: 4,
   // A test that hangs is noticed; one on a busy machine is not taken for it.
-  testTimeout: 60_000,
+  testTimeout: 180_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
