@@ -19,6 +19,7 @@ export const FILES = [
   'client/ber',
   'client/callback-params',
   'client/certificates',
+  'client/check',
   'client/client-of',
   'client/config-schema',
   'client/dpop-choice',
@@ -36,11 +37,13 @@ export const FILES = [
   'client/login-request',
   'client/providers',
   'client/refresh',
+  'client/interaction-id',
   'client/issuer-spelling',
   'client/issuers',
   'client/key-checks',
   'client/metadata-checks',
   'client/log',
+  'client/login-record',
   'client/network',
   'client/networks',
   'client/option-errors',
@@ -60,6 +63,7 @@ export const FILES = [
   'client/provider-metadata',
   'client/published',
   'client/refusal-hint',
+  'client/repeated',
   'client/resource-request',
   'client/sources',
   'client/statements',
@@ -106,6 +110,7 @@ export const FILES = [
   'net/no-proxy',
   'net/places',
   'net/private-networks',
+  'net/request-failure',
   'net/tunnel-agent',
   'picker/picker',
   'passport/callback-route',
@@ -175,8 +180,16 @@ const PASSES = [
 
 /** Other tests of what a file checks, in test/; for a file that has none of its own they are all. */
 const TABLES = {
-  'client/login-record': ['receipt/verify-receipt'],
+  'client/check': PREFLIGHT,
+  'client/interaction-id': ['client/idpartner', 'hostile/userinfo'],
+  'client/login-record': ['receipt/verify-receipt', 'hostile/receipt'],
+  'client/networks': ['networks'],
+  'client/own-parameters': ['passport/options', 'client/asked-for'],
+  'client/repeated': ['client/credentials'],
+  'client/resource-request': ['hostile/client-request'],
+  'client/tokens': ['hostile/token-response', 'hostile/fresh-tokens', 'hostile/client-alone'],
   'jwt/low-s': ['hostile/receipt'],
+  'jwt/own-jwt': ['client/dpop', 'hostile/client-authentication', 'hostile/receipt'],
   'jwt/receipt': ['receipt/verify-receipt', 'hostile/receipt'],
   'receipt/redact-receipt': ['receipt/verify-receipt', 'hostile/receipt'],
   'receipt/seal': ['hostile/receipt'],
@@ -206,6 +219,7 @@ const TABLES = {
   'jwt/algorithms': ['jwt/keys', 'jwt/sealed-jwt'],
   'jwt/dpop-key': ['hostile/dpop'],
   'jwt/logout-token': ['hostile/logout'],
+  'logout/logout-router': ['hostile/logout'],
   'logout/concerns': ['logout/logout-router', 'hostile/logout'],
   'logout/form-body': ['logout/logout-router', 'hostile/logout'],
   'logout/used-tokens': ['logout/logout-router', 'hostile/logout'],
@@ -236,6 +250,7 @@ const TABLES = {
   'net/private-networks': ['net/private-networks', 'hostile/ssrf'],
   'client/callback-params': ['hostile/callback'],
   'jwt/id-token': ['hostile/id-token'],
+  'net/request-failure': ['net/http', 'net/connections'],
   'net/tunnel-agent': ['net/egress-proxy'],
   'net/answer': ['net/http', 'net/connections'],
   'net/http': ['net/connections', 'net/egress-proxy', 'hostile/ssrf'],
@@ -272,5 +287,6 @@ const TABLES = {
 export function testsOf(name) {
   const tables = (TABLES[name] ?? []).map((table) => `test/${table}`)
   const own = existsSync(`test/${name}.test.ts`) ? [`test/${name}`] : tables
+  if (own.length === 0) throw new Error(`nothing in test/ is known to try lib/${name}.ts`)
   return { own, all: [...new Set([...own, ...tables])] }
 }
