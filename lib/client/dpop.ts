@@ -33,8 +33,42 @@ export class DpopNonces {
   }
 }
 
+/**
+ * The nonces of one request.
+ *
+ * What its own refusal asked for is shown at the next try, whatever others were told meanwhile: some servers have nonces of
+ * one code or one token alone.
+ */
+export class RequestNonces implements Pick<DpopNonces, 'of'> {
+  readonly #shared: DpopNonces
+  #shown: string | undefined
+  #asked: string | undefined
+
+  constructor(shared: DpopNonces) {
+    this.#shared = shared
+  }
+
+  /** For the proof that is made now. */
+  of(url: string): string | undefined {
+    this.#shown = this.#asked ?? this.#shared.of(url)
+    return this.#shown
+  }
+
+  /** Remembers what an answer brought. */
+  note(url: string, response: Response): { nonce: string | undefined; isNew: boolean } {
+    const nonce = this.#shared.note(url, response)
+    this.#asked = nonce
+    // By the proof itself: what is shared may have changed since it was made.
+    return { nonce, isNew: nonce !== undefined && nonce !== this.#shown }
+  }
+}
+
 /** Makes the proofs of one request, each try with one of its own (RFC 9449, section 4.2). */
-export function dpopHandle(client: oidc.Configuration, key: DpopKey, nonces: DpopNonces): oidc.DPoPHandle {
+export function dpopHandle(
+  client: oidc.Configuration,
+  key: DpopKey,
+  nonces: Pick<DpopNonces, 'of'>,
+): oidc.DPoPHandle {
   return oidc.getDPoPHandle(client, key, {
     [oidc.modifyAssertion]: (header, claims) => {
       // openid-client has another name for EdDSA, which banks do not know yet (RFC 9864).
@@ -50,7 +84,7 @@ export async function dpopProof(
   { alg, privateKey, publicKey }: DpopKey,
   method: string,
   url: string,
-  nonces: DpopNonces,
+  nonces: Pick<DpopNonces, 'of'>,
 ): Promise<string> {
   const { origin, pathname } = new URL(url)
   const iat = Math.floor(Date.now() / 1000)

@@ -6,7 +6,7 @@ import type { FindKeys } from '../jwt/remote-keys.js'
 import type { Http } from '../net/http.js'
 import { shallow } from '../net/json.js'
 import type { ResolvedConfig } from './config.js'
-import { dpopHandle, dpopProof, type DpopNonces } from './dpop.js'
+import { RequestNonces, dpopHandle, dpopProof, type DpopNonces } from './dpop.js'
 import { INTERACTION_ID } from './interaction-id.js'
 import type { LoginRecord } from './login-record.js'
 import { leaveTransportToHttp } from './openid-client-settings.js'
@@ -51,6 +51,9 @@ export interface How {
   proven?: boolean
 }
 
+/** What says that a server took the proof, and looked further (RFC 6749, section 5.2): a nonce came by the way. */
+const GRANT_ERRORS = ['invalid_grant', 'unauthorized_client', 'unsupported_grant_type', 'invalid_scope']
+
 /** What says that a server has failed at the moment. */
 const SERVER_FAILED = [500, 502, 503, 504]
 
@@ -80,7 +83,8 @@ export async function send<T>(
     proven = false,
   }: How = {},
 ): Promise<T> {
-  const { http, interactionId, signal, metadata, dpop, nonces } = context
+  const { http, interactionId, signal, metadata, dpop } = context
+  const nonces = new RequestNonces(context.nonces)
   const options = dpop ? { DPoP: dpopHandle(client, dpop, nonces) } : {}
   let wantsNonce = false
   let hasFailed = false
@@ -96,7 +100,6 @@ export async function send<T>(
         proof: headers['dpop'] ?? '',
       }),
     ]
-    const shown = dpop && nonces.of(url)
     const proof = proven && dpop && { dpop: await dpopProof(dpop, method, url, nonces) }
     const namedBy = metadata.issuer
     const response = await http.fetch(url, {
@@ -108,18 +111,19 @@ export async function send<T>(
       namedBy,
       mutualTls: true,
     })
-    const nonce = dpop && nonces.note(url, response)
+    const { nonce, isNew } = dpop ? nonces.note(url, response) : { nonce: undefined, isNew: false }
     hasFailed = twice && SERVER_FAILED.includes(response.status)
     if (readAny) {
-      if (!wantsNonce && nonce !== undefined && nonce !== shown && asksForNonce(response)) {
+      if (!wantsNonce && isNew && asksForNonce(response)) {
         wantsNonce = true
         throw new IDPartnerError('provider_error', `${asked.what} asked for another DPoP nonce`)
       }
       return readAny(response)
     }
     if (response.status >= 400) {
-      wantsNonce = [400, 401].includes(response.status) && nonce !== undefined && nonce !== shown
       const failure = await errorResponse(response, withSent(asked, secrets()))
+      wantsNonce =
+        isNew && [400, 401].includes(response.status) && !GRANT_ERRORS.includes(failure?.providerError ?? '')
       if (failure && dpop && nonce === undefined && failure.providerError === 'use_dpop_nonce') {
         const { cause, providerError } = failure
         const why = 'asked for a DPoP nonce, and sent no nonce'

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
-import { describe, expect, test } from '@jest/globals'
+import { createHash, randomUUID } from 'node:crypto'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { decodeJwt } from 'jose'
 import { IDPartner, type TokenSet } from 'passport-idpartner'
 import { set } from '../support/bends.js'
 import { expectLoggedIn, expectRefused } from '../support/expectations.js'
-import { answer, send } from '../support/faults.js'
+import { answer, send, type Fault } from '../support/faults.js'
 import { startScene, useScenes, type Scene, type SceneOptions } from '../support/scene.js'
 import { refusal } from '../support/settle.js'
 
@@ -22,6 +22,38 @@ async function logIn(options: SceneOptions = bound): Promise<{ scene: Scene; tok
 }
 
 const kept = (tokens: TokenSet): TokenSet => JSON.parse(JSON.stringify(tokens)) as TokenSet
+
+/** Does something before a proof is signed, whose claims are there already; they alone have ECDSA here. */
+function beforeProof(work: () => Promise<unknown>): void {
+  const sign = crypto.subtle.sign.bind(crypto.subtle)
+  const spy = jest.spyOn(crypto.subtle, 'sign').mockImplementation(async (...call) => {
+    if ((call[0] as { name: string }).name === 'ECDSA') {
+      spy.mockRestore()
+      await work()
+    }
+    return sign(...call)
+  })
+}
+
+/** Does something before the claims of the second proof with a token are put together. */
+function beforeSecondClaims(work: () => Promise<unknown>): void {
+  const digest = crypto.subtle.digest.bind(crypto.subtle)
+  let count = 0
+  const spy = jest.spyOn(crypto.subtle, 'digest').mockImplementation(async (...call) => {
+    const isOfToken = Buffer.from(call[1] as Uint8Array)
+      .toString()
+      .startsWith('access-')
+    if (isOfToken && ++count === 2) {
+      spy.mockRestore()
+      await work()
+    }
+    return digest(...call)
+  })
+}
+
+afterEach(() => {
+  jest.restoreAllMocks()
+})
 
 describe('tokens are bound to a key of the login:', () => {
   test.each([
@@ -201,6 +233,57 @@ describe('a nonce', () => {
     expect(scene.platform.count('bankA.token')).toBe(2)
     expect(scene.platform.count('bankB.token')).toBe(2)
   })
+
+  test('that another login brought while the proof was made is news to this one', async () => {
+    const scene = await startScene(bound)
+    scene.platform.bankA.dpop.asks.add('par')
+    const other = scene.newVisitor()
+    beforeProof(() => other.begin())
+    expectLoggedIn(await scene.victim.finish(await scene.victim.begin()), scene)
+  })
+
+  test('of one login alone is given to its own request, whatever others are told meanwhile', async () => {
+    const scene = await startScene(bound)
+    const { dpop } = scene.platform.bankA
+    dpop.asks.add('userinfo')
+    dpop.ofEachKey = true
+    const other = scene.newVisitor()
+    const [begun, otherBegun] = [await scene.victim.begin(), await other.begin()]
+    beforeSecondClaims(async () => {
+      expectLoggedIn(await other.finish(otherBegun), scene)
+    })
+    expectLoggedIn(await scene.victim.finish(begun), scene)
+    expect(scene.platform.count('bankA.userinfo')).toBe(4)
+  })
+
+  test.each(['invalid_grant', 'unauthorized_client', 'invalid_scope'])(
+    'that comes with %s is no reason to send a code again: it was looked at',
+    async (error) => {
+      const scene = await startScene(bound)
+      const login = await scene.victim.begin()
+      scene.platform.fault('bankA.token', (res) => {
+        const headers = { 'content-type': 'application/json', 'dpop-nonce': 'new' }
+        send(res, { status: 400, headers, body: JSON.stringify({ error }) })
+      })
+      expectRefused(await scene.victim.finish(login), { code: 'provider_error', providerError: error })
+      expect(scene.platform.count('bankA.token')).toBe(1)
+    },
+  )
+
+  test.each(['invalid_dpop_proof', 'invalid_request', 'invalid_client'])(
+    'that comes with %s is tried, as not all banks say what they want',
+    async (error) => {
+      const scene = await startScene(bound)
+      const login = await scene.victim.begin()
+      const refuse: Fault = (res) => {
+        const headers = { 'content-type': 'application/json', 'dpop-nonce': randomUUID() }
+        send(res, { status: 400, headers, body: JSON.stringify({ error }) })
+      }
+      scene.platform.fault('bankA.token', refuse)
+      expectRefused(await scene.victim.finish(login), { code: 'provider_error', providerError: error })
+      expect(scene.platform.count('bankA.token')).toBe(2)
+    },
+  )
 
   test('that is never right ends the login, after one more try', async () => {
     const scene = await startScene(bound)

@@ -20,6 +20,8 @@ export class DpopChecks {
   type: string
   /** The nonce that proofs must hold now; each answer brings a new one. */
   nonce = randomUUID()
+  /** Gives each key a nonce of its own at its first request here, and takes no other. */
+  ofEachKey = false
   /** Asks for a nonce without sending one. */
   silent = false
   /** Takes no nonce for the right one. */
@@ -30,6 +32,7 @@ export class DpopChecks {
   readonly #on: boolean
   readonly #seen = new Set<string>()
   readonly #bound = new Map<string, string>()
+  readonly #ofKeys = new Map<string, string>()
 
   constructor(complaints: string[], on: boolean) {
     this.#complaints = complaints
@@ -68,7 +71,9 @@ export class DpopChecks {
     this.#assert(Number(payload.exp) - Number(payload.iat) <= 120, 'the proof lives too long')
     const jkt = await calculateJwkThumbprint(jwk as JWK)
     this.keys.push(jkt)
-    if (!this.asks.has(at) || (payload['nonce'] === this.nonce && !this.insatiable)) return { jkt }
+    const right = this.ofEachKey ? (this.#ofKeys.get(jkt) ?? 'none yet') : this.nonce
+    if (!this.asks.has(at) || (payload['nonce'] === right && !this.insatiable)) return { jkt }
+    if (this.ofEachKey) this.#ofKeys.set(jkt, (this.nonce = randomUUID()))
     if (this.insatiable) this.nonce = randomUUID()
     const error = 'use_dpop_nonce'
     const isResource = at === 'userinfo' || at === 'resource'
