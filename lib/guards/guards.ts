@@ -4,9 +4,9 @@ import { parseOptions } from '../client/parse-options.js'
 import { badOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import { addressOf, isNavigation, redirect, refuse, type Middleware } from './http.js'
-import { localPath, pathnameOf } from './local-path.js'
+import { localPath, loginPath, pathnameOf } from './local-path.js'
 import { notedMet, noteNeed, wasAsked, type Need } from './needs.js'
-import { claimsOf, claimsOfUser, userOf, type Claims, type FindClaims } from './person.js'
+import { assertRead, claimsOf, claimsOfUser, userOf, type Claims, type FindClaims } from './person.js'
 
 /** Options of every guard. */
 export interface GuardOptions {
@@ -21,7 +21,7 @@ export interface GuardOptions {
 
 const path = v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site')
 const options = v.strictObject({
-  login: v.optional(path, '/login'),
+  login: v.optional(loginPath, '/login'),
   claims: v.optional(
     v.custom<FindClaims>((value) => typeof value === 'function', 'must be a function'),
     () => claimsOfUser,
@@ -69,6 +69,9 @@ interface Requirement {
   what: string
 }
 
+/** A word, or the URI that makes a claim of somebody's own (RFC 7519, section 4.2). */
+const CLAIM_NAME = /^[\w.:/#~%+-]{1,128}$/
+
 /** Seconds by which a bank's clock may be ahead. */
 const CLOCK_TOLERANCE = 60
 
@@ -94,11 +97,11 @@ export function requireLogin(given: GuardOptions = {}): Middleware {
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function requireClaims(wanted: WantedClaims, given: GuardOptions = {}): Middleware {
-  const entries = Object.entries(wanted)
+  const entries = isNamed(wanted) ? Object.entries(wanted) : []
   if (entries.length === 0) throw badOption('claims', 'must name a claim, such as { age_over_21: true }')
   for (const [name, value] of entries) {
     const plain = ['string', 'boolean'].includes(typeof value) || Number.isFinite(value)
-    if (!/^[\w.:-]{1,64}$/.test(name) || !plain) {
+    if (!CLAIM_NAME.test(name) || !plain) {
       throw badOption('claims', 'must be names of claims with the text, number or boolean each has to be')
     }
   }
@@ -126,7 +129,11 @@ export function requireClaims(wanted: WantedClaims, given: GuardOptions = {}): M
  * @see https://www.rfc-editor.org/rfc/rfc9470
  */
 export function requireFresh(wanted: WantedLogin, given: GuardOptions = {}): Middleware {
-  const { max_age, acr_values } = parseOptions(wantedLogin, wanted)
+  const { max_age, acr_values } = parseOptions(
+    wantedLogin,
+    wanted,
+    'requireFresh() needs to know what a login has to be, such as { max_age: 300 }',
+  )
   if (max_age === undefined && acr_values === undefined) {
     throw badOption('max_age', 'or "acr_values" is required')
   }
@@ -149,7 +156,11 @@ export function requireFresh(wanted: WantedLogin, given: GuardOptions = {}): Mid
 }
 
 function guard(requirement: Requirement | undefined, given: GuardOptions): Middleware {
-  const settings = parseOptions(options, given)
+  const settings = parseOptions(
+    options,
+    given,
+    "a guard's options must be an object, such as { login: '/login' }",
+  )
   return (req, res, next) => {
     decide(req, requirement, settings)
       .then((verdict) => {
@@ -157,6 +168,10 @@ function guard(requirement: Requirement | undefined, given: GuardOptions): Middl
       })
       .catch(next)
   }
+}
+
+function isNamed(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 type Settings = v.InferOutput<typeof options>
@@ -170,6 +185,7 @@ async function decide(
   // Put before all routes, a guard must not stand in front of the one that opens it.
   if (pathnameOf(addressOf(req)) === pathnameOf(login)) return 'pass'
   const user = userOf(req)
+  if (user === undefined) assertRead(req)
   if (!requirement) return user ? 'pass' : 'login'
   const { need, judge } = requirement
   const judged = user ? judge(await claimsOf(user, find)) : 'unknown'

@@ -1,3 +1,5 @@
+import * as v from 'valibot'
+
 /** In characters; a longer path is nobody's page, and would not fit into a session that is a cookie. */
 const MAX_LENGTH = 1000
 
@@ -13,6 +15,12 @@ export function localPath(path: unknown): string | undefined {
   if (typeof path !== 'string' || path.length > MAX_LENGTH) return undefined
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(path) ? path : undefined
 }
+
+/** The path of a login route, which gets a query, and so has no fragment before it. */
+export const loginPath = v.pipe(
+  v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site'),
+  v.check((value) => !value.includes('#'), 'must have no fragment'),
+)
 
 /** The path of an address without its query, as routers compare it. */
 export function pathnameOf(path: string): string {

@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import * as v from 'valibot'
+import { badOption } from '../client/option-errors.js'
 import { parseOptions } from '../client/parse-options.js'
 import { IDPartnerError } from '../errors.js'
 import type { FailureInfo } from '../passport/outcome.js'
 import type { IDPartnerStrategy } from '../passport/strategy.js'
 import { addressOf, redirect, type Middleware } from './http.js'
-import { localPath } from './local-path.js'
+import { localPath, pathnameOf } from './local-path.js'
 import { asking, forgetTries, notedAsked } from './needs.js'
 import { claimsOfUser, isSame, personOf, userOf, type FindClaims, type Person } from './person.js'
 
@@ -13,7 +14,7 @@ import { claimsOfUser, isSame, personOf, userOf, type FindClaims, type Person } 
 export interface PassportLike {
   /** Makes the middleware that runs a strategy, and tells a callback how that ended. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Passport's own types have it
-  authenticate(strategy: string, options: any, callback: any): any
+  authenticate(strategy: string | object, options: any, callback: any): any
 }
 
 /** Options of {@link logIn}. */
@@ -60,7 +61,17 @@ export function logIn(
   strategy: IDPartnerStrategy<any>,
   given: LogInOptions = {},
 ): Middleware {
-  const { home, claims: find } = parseOptions(options, given)
+  if (!isPassport(passport) || !isStrategy(strategy)) {
+    throw new IDPartnerError(
+      'config_invalid',
+      'logIn() needs Passport, and then the strategy: logIn(passport, strategy)',
+    )
+  }
+  const { home, claims: find } = parseOptions(
+    options,
+    given,
+    "the options of logIn() must be an object, such as { home: '/' }",
+  )
   return (req, res, next) => {
     const end = async (user: object | false | null, info: unknown, status: unknown): Promise<void> => {
       if (user) {
@@ -84,8 +95,16 @@ export function logIn(
       else end(user, info, status).catch(next)
     }
     const begin = async (): Promise<void> => {
+      if (pathnameOf(addressOf(req)) === pathnameOf(home)) {
+        throw badOption('home', 'must be another page than the login route, which would begin the next login')
+      }
       const login = { ...asking(req, await strategy.askedOf(req)), ...(await carriedBy(req, find)) }
-      const authenticate = passport.authenticate(strategy.name, login, ended) as Middleware
+      // By itself, since an application may have registered it by any name; and anew, as Passport writes into it.
+      const authenticate = passport.authenticate(
+        Object.create(strategy) as object,
+        login,
+        ended,
+      ) as Middleware
       authenticate(req, res, next)
     }
     begin().catch(next)
@@ -99,9 +118,11 @@ export function logIn(
 async function carriedBy(req: IncomingMessage, find: FindClaims): Promise<{ state?: Carried }> {
   const address = addressOf(req)
   const query = new URLSearchParams(address.includes('?') ? address.slice(address.indexOf('?')) : '')
-  const return_to = localPath(query.get('return_to'))
+  const asked = localPath(query.get('return_to'))
+  // Back at this route they would log in once more.
+  const return_to = pathnameOf(asked ?? '') === pathnameOf(address) ? undefined : asked
   const user = query.has('again') ? userOf(req) : undefined
-  const person = user && (await personOf(user, find))
+  const person = user === undefined ? undefined : await personOf(user, find)
   const state = { ...(return_to !== undefined && { return_to }), ...(person && { person }) }
   return Object.keys(state).length > 0 ? { state } : {}
 }
@@ -117,12 +138,12 @@ async function changeUser(
 ): Promise<void> {
   const before = userOf(req)
   // Applications without such guards need not keep who somebody is at the bank.
-  const known = async (one: object): Promise<Person | undefined> =>
+  const known = async (one: unknown): Promise<Person | undefined> =>
     personOf(one, find).catch((err: unknown) => {
       if (person) throw err
       return undefined
     })
-  const present = before && (await known(before))
+  const present = before === undefined ? undefined : await known(before)
   const coming = await known(user)
   const same = present && coming && isSame(present, coming)
   if (person && (!coming || !isSame(person, coming) || same === false)) {
@@ -136,12 +157,22 @@ async function changeUser(
     logIn: (user: object, options: object, done: (err?: unknown) => void) => void
   }
   await new Promise<void>((resolve, reject) => {
-    put.call(req, user, { keepSessionInfo: !before || same === true }, (err) => {
+    put.call(req, user, { keepSessionInfo: before === undefined || same === true }, (err) => {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it is the session store's own
       if (err) reject(err)
       else resolve()
     })
   })
+}
+
+function isPassport(value: unknown): boolean {
+  return (
+    typeof (value as Partial<PassportLike> | undefined)?.authenticate === 'function' && !isStrategy(value)
+  )
+}
+
+function isStrategy(value: unknown): boolean {
+  return typeof (value as Partial<IDPartnerStrategy> | undefined)?.askedOf === 'function'
 }
 
 /** A failure as an error, for the one place where an application shows what went wrong. */

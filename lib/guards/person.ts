@@ -1,10 +1,16 @@
+import { badOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
+import { isTimeout, within } from '../net/deadline.js'
+import type { SessionRequest } from '../passport/session.js'
 
 /** Claims of a person, as the application keeps them. */
 export type Claims = Record<string, unknown>
 
 /** Where the claims of a user are; a promise of them will do. */
-export type FindClaims = (user: object) => unknown
+export type FindClaims = (user: unknown) => unknown
+
+/** Milliseconds that the application has to find claims. */
+const MAX_WAIT = 5000
 
 /** Who a person is at their bank. */
 export interface Person {
@@ -12,10 +18,26 @@ export interface Person {
   sub: string
 }
 
-/** Whom Passport found in the session, or put there. */
-export function userOf(req: object): object | undefined {
+/** Whom Passport found in the session, or put there: whatever the application has for a user, which may be a name alone. */
+export function userOf(req: object): unknown {
   const { user } = req as { user?: unknown }
-  return typeof user === 'object' && user !== null ? user : undefined
+  return user || undefined
+}
+
+/**
+ * Passport reads the session's user, or drops it from there; where neither has happened, it has not been asked yet, and whoever
+ * is logged in would be sent to log in for ever.
+ *
+ * @throws {IDPartnerError} `config_invalid`
+ */
+export function assertRead(req: object): void {
+  const { session } = req as SessionRequest
+  const kept = session?.['passport'] as { user?: unknown } | null | undefined
+  if (kept?.user === undefined) return
+  throw new IDPartnerError(
+    'config_invalid',
+    'somebody is logged in, and nobody has looked: put passport.session() before the guards',
+  )
 }
 
 /** `user.claims`, or else the user itself. */
@@ -25,8 +47,13 @@ export const claimsOfUser: FindClaims = (user) => {
 }
 
 /** @throws {IDPartnerError} `config_invalid` where there are none */
-export async function claimsOf(user: object, find: FindClaims): Promise<Claims> {
-  const claims: unknown = await find(user)
+export async function claimsOf(user: unknown, find: FindClaims): Promise<Claims> {
+  const claims = await within(MAX_WAIT, () => Promise.resolve().then(() => find(user))).catch(
+    (err: unknown) => {
+      if (!isTimeout(err)) throw err
+      throw badOption('claims', 'is a function that gave nothing within 5 s')
+    },
+  )
   if (isObject(claims)) return claims
   throw new IDPartnerError(
     'config_invalid',
@@ -35,7 +62,7 @@ export async function claimsOf(user: object, find: FindClaims): Promise<Claims> 
 }
 
 /** @throws {IDPartnerError} `config_invalid` where it cannot be told who somebody is */
-export async function personOf(user: object, find: FindClaims): Promise<Person> {
+export async function personOf(user: unknown, find: FindClaims): Promise<Person> {
   const { iss, sub } = await claimsOf(user, find)
   if (typeof iss === 'string' && typeof sub === 'string') return { iss, sub }
   throw new IDPartnerError(

@@ -54,7 +54,11 @@ const shape = v.strictObject({
  */
 export function logoutRouter(client: IDPartner | ClientOf, options: LogoutRouterOptions): LogoutRouter {
   const clientOf = asClientOf(client, 'logoutRouter', 'logoutRouter(strategy.client, …)')
-  const { path } = parseOptions(shape, options)
+  const { path } = parseOptions(
+    shape,
+    options,
+    'logoutRouter() needs the option "onLogout": { onLogout: (logout) => … }',
+  )
   const { onLogout, onError } = options
   const used = new UsedTokens()
   return (req, res, next) => {

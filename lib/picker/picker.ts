@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { cleanName, logoOf } from '../client/bank-name.js'
 import { parseOptions } from '../client/parse-options.js'
 import { IDPartnerError } from '../errors.js'
-import { localPath } from '../guards/local-path.js'
+import { localPath, loginPath } from '../guards/local-path.js'
 
 /** A bank of `client.banks()`. Its `logo` may be a path of this site too, for one that the application has itself. */
 export interface PickableBank {
@@ -41,12 +41,14 @@ const FEW = 12
 
 const MAX_SEARCH = 100
 
-const path = v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site')
 const texts = v.record(v.string(), v.string('must be texts by name'))
-const target = { login: v.optional(path, '/login'), params: v.optional(texts, {}) }
+const target = { login: v.optional(loginPath, '/login'), params: v.optional(texts, {}) }
 const buttonOptions = v.strictObject({
   ...target,
-  text: v.optional(v.string('must be a text'), 'Log in with your bank'),
+  text: v.optional(
+    v.pipe(v.string('must be a text'), v.regex(/\S/, 'must not be empty')),
+    'Log in with your bank',
+  ),
 })
 const text = v.string('must be texts')
 const pickerOptions = v.strictObject({
@@ -79,7 +81,11 @@ interface Shown {
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function logInButton(options: ButtonOptions = {}): string {
-  const { login, params, text } = parseOptions(buttonOptions, options)
+  const { login, params, text } = parseOptions(
+    buttonOptions,
+    options,
+    "the options must be an object, such as { login: '/banks' }",
+  )
   return `<a class="bank-button" href="${escape(withParams(login, params))}">${escape(text)}</a>`
 }
 
@@ -92,7 +98,11 @@ export function logInButton(options: ButtonOptions = {}): string {
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function bankPicker(banks: readonly PickableBank[], options: PickerOptions = {}): string {
-  const { login, params, search, words } = parseOptions(pickerOptions, options)
+  const { login, params, search, words } = parseOptions(
+    pickerOptions,
+    options,
+    "the options must be an object, such as { login: '/login' }",
+  )
   if (!v.is(banksShape, banks)) {
     throw new IDPartnerError('config_invalid', 'the first argument must be the banks: await client.banks()')
   }

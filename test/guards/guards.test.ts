@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createServer, request, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
 import session from 'express-session'
-import { IDPartnerError } from 'passport-idpartner'
+import { Passport } from 'passport'
+import { IDPartnerError, IDPartnerStrategy } from 'passport-idpartner'
 import {
   logIn,
   requireClaims,
@@ -184,6 +185,22 @@ describe('back to where somebody was, and nowhere else', () => {
   )
 })
 
+describe('somebody who is logged in', () => {
+  test.each(['me', 7, true])('is so by whatever the application has for a user: %j', async (user) => {
+    const ask = await serve(requireLogin())
+    expect(await ask('/', as(user as never))).toMatchObject({ status: 200, body: 'the page' })
+  })
+
+  test('is not sent to log in by a guard that stands before Passport', async () => {
+    const withUser: Middleware = (req, _res, next) => {
+      Object.assign((req as unknown as { session: object }).session, { passport: { user: 'me' } })
+      next()
+    }
+    const ask = await serve([withUser, requireLogin()])
+    expect(await ask('/')).toMatchObject({ status: 500, body: 'error page: config_invalid' })
+  })
+})
+
 describe('only a person who opens a page is sent to log in', () => {
   test.each<[string, string, Record<string, string>]>([
     ['a form that is posted', 'POST', { accept: 'text/html' }],
@@ -267,6 +284,13 @@ describe('claims', () => {
     expect((await ask('/wine', as(me))).status).toBe(302)
   })
 
+  test('may be named by a URI', async () => {
+    const name = 'https://id.example/claim/personalIdentityNumber'
+    const ask = await serve(requireClaims({ [name]: '1' }))
+    expect((await ask('/', as({ ...me, [name]: '1' }))).status).toBe(200)
+    expect((await ask('/', as({ ...me, [name]: '2' }))).status).toBe(403)
+  })
+
   test('are where the application says they are', async () => {
     const claims = (user: { id: string }) =>
       Promise.resolve(user.id === 'adult' ? { ...adult } : { ...me, age_over_21: false })
@@ -287,6 +311,20 @@ describe('claims', () => {
   ])('of a function that %s are an error, and nobody passes', async (_what, claims) => {
     const ask = await guarded({ claims })
     expect(await ask('/', as(adult))).toMatchObject({ status: 500, body: 'error page: config_invalid' })
+  })
+
+  test('of a function that never answers end the request', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] })
+    try {
+      const next = jest.fn()
+      const never: GuardOptions = { claims: () => new Promise(() => undefined) }
+      requireClaims({ age_over_21: true }, never)({ headers: {}, user: {} } as never, {} as never, next)
+      await jest.advanceTimersByTimeAsync(5000)
+      const message = expect.stringContaining('"claims"')
+      expect(next.mock.calls).toEqual([[expect.objectContaining({ code: 'config_invalid', message })]])
+    } finally {
+      jest.useRealTimers()
+    }
   })
 
   test('make no session for a script that has none', async () => {
@@ -387,6 +425,18 @@ describe('a mistake in the options is found when the application starts', () => 
     }
   })
 
+  const strategy = new IDPartnerStrategy(
+    {
+      client_id: 'guarded',
+      callback: 'https://app.example/callback',
+      flow: 'direct',
+      trusted_issuers: ['https://bank.example'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      client_secret: 'secret',
+    },
+    () => false,
+  )
+
   test.each<[string, () => unknown]>([
     ['login', () => requireLogin({ login: 'https://evil.example' })],
     ['login', () => requireLogin({ login: '//evil.example' })],
@@ -394,6 +444,23 @@ describe('a mistake in the options is found when the application starts', () => 
     ['claims', () => requireLogin({ claims: {} as never })],
     ['Login', () => requireLogin({ Login: '/login' } as never)],
     ['claims', () => requireClaims({})],
+    ['claims', () => requireClaims(undefined as never)],
+    ['claims', () => requireClaims(null as never)],
+    ['claims', () => requireClaims('age_over_21' as never)],
+    ['claims', () => requireClaims(['age_over_21'] as never)],
+    ['login', () => requireLogin({ login: '/login#form' })],
+    ['login', () => requireLogin('/login' as never)],
+    ['login', () => requireLogin(null as never)],
+    ['it is called "max_age" here', () => requireFresh({ maxAge: 300 } as never)],
+    ['it is called "login" here', () => requireLogin({ log_in: '/login' } as never)],
+    ['max_age', () => requireFresh(undefined as never)],
+    ['max_age', () => requireFresh(300 as never)],
+    ['logIn(passport, strategy)', () => logIn(undefined as never, undefined as never)],
+    ['logIn(passport, strategy)', () => logIn(new Passport(), 'idpartner' as never)],
+    ['logIn(passport, strategy)', () => logIn(new Passport(), strategy.client as never)],
+    ['logIn(passport, strategy)', () => logIn(strategy, new Passport() as never)],
+    ['logIn(passport, strategy)', () => logIn(strategy, strategy)],
+    ['home', () => logIn(new Passport(), strategy, '/home' as never)],
     ['claims', () => requireClaims({ age_over_21: undefined as never })],
     ['claims', () => requireClaims({ 'a"b': true })],
     ['claims', () => requireClaims({ age: NaN })],

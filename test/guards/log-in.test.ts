@@ -147,6 +147,29 @@ test('the Back button after a login leads home', async () => {
   expect((await new Browser().open(answer ?? '')).status).toBe(401)
 })
 
+test('a strategy may be registered by any name', async () => {
+  const { url } = await start((config) => withGuards(config, undefined, { as: 'bank' }))
+  const browser = new Browser()
+  const [, page] = await visitBank(browser, await browser.open(`${url}/me`))
+  expect(page).toMatchObject({ url: `${url}/me`, status: 200 })
+})
+
+test('nobody comes back to the login route, which would begin the next login', async () => {
+  const { url } = await start(withGuards)
+  const browser = new Browser()
+  const [, page] = await visitBank(browser, await browser.open(`${url}/login?return_to=/Login/`))
+  expect(page.url).toBe(`${url}/`)
+})
+
+test('a home that is the login route is said, and no login begins', async () => {
+  const { url } = await start((config) => withGuards(config, undefined, { home: '/login' }))
+  const { status, html } = await new Browser().open(`${url}/login`)
+  expect([status, JSON.parse(html)]).toEqual([
+    500,
+    { code: 'config_invalid', message: expect.stringContaining('"home"') },
+  ])
+})
+
 describe('what else was in the session', () => {
   test.each([
     ['stays when a stranger logs in', undefined, 'mikomo_10', ['/basket']],
@@ -179,13 +202,15 @@ test('an application without claims in its users logs people in all the same', a
 function withGuards(
   config: IDPartnerStrategyOptions,
   userOf: (claims: object) => object = (claims) => ({ claims }),
+  { as, home }: { as?: string; home?: string } = {},
 ): Express {
   const passport = new Passport()
   const scope = ['openid']
   const strategy = new IDPartnerStrategy({ scope, ...config, passReqToCallback: false }, ({ claims }) =>
     Promise.resolve(userOf(claims)),
   )
-  passport.use(strategy)
+  if (as === undefined) passport.use(strategy)
+  else passport.use(as, strategy)
   passport.serializeUser((user, done) => {
     done(null, user)
   })
@@ -198,7 +223,7 @@ function withGuards(
     session({ secret: 'test', resave: false, saveUninitialized: false }),
     passport.session() as RequestHandler,
   )
-  app.get(['/login', '/login/callback'], logIn(passport, strategy))
+  app.get(['/login', '/login/callback'], logIn(passport, strategy, { home }))
   const me: RequestHandler = (req, res) => {
     const { claims, ...user } = req.user as { claims?: Record<string, unknown> }
     const { sub, email, age_over_21 } = claims ?? {}

@@ -171,6 +171,9 @@ describe('a mistake is found when the application starts', () => {
   test.each<[string, () => unknown]>([
     ['strategy.client', () => logoutRouter({} as never, { onLogout: () => undefined })],
     ['onLogout', () => logoutRouter(client, {} as never)],
+    ['onLogout', () => logoutRouter(client, undefined as never)],
+    ['onLogout', () => logoutRouter(client, (() => undefined) as never)],
+    ['it is called "onLogout" here', () => logoutRouter(client, { onLogout() {}, onlogout: 1 } as never)],
     ['onLogout', () => logoutRouter(client, { onLogout: 'x' } as never)],
     ['onError', () => logoutRouter(client, { onLogout: () => undefined, onError: 1 } as never)],
     ['path', () => logoutRouter(client, { onLogout: () => undefined, path: 'x' })],
