@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { IDPartnerError } from '../errors.js'
-import { inTime } from '../net/deadline.js'
+import { inTime, isTimeout, within } from '../net/deadline.js'
 import type { TokenSet } from './tokens.js'
 
 /** Options of {@link IDPartner.freshTokens}. */
@@ -18,8 +18,11 @@ export interface FreshTokensOptions {
 /** Seconds before its end in which an access token is not used any more, since a call takes its time. */
 const MARGIN = 30
 
-/** Seconds for which a renewed set is remembered: others may have read the one before it a moment ago. */
+/** Seconds for which a renewed set is remembered once it is saved: others may have read the one before it a moment ago. */
 const MEMORY = 60
+
+/** Milliseconds that the application has to save a set. */
+const MAX_SAVE = 15_000
 
 /** From the set that somebody read a while ago to the latest; there are no more within that time. */
 const MAX_STEPS = 20
@@ -30,6 +33,7 @@ const MAX_REMEMBERED = 1000
 interface Refresh {
   renewed: Promise<TokenSet>
   saved?: Promise<unknown> | undefined
+  /** Nothing else has what was not saved, so it has no end. */
   until: number
 }
 
@@ -84,18 +88,17 @@ export class Refreshes {
   }
 
   #remember(name: string, renewed: Promise<TokenSet>): Refresh {
-    for (const [other, { until }] of this.#known) {
-      if (until > Date.now() && this.#known.size < MAX_REMEMBERED) break
-      this.#known.delete(other)
-    }
+    for (const [other, { until }] of this.#known) if (until <= Date.now()) this.#known.delete(other)
+    // The oldest stand first.
+    const [oldest] = this.#known.keys()
+    if (oldest !== undefined && this.#known.size >= MAX_REMEMBERED) this.#known.delete(oldest)
     const one: Refresh = {
-      until: Date.now() + MEMORY * 1000,
+      until: Infinity,
       renewed: renewed.catch((err: unknown) => {
         this.#known.delete(name)
         throw refused(err)
       }),
     }
-    // The oldest stand first.
     this.#known.delete(name)
     this.#known.set(name, one)
     return one
@@ -105,12 +108,19 @@ export class Refreshes {
 /** Waits until the set is renewed and saved; what could not be saved is saved by whoever asks next. */
 async function renewedAndSaved(one: Refresh, save: FreshTokensOptions['save']): Promise<TokenSet> {
   const renewed = await one.renewed
-  one.saved ??= Promise.resolve()
-    .then(() => save({ ...renewed }))
-    .catch((err: unknown) => {
+  one.saved ??= within(MAX_SAVE, () => Promise.resolve().then(() => save({ ...renewed }))).then(
+    () => {
+      one.until = Date.now() + MEMORY * 1000
+    },
+    (err: unknown) => {
       one.saved = undefined
-      throw err
-    })
+      if (!isTimeout(err)) throw err
+      throw new IDPartnerError(
+        'config_invalid',
+        'the function "save" of fresh tokens did not end within 15 s',
+      )
+    },
+  )
   await one.saved
   return renewed
 }

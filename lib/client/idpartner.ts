@@ -469,11 +469,15 @@ export class IDPartner {
    * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
    */
   async freshTokens(tokens: TokenSet, options: FreshTokensOptions): Promise<TokenSet> {
-    const { save, signal, issuer = tokens.claims?.iss } = options
+    const {
+      save,
+      signal,
+      issuer = (tokens as TokenSet | undefined)?.claims?.iss,
+    } = (options as Partial<FreshTokensOptions> | undefined) ?? {}
     if (typeof save !== 'function') {
       throw new IDPartnerError(
         'config_invalid',
-        'freshTokens needs the function "save", or a renewed set is lost',
+        'freshTokens needs the function "save", or a renewed set is lost: freshTokens(tokens, { save })',
       )
     }
     if (issuer === undefined) {

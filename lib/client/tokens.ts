@@ -139,7 +139,7 @@ const tokenSetShape = v.looseObject({
  */
 export function checkTokens(tokens: unknown, issuer: string): asserts tokens is TokenSet {
   if (!v.is(tokenSetShape, tokens)) {
-    throw new IDPartnerError('config_invalid', 'the second argument must be the token set of a login')
+    throw new IDPartnerError('config_invalid', 'the tokens must be the token set of a login, as it was given')
   }
   // As a bearer token, whoever reads a log of the bank's could use it.
   if (tokens.dpop_key !== undefined && tokens.token_type?.toLowerCase() !== 'dpop') {

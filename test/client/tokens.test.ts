@@ -196,7 +196,7 @@ describe('what the application hands back', () => {
       }),
     ).toMatchObject({
       code: 'config_invalid',
-      message: 'the second argument must be the token set of a login',
+      message: 'the tokens must be the token set of a login, as it was given',
     })
   })
 

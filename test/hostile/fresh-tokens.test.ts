@@ -1,7 +1,8 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { TokenSet } from 'passport-idpartner'
 import type { BankBends } from '../support/bank.js'
 import { set, without } from '../support/bends.js'
+import { travel } from '../support/clock.js'
 import { json, send } from '../support/faults.js'
 import { startScene, useScenes, type Scene } from '../support/scene.js'
 
@@ -110,6 +111,45 @@ describe('a refresh token is sent once', () => {
     expect(platform.count('bankA.token')).toBe(2)
   })
 
+  test('also when nothing could be saved for an hour', async () => {
+    const { strategy, tokens, platform, saved } = await loggedIn()
+    const down = (): Promise<never> => Promise.reject(new Error('the database is down'))
+    await failureOf(strategy.client.freshTokens(over(tokens), { save: down }))
+    travel(3_600_000)
+    await strategy.client.freshTokens(over(tokens), { save: (one) => saved.push(one) })
+    // What was renewed first has run out in that hour, so that it was saved and then renewed itself.
+    expect([platform.count('bankA.token'), saved.length]).toEqual([3, 2])
+    expect(new Set([tokens, ...saved].map(({ refresh_token }) => refresh_token)).size).toBe(3)
+  })
+
+  test('also when saving never ends: it is an error, and the next one saves it', async () => {
+    const { strategy, tokens, platform, saved } = await loggedIn()
+    const { client } = strategy
+    const failures: unknown[] = []
+    const ended = jest.spyOn(globalThis, 'setTimeout')
+    try {
+      const begun = new Promise<void>((resolve) => {
+        const save = (): Promise<never> => {
+          resolve()
+          return new Promise(() => undefined)
+        }
+        void failureOf(client.freshTokens(over(tokens), { save })).then((err) => failures.push(err))
+      })
+      await begun
+      const [end] = ended.mock.calls.find(([, milliseconds]) => milliseconds === 15_000) ?? []
+      end?.()
+      await new Promise(setImmediate)
+      expect(failures).toEqual([
+        expect.objectContaining({ code: 'config_invalid', message: expect.stringContaining('"save"') }),
+      ])
+    } finally {
+      ended.mockRestore()
+    }
+    const fresh = await client.freshTokens(over(tokens), { save: (one) => saved.push(one) })
+    expect(saved).toEqual([fresh])
+    expect(platform.count('bankA.token')).toBe(2)
+  })
+
   test('whoever of those who wait gives up', async () => {
     const { strategy, tokens, platform, saved } = await loggedIn()
     const save = (one: TokenSet): unknown => saved.push(one)
@@ -189,6 +229,9 @@ describe('nothing is saved when', () => {
 
   test.each<[string, (tokens: TokenSet) => TokenSet, object]>([
     ['there is nothing that saves', over, {}],
+    ['there are no options', over, undefined as never],
+    ['what saves is not in options', over, () => undefined],
+    ['there are no tokens at all', () => undefined as never, { save: () => undefined }],
     ['the tokens are of another bank', over, { save: () => undefined, issuer: 'https://other.example' }],
     [
       'nobody knows the bank',
