@@ -54,7 +54,7 @@ const pages = ['README.md', ...guides.map((name) => `docs/${name}`)]
 const snippets = pages.flatMap(snippetsOf)
 const programs = snippets.filter(({ language }) => language !== 'sh')
 
-/** What test/networks.test.ts runs, at banks of their own. */
+/** What test/networks.test.ts runs. */
 const RUN_ELSEWHERE = programs
   .filter(({ page }) => page === 'docs/networks.md')
   .map(({ page, file }) => `${page} ${file}`)
@@ -979,6 +979,20 @@ const runs: Record<string, () => Promise<void>> = {
     expect(sandbox.banks).toMatchObject([
       { name: 'First Bank', personas: [{ login: 'minor', claims: { age_over_18: false } }, {}, {}, {}, {}] },
       { name: 'Club Bank', personas: [{ login: 'minor' }, { claims: { 'vc.Club': { since: 2020 } } }] },
+    ])
+  },
+
+  'docs/testing.md of-a-network.ts': async () => {
+    const { sandbox, refusals } = (await load('docs/testing.md', 'of-a-network.ts')) as {
+      sandbox: Sandbox
+      refusals: string[]
+    }
+    closing.push(() => sandbox.close())
+    const body = new URLSearchParams({ client_id: 'my-app', scope: 'openid' })
+    const { status } = await fetch(`${String(sandbox.banks[0]?.issuer)}/request`, { method: 'POST', body })
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(refusals).toEqual([
+      expect.stringMatching(/^sandbox: Mikomo Bank refused a pushed request of my-app: /),
     ])
   },
 

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { startSandbox, type SandboxOptions } from '../sandbox/index.js'
+import { NETWORK_NAMES } from '../sandbox/networks.js'
 import type { Terminal } from './terminal.js'
 
 interface Options {
@@ -7,8 +8,9 @@ interface Options {
   callback: string
   jwksUri?: string
   loginUrl?: string
-  flow: NonNullable<SandboxOptions['flow']>
-  authMethod: NonNullable<SandboxOptions['token_endpoint_auth_method']>
+  network?: NonNullable<SandboxOptions['network']>
+  flow?: NonNullable<SandboxOptions['flow']>
+  authMethod?: NonNullable<SandboxOptions['token_endpoint_auth_method']>
   host: NonNullable<SandboxOptions['host']>
   port: number
   json?: true
@@ -24,11 +26,23 @@ export function sandboxCommand(command: Command, terminal: Terminal): void {
       '--login-url <URL>',
       "direct flow: your app's login route (default: /login at the callback's host)",
     )
-    .addOption(new Option('--flow <FLOW>', 'proxy or direct').choices(['proxy', 'direct']).default('proxy'))
     .addOption(
-      new Option('--auth-method <METHOD>', 'how your app authenticates at banks')
-        .choices(['private_key_jwt', 'client_secret_basic', 'tls_client_auth'])
-        .default('private_key_jwt'),
+      new Option('--network <NAME>', 'banks of that network, which refuse what it does not have').choices(
+        NETWORK_NAMES,
+      ),
+    )
+    // No defaults for what a network decides on.
+    .addOption(
+      new Option('--flow <FLOW>', "proxy, or direct (default: proxy, or the network's)").choices([
+        'proxy',
+        'direct',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--auth-method <METHOD>',
+        'how your app authenticates at banks (default: private_key_jwt)',
+      ).choices(['private_key_jwt', 'client_secret_basic', 'tls_client_auth']),
     )
     .addOption(
       new Option('--host <HOST>', "another one than your app's puts it on another site, as in life")

@@ -3,6 +3,8 @@ import { bankId, type OwnBank, type OwnPersona } from './bank/personas.js'
 import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
 import type { Profile, ResponseMode } from '../client/profile.js'
 import type { ContentEncryptionAlg, KeyEncryptionAlg, SigningAlg } from '../jwt/algorithms.js'
+import { NETWORKS, NETWORK_NAMES } from './networks.js'
+import type { Network } from '../client/networks.js'
 import { CONTENT_ENCRYPTION_ALGS, ENCRYPTED, KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from './algorithms.js'
 
 /** What {@link startSandbox} needs to know about the app. Names are those of OpenID client registration. */
@@ -30,6 +32,11 @@ export interface SandboxOptions {
    * `fapi2-message-signing` they take signed requests alone. In the direct flow.
    */
   profile?: Profile | undefined
+  /**
+   * Makes the banks behave as those of that network, and refuse whatever it does not have; the options that it decides
+   * on, such as `profile`, are then its own, and another value is refused. In the direct flow.
+   */
+  network?: Network | undefined
   /** How their answers come; as plain parameters (`'query'`) with `fapi2-security` and signed (`'jwt'`) else, by default. */
   response_mode?: ResponseMode | undefined
   /** Binds access tokens to a key of the app (DPoP, RFC 9449); the banks then ask for a nonce everywhere. */
@@ -174,6 +181,7 @@ const schema = v.strictObject({
     ),
     'fapi1-advanced',
   ),
+  network: v.optional(v.picklist(NETWORK_NAMES, `must be one of ${NETWORK_NAMES.join(', ')}`)),
   response_mode: v.optional(v.picklist(['jwt', 'query'], 'must be "jwt" or "query"')),
   dpop_bound_access_tokens: v.optional(v.boolean('must be true or false'), false),
   log: v.optional(
@@ -216,7 +224,7 @@ export type ResolvedOptions = Parsed & { response_mode: ResponseMode }
 
 /** @throws {TypeError} that names the option and what it must be */
 export function resolveOptions(options: SandboxOptions): ResolvedOptions {
-  const parsed = v.safeParse(schema, options, { abortPipeEarly: true })
+  const parsed = v.safeParse(schema, withNetwork(options), { abortPipeEarly: true })
   if (!parsed.success) {
     const [issue] = parsed.issues
     const name = v.getDotPath(issue)?.split('.')[0] ?? 'options'
@@ -226,6 +234,26 @@ export function resolveOptions(options: SandboxOptions): ResolvedOptions {
   const resolved = { ...parsed.output, response_mode }
   checkTogether(resolved)
   return resolved
+}
+
+/**
+ * Options with those of the network where the app has none of its own.
+ *
+ * @throws {TypeError} for an option with a value for which no app can be registered there
+ */
+function withNetwork(options: SandboxOptions): SandboxOptions {
+  const { network } = (options as SandboxOptions | undefined) ?? {}
+  if (network === undefined || !NETWORK_NAMES.includes(network)) return options
+  const own = Object.entries(options).filter(([, value]) => value !== undefined)
+  const registered = Object.entries<readonly unknown[]>(NETWORKS[network].registered)
+  for (const [name, choices] of registered) {
+    const given = options[name as keyof SandboxOptions]
+    if (given !== undefined && !choices.includes(given)) {
+      throw badOption(name, `must be ${choices.map(String).join(' or ')} (network "${network}")`)
+    }
+  }
+  const defaults = registered.map(([name, [first]]) => [name, first])
+  return { ...Object.fromEntries(defaults), ...Object.fromEntries(own) } as SandboxOptions
 }
 
 function checkTogether(options: ResolvedOptions): void {

@@ -11,44 +11,21 @@ import { isLoopback } from './http/host.js'
 import { listen, type Listener } from './http/listener.js'
 import { logo } from './pages/logo.js'
 import type { ResolvedOptions } from './options.js'
+import { NETWORKS, type NetworkRules } from './networks.js'
 import { Refusals } from './refusals.js'
-import type { Profile, ResponseMode } from '../client/profile.js'
-import type { Flow, TokenEndpointAuthMethod } from '../client/config.js'
-import { ALGORITHM_OPTIONS, bankAlgorithms, type AlgorithmOptions } from './algorithms.js'
+import { bankAlgorithms } from './algorithms.js'
+import { sandboxConfig, type SandboxConfig } from './config.js'
 import { banksOf, type Persona } from './bank/personas.js'
 import { SigningKeys } from './keys.js'
 import { Proxy } from './platform/proxy.js'
 import { bindsTokens } from './platform/registration.js'
 import { RelyingParty } from './platform/relying-party.js'
-import { redirect, sendPage } from './http/reply.js'
+import { redirect, sendJson, sendPage } from './http/reply.js'
 import { readForm } from './http/request.js'
 import { accountSelector } from './platform/account-selector.js'
 import { STYLESHEET } from './pages/stylesheet.js'
 import { Certificates, type ClientCertificate, type ClientCertificateKind } from './http/tls.js'
 import { TrustDirectory } from './platform/trust-directory.js'
-
-/** The options of the strategy that make the app talk to the sandbox; the app adds its own `jwks`. */
-export interface SandboxConfig extends AlgorithmOptions {
-  client_id: string
-  callback: string
-  flow: Flow
-  /** Where it is not FAPI 1.0 Advanced. */
-  profile?: Profile
-  response_mode?: ResponseMode
-  dpop_bound_access_tokens?: true
-  oidc_proxy_service_url: string
-  trust_directory_service_url: string
-  account_selector_service_url: string
-  token_endpoint_auth_method: TokenEndpointAuthMethod
-  /** All banks of the sandbox; in the direct flow. */
-  trusted_issuers?: string[]
-  /** With `client_secret_basic`. */
-  client_secret?: string
-  /** With `tls_client_auth` and with certificate-bound access tokens, PEM. */
-  tls_client_cert?: string
-  tls_client_key?: string
-  tls_server_ca?: string
-}
 
 /** A bank of the sandbox, and who can log in there. */
 export interface SandboxBank {
@@ -83,6 +60,7 @@ export interface Sandbox {
 
 /** Starts everything; see `startSandbox`. */
 export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
+  const network = resolved.network && NETWORKS[resolved.network]
   const certificates = needsCertificates(resolved) ? await Certificates.create() : undefined
   const app = Router()
   const listeners: Listener[] = []
@@ -126,13 +104,14 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     const proxy = new Proxy({ baseUrl, banks, faults, refusals, relyingParty, trustDirectory })
     banks.push(
       ...(await Promise.all(
-        banksOf(resolved).map((data) =>
+        banksOf(resolved, network?.claims).map((data) =>
           Bank.create({
             data,
             algs,
             keys,
             profile: resolved.profile,
             dpop: resolved.dpop_bound_access_tokens,
+            network,
             baseUrl,
             mutualTlsBaseUrl,
             flow: resolved.flow,
@@ -146,38 +125,32 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
       )),
     )
     const loginUrl = resolved.login_url ?? new URL('/login', resolved.callback).href
-    const selector = accountSelector({ banks, loginUrl, refusals, relyingParty, trustDirectory })
+    const selector = accountSelector({ banks, loginUrl, network, refusals, relyingParty, trustDirectory })
 
     app.use(pages(resolved, { app: relyingParty, baseUrl, faults, proxy, trustDirectory, banks }))
     app.use('/trust-directory', trustDirectory.router())
     if (resolved.flow === 'proxy') app.use('/oidc-proxy', proxy.router())
     else app.use('/v1/select-accounts', selector)
-    for (const bank of banks) app.use(`/banks/${bank.id}`, bank.router())
+    for (const bank of banks) {
+      app.use(bank.path, bank.router())
+      app.use(`/banks/${bank.id}`, documentWithoutPath(`${baseUrl}/banks/${bank.id}`, network))
+    }
 
     return {
       url: baseUrl,
       banks: banks.map(({ id, name, issuer, personas }) => ({ id, name, issuer, personas })),
-      config: {
-        client_id: resolved.client_id,
-        callback: resolved.callback,
-        flow: resolved.flow,
-        ...(resolved.profile !== 'fapi1-advanced' && {
-          profile: resolved.profile,
-          response_mode: resolved.response_mode,
-        }),
-        ...(resolved.dpop_bound_access_tokens && { dpop_bound_access_tokens: true as const }),
-        oidc_proxy_service_url: proxy.url,
-        trust_directory_service_url: trustDirectory.url,
-        account_selector_service_url: `${baseUrl}/v1`,
-        token_endpoint_auth_method: resolved.token_endpoint_auth_method,
-        ...(resolved.flow === 'direct' && { trusted_issuers: banks.map(({ issuer }) => issuer) }),
-        ...(clientSecret !== undefined && { client_secret: clientSecret }),
-        ...(certificates && {
-          ...(await certificates.client('valid')),
-          tls_server_ca: certificates.authority,
-        }),
-        ...algorithmOptions(resolved),
-      },
+      config: await sandboxConfig({
+        options: resolved,
+        certificates,
+        clientSecret,
+        keys,
+        services: {
+          oidc_proxy_service_url: proxy.url,
+          trust_directory_service_url: trustDirectory.url,
+          account_selector_service_url: `${baseUrl}/v1`,
+        },
+        issuers: banks.map(({ issuer }) => issuer),
+      }),
       next(fault) {
         faults.arm(fault)
       },
@@ -207,7 +180,7 @@ function pages(
     banks: readonly Bank[]
   },
 ): Router.Router {
-  const { client_id, callback, jwks_uri, flow } = options
+  const { client_id, callback, jwks_uri, flow, network } = options
   const { app, baseUrl, faults, proxy, trustDirectory, banks } = parts
   const router = Router()
   const overview = {
@@ -216,6 +189,7 @@ function pages(
     callback,
     jwksUri: jwks_uri,
     flow,
+    network,
     endpoints: {
       ...(flow === 'proxy'
         ? { 'OIDC proxy': proxy.url }
@@ -268,11 +242,19 @@ function sendStylesheet(res: ServerResponse): void {
   res.end(STYLESHEET)
 }
 
-/** What the app is registered for is what it has to accept, and to sign with. */
-function algorithmOptions(resolved: ResolvedOptions): AlgorithmOptions {
-  return Object.fromEntries(
-    ALGORITHM_OPTIONS.flatMap((name) => (resolved[name] === undefined ? [] : [[name, resolved[name]]])),
-  )
+/** What an app finds that forgot how the issuers of its network end. */
+function documentWithoutPath(issuer: string, network: NetworkRules | undefined): Router.Router {
+  const router = Router()
+  const members = Object.entries(network?.documentWithoutPath ?? {}).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? `${issuer}${value}` : value,
+  ])
+  if (members.length > 0) {
+    router.get('/.well-known/openid-configuration', (_req, res) => {
+      sendJson(res, { issuer, ...Object.fromEntries(members) })
+    })
+  }
+  return router
 }
 
 function needsCertificates(options: ResolvedOptions): boolean {

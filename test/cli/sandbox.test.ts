@@ -50,7 +50,22 @@ test('takes flow, callback and the other settings of an app', async () => {
   })
 })
 
+test('has banks of a network', async () => {
+  let home = ''
+  const args = ['sandbox', '--port', '0', '--network', 'singpass', '--json']
+  const { code, out } = await cli(args, '', async ({ out: soFar }) => {
+    home = await (await fetch((JSON.parse(soFar) as Told).url)).text()
+  })
+  expect(code).toBe(0)
+  const { config } = JSON.parse(out) as Told
+  expect(config).toMatchObject({ network: 'singpass', flow: 'direct' })
+  expect(config.trusted_issuers).toEqual(expect.arrayContaining([expect.stringMatching(/mikomo\/fapi$/)]))
+  expect(textOf(home)).toContain('singpass: banks that refuse whatever it does not have')
+})
+
 test.each([
+  ['a network that is none', ['--network', 'nowhere'], /Allowed choices are connectid-au, singpass, /],
+  ['a flow that the network has not', ['--network', 'helseid', '--flow', 'proxy'], /"flow" must be direct/],
   ['a port that is none', ['--port', '70000'], /must be a port number/],
   ['a flow that is none', ['--flow', 'sideways'], /Allowed choices are proxy, direct/],
   ['a callback that is none', ['--callback', 'nonsense'], /callback|Invalid URL/],

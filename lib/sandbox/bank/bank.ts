@@ -10,7 +10,9 @@ import { bankResources } from './resources.js'
 import type { SigningKey, SigningKeys } from '../keys.js'
 import { logo } from '../pages/logo.js'
 import type { Refusals } from '../refusals.js'
+import type { NetworkRules } from '../networks.js'
 import type { BankData, Persona } from './personas.js'
+import { FreshNonces } from './fresh-nonces.js'
 import { warnOfUnknown, watchPushedRequests, type Asked } from './unknown-claims.js'
 import type { Profile } from '../../client/profile.js'
 import type { BankAlgorithms } from '../algorithms.js'
@@ -30,6 +32,7 @@ export interface BankOptions extends Pick<
   keys: SigningKeys
   profile: Profile
   dpop: boolean
+  network: NetworkRules | undefined
   baseUrl: string
   /** The base URL with which a client certificate can be shown, if there is one. */
   mutualTlsBaseUrl: string | undefined
@@ -49,6 +52,8 @@ interface Instance {
 export class Bank {
   readonly id: string
   readonly name: string
+  /** Below the sandbox's URL. */
+  readonly path: string
   readonly tagline: string
   readonly issuer: string
   readonly logo: string
@@ -59,21 +64,24 @@ export class Bank {
   readonly #mutualTlsUrl: string | undefined
   readonly #open: (keys: BankKeys) => Instance
   readonly #dpop = new DpopResources()
+  readonly #freshNonces: FreshNonces<Instance> | undefined
   #keys: BankKeys
   #instance: Instance
   /** The request for which a nonce was asked, as the fault of new nonces has it. */
   #askedAtFirst = false
 
   private constructor(options: BankOptions, keys: BankKeys) {
-    const { data, baseUrl, mutualTlsBaseUrl } = options
-    const path = `/banks/${data.id}`
+    const { data, baseUrl, mutualTlsBaseUrl, network } = options
+    const path = `/banks/${data.id}${network?.path ?? ''}`
     this.id = data.id
+    this.path = path
     this.name = data.name
     this.tagline = data.tagline
     this.issuer = `${baseUrl}${path}`
     this.logo = `${path}/logo.svg`
     this.personas = data.personas
-    this.#warnOfUnknown = warnOfUnknown(data.name, data.personas)
+    // What a network's scopes are, the sandbox does not know.
+    this.#warnOfUnknown = network ? () => undefined : warnOfUnknown(data.name, data.personas)
     this.#options = options
     this.#mutualTlsUrl = mutualTlsBaseUrl && `${mutualTlsBaseUrl}${path}`
     const lasting = {
@@ -98,6 +106,9 @@ export class Bank {
     this.#open = (newKeys) => this.#instanceOf(createBankProvider({ ...lasting, keys: newKeys }), newKeys[0])
     this.#keys = keys
     this.#instance = this.#open(keys)
+    this.#freshNonces = network?.dpop?.nonceSeconds
+      ? new FreshNonces({ ...network.dpop, open: () => this.#open(this.#keys) })
+      : undefined
   }
 
   static async create(options: BankOptions): Promise<Bank> {
@@ -170,13 +181,14 @@ export class Bank {
       next()
     })
     router.use((req, res, next) => {
-      this.#instance.router(req, res, next)
+      const { router: handle } = this.#freshNonces?.instanceFor(req, res) ?? this.#instance
+      handle(req, res, next)
     })
     return router
   }
 
   #instanceOf(provider: Provider, key: SigningKey): Instance {
-    const { faults, relyingParty } = this.#options
+    const { faults, relyingParty, network } = this.#options
     watchPushedRequests(provider, this.#warnOfUnknown)
     const router = Router()
     router.use(
@@ -189,15 +201,17 @@ export class Bank {
         rotateKeys: () => this.rotateKeys(),
       }),
     )
-    router.use(
-      bankResources(provider, {
-        personas: this.personas,
-        key,
-        mutualTlsUrl: this.#mutualTlsUrl,
-        dpop: this.#dpop,
-        refused: this.#refused,
-      }),
-    )
+    if (!network) {
+      router.use(
+        bankResources(provider, {
+          personas: this.personas,
+          key,
+          mutualTlsUrl: this.#mutualTlsUrl,
+          dpop: this.#dpop,
+          refused: this.#refused,
+        }),
+      )
+    }
     const handle = provider.callback()
     router.use((req, res) => handle(req, res))
     return { provider, router }

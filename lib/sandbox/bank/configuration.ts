@@ -9,11 +9,13 @@ import {
 import { randomBytes } from 'node:crypto'
 import type { Profile } from '../../client/profile.js'
 import { DPOP_ALGS } from './dpop.js'
+import { assertionOf } from './network-rules.js'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, claimsByScope } from './claims.js'
 import type { BankAlgorithms } from '../algorithms.js'
 import type { SigningKey } from '../keys.js'
+import type { NetworkRules } from '../networks.js'
 import type { Persona } from './personas.js'
 import { CLIENT_SUBJECT, clientCertificateOf } from '../http/tls.js'
 
@@ -24,6 +26,8 @@ export interface BankConfigurationInput {
   issuer: string
   algs: BankAlgorithms
   profile: Profile
+  /** What it asks for as a bank of a network, if it is one. */
+  network: NetworkRules | undefined
   /** Whether the app's tokens are bound by DPoP. */
   dpop: boolean
   keys: readonly SigningKey[]
@@ -50,7 +54,7 @@ export interface BankConfigurationInput {
  * @see https://openid.net/specs/openid-financial-api-part-2-1_0.html
  */
 export function bankConfiguration(input: BankConfigurationInput): Configuration {
-  const { id, issuer, keys, personas, client, mutualTlsUrl } = input
+  const { id, issuer, keys, personas, client, mutualTlsUrl, network } = input
   const mountPath = new URL(issuer).pathname
   return {
     adapter: (model) => {
@@ -69,9 +73,12 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     },
     features: {
       devInteractions: { enabled: false },
-      // As the strictest networks do: a first proof is never good.
       dPoP: input.dpop
-        ? { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true }
+        ? {
+            enabled: true,
+            nonceSecret: randomBytes(32),
+            requireNonce: ({ path }) => asksForNonce(path, network),
+          }
         : { enabled: false },
       claimsParameter: { enabled: true },
       encryption: { enabled: true },
@@ -99,11 +106,11 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     discovery: {
       organization_name: input.name,
       logo_uri: `${issuer}/logo.svg`,
-      ...discoveryAdditions(issuer, mutualTlsUrl),
+      ...discoveryAdditions(issuer, mutualTlsUrl, network),
     },
     acrValues: [ACR],
     claims: {
-      openid: ['sub'],
+      openid: ['sub', ...(network?.openid ?? [])],
       acr: null,
       sid: null,
       auth_time: null,
@@ -120,7 +127,8 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
       'client_secret_basic',
       ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth' as const]),
     ],
-    enabledJWA: algorithms(input.algs),
+    enabledJWA: algorithms(input.algs, network),
+    ...(network && { assertJwtClientAuthClaimsAndHeader: assertionOf({ network, issuer }) }),
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,
@@ -144,7 +152,9 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
     findAccount: (_ctx, sub) => {
       const persona = personas.find(({ claims }) => claims.sub === sub)
       if (!persona) return undefined
-      return { accountId: sub, claims: () => ({ ...persona.claims }) }
+      const told = (use: string) =>
+        use === 'id_token' && network?.inUserinfo ? { sub } : { ...persona.claims }
+      return { accountId: sub, claims: told }
     },
     interactions: {
       policy: policyOfABank(),
@@ -155,10 +165,18 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
   }
 }
 
-function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Configuration['enabledJWA']> {
+/** As the strictest networks do, unless it is one that does not: a first proof is never good. */
+function asksForNonce(path: string, network: NetworkRules | undefined): boolean {
+  return network?.dpop?.nonceAt.includes(path) ?? true
+}
+
+function algorithms(
+  { signing, encryption }: BankAlgorithms,
+  network: NetworkRules | undefined,
+): NonNullable<Configuration['enabledJWA']> {
   const { authorization, id_token, userinfo } = encryption
   return {
-    dPoPSigningAlgValues: [...DPOP_ALGS],
+    dPoPSigningAlgValues: [...(network?.dpop?.algs ?? DPOP_ALGS)],
     clientAuthSigningAlgValues: signing,
     requestObjectSigningAlgValues: signing,
     requestObjectEncryptionAlgValues: [],
@@ -176,12 +194,17 @@ function algorithms({ signing, encryption }: BankAlgorithms): NonNullable<Config
 }
 
 /** What a bank of IDPartner has beside the endpoints of OpenID Connect; see `mtls_endpoint_aliases` in RFC 8705. */
-function discoveryAdditions(issuer: string, mutualTlsUrl: string | undefined): Record<string, unknown> {
-  const payments = (base: string) => ({
-    payment_details_info_endpoint: `${base}/payment_details`,
-    payment_processing_endpoint: `${base}/payment_processing`,
-  })
-  if (mutualTlsUrl === undefined) return payments(issuer)
+function discoveryAdditions(
+  issuer: string,
+  mutualTlsUrl: string | undefined,
+  network: NetworkRules | undefined,
+): Record<string, unknown> {
+  const payments = (base: string) =>
+    !network && {
+      payment_details_info_endpoint: `${base}/payment_details`,
+      payment_processing_endpoint: `${base}/payment_processing`,
+    }
+  if (mutualTlsUrl === undefined) return { ...payments(issuer) }
   return {
     ...payments(issuer),
     mtls_endpoint_aliases: {
@@ -209,12 +232,14 @@ function mutualTls() {
 
 /**
  * Parameters beside those of OAuth: what the account selector gave the app along, which is checked, and the sandbox's
- * own note of where a request came from.
+ * own note of where a request came from; at a network its own alone.
  */
 function extraParams({
   id,
   isSelectorToken,
+  network,
 }: BankConfigurationInput): NonNullable<Configuration['extraParams']> {
+  if (network) return network.parameters.filter((name) => !OF_THE_PROVIDER.includes(name))
   return {
     identity_provider_id: (_ctx, value) => {
       if (value === undefined || value === id) return
@@ -229,6 +254,12 @@ function extraParams({
     proxy_transaction: () => undefined,
   }
 }
+
+/** Parameters that oidc-provider knows by itself. */
+const OF_THE_PROVIDER = [
+  ...['acr_values', 'claims', 'claims_locales', 'display', 'id_token_hint', 'max_age', 'prompt'],
+  'ui_locales',
+]
 
 /** A bank asks for the login each time, whoever is logged in there already. */
 function policyOfABank() {

@@ -146,20 +146,31 @@ const BANKS: readonly [SandboxBankData, ...SandboxBankData[]] = [
   },
 ]
 
-/** The banks that were asked for, or the sandbox's, each with its customers. */
-export function banksOf({
-  banks,
-  personas = [],
-}: {
-  banks?: readonly OwnBank[] | undefined
-  personas?: readonly OwnPersona[] | undefined
-}): BankData[] {
+/**
+ * The banks that were asked for, or the sandbox's, each with its customers.
+ *
+ * @param more what their network has banks say of them, unless they say it themselves
+ */
+export function banksOf(
+  {
+    banks,
+    personas = [],
+  }: {
+    banks?: readonly OwnBank[] | undefined
+    personas?: readonly OwnPersona[] | undefined
+  },
+  more: (of: PersonaClaims) => Record<string, unknown> = () => ({}),
+): BankData[] {
   const all = banks ? banks.map(ownBank) : BANKS.map((bank) => ({ ...bank, customers: undefined }))
   return all.map(({ people, customers, ...bank }) => {
     const everywhere = personas.map((one) => ownPersona(bank.id, one))
     const theirs = customers?.map((one) => ownPersona(bank.id, one)) ?? personasOf(bank.id, people)
     const logins = new Set(everywhere.map(({ login }) => login))
-    return { ...bank, personas: [...everywhere, ...theirs.filter(({ login }) => !logins.has(login))] }
+    const all = [...everywhere, ...theirs.filter(({ login }) => !logins.has(login))]
+    return {
+      ...bank,
+      personas: all.map((one) => ({ ...one, claims: { ...more(one.claims), ...one.claims } })),
+    }
   })
 }
 

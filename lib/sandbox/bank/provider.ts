@@ -2,6 +2,7 @@ import { errors, Provider, type KoaContextWithOIDC } from 'oidc-provider'
 import { deliverAnswers, type AnswerDelivery } from './answers.js'
 import { bankConfiguration, type BankConfigurationInput } from './configuration.js'
 import type { EndedSteps } from './ended-steps.js'
+import { followNetwork } from './network-rules.js'
 import { bendAnswers, type AnswerBending } from './faults.js'
 import { repeatSteps } from './repeated-steps.js'
 import { errorPage } from '../pages/error.js'
@@ -23,7 +24,7 @@ export interface BankProviderInput
 
 /** Makes the OpenID Provider of a bank, with what the sandbox adds before and after it. */
 export function createBankProvider(input: BankProviderInput): Provider {
-  const { name, id, relyingParty } = input
+  const { name, id, relyingParty, network } = input
   const showError: AnswerDelivery['showError'] = (ctx, problem) => {
     if (ctx.status < 400) ctx.status = 400
     ctx.remove('location')
@@ -74,6 +75,8 @@ export function createBankProvider(input: BankProviderInput): Provider {
   repeatSteps(provider, input.steps)
   deliverAnswers(provider, { ...input, showError })
   bendAnswers(provider, input)
+  // Last, so that a fault waits for a request that is taken.
+  if (network) followNetwork(provider, { ...input, network })
   return provider
 }
 

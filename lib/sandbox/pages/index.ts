@@ -9,6 +9,8 @@ export interface SandboxOverview {
   callback: string
   jwksUri: string | undefined
   flow: 'proxy' | 'direct'
+  /** The network whose banks these are. */
+  network: string | undefined
   endpoints: Record<string, string>
   /** What can go wrong with the next login, and what will. */
   faults: readonly string[]
@@ -23,6 +25,7 @@ export function indexPage({
   callback,
   jwksUri,
   flow,
+  network,
   endpoints,
   faults,
   waiting,
@@ -43,6 +46,7 @@ export function indexPage({
         ${fact('Client id', clientId)} ${fact('Callback', callback)}
         ${fact('Public keys', jwksUri ?? 'none: answers are signed, but not encrypted')}
         ${fact('Flow', flow === 'proxy' ? 'proxy: IDPartner vouches for the bank' : 'direct: app and bank talk to each other')}
+        ${network === undefined ? '' : fact('Network', `${network}: banks that refuse whatever it does not have`)}
       </dl>
 
       <h2>The next login</h2>

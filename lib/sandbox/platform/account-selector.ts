@@ -1,6 +1,7 @@
 import Router from 'router'
 import { accountSelectorPage } from '../pages/account-selector.js'
 import type { Bank } from '../bank/bank.js'
+import type { NetworkRules } from '../networks.js'
 import { errorPage } from '../pages/error.js'
 import type { Refusals } from '../refusals.js'
 import { queryOf, readForm } from '../http/request.js'
@@ -14,12 +15,14 @@ const PARAMETERS = ['client_id', 'visitor_id', 'scope', 'claims'] as const
 export function accountSelector({
   banks,
   loginUrl,
+  network,
   refusals,
   relyingParty,
   trustDirectory,
 }: {
   banks: readonly Bank[]
   loginUrl: string
+  network: NetworkRules | undefined
   refusals: Refusals
   relyingParty: RelyingParty
   trustDirectory: TrustDirectory
@@ -60,9 +63,10 @@ export function accountSelector({
     if (bank) {
       const chosen = {
         iss: bank.issuer,
-        idp_id: bank.id,
+        // A network has a page of the app's own in its place, which knows of nothing else.
+        ...(!network && { idp_id: bank.id }),
         ...(visitorId !== null && { visitor_id: visitorId }),
-        idpartner_token: await trustDirectory.issueToken(bank.issuer),
+        ...(!network && { idpartner_token: await trustDirectory.issueToken(bank.issuer) }),
       }
       redirect(res, withQuery(loginUrl, chosen))
     } else if (form.has('cancel')) {

@@ -2,7 +2,7 @@ import type { JSONWebKeySet } from 'jose'
 import type { ClientMetadata } from 'oidc-provider'
 import * as v from 'valibot'
 import { errorCode } from '../http/error-code.js'
-import { recipientOf, type Encrypted, type Recipient } from '../algorithms.js'
+import { ENCRYPTED, recipientOf, type Encrypted, type Recipient } from '../algorithms.js'
 import type { ResolvedOptions } from '../options.js'
 import { registration } from './registration.js'
 
@@ -62,7 +62,20 @@ export class RelyingParty {
 
   /** @throws {KeysUnavailable} */
   async registration(): Promise<ClientMetadata> {
-    return registration(this.#options, this.#clientSecret, await this.publicKeys())
+    const keys = await this.publicKeys()
+    const { network, jwks_uri = '' } = this.#options
+    const unmet = ENCRYPTED.find((kind) => {
+      const alg = this.#options[`${kind}_encrypted_response_alg`]
+      return network && alg && !recipientOf(this.#options, kind, keys)
+    })
+    if (unmet) {
+      const option = `${unmet}_encrypted_response_alg` as const
+      const alg = String(this.#options[option])
+      throw new KeysUnavailable(
+        `The app's public keys at ${jwks_uri} include none for ${alg}, which ${String(network)} encrypts with; where yours is for another, the sandbox's option ${option} says so`,
+      )
+    }
+    return registration(this.#options, this.#clientSecret, keys)
   }
 
   /** The callback with answer parameters behind it; its own bytes stay as they are. */
