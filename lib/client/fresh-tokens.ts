@@ -99,7 +99,6 @@ export class Refreshes {
         throw refused(err)
       }),
     }
-    this.#known.delete(name)
     this.#known.set(name, one)
     return one
   }

@@ -68,7 +68,7 @@ function problem(value: unknown): string | undefined {
     if (isReserved(name)) return `must not have "${name}", which is set by this package alone`
     if (HAVE_OPTIONS.includes(name.toLowerCase()))
       return `must not have "${name}", which is an option of its own`
-    if (typeof one === 'boolean' || (typeof one === 'number' && Number.isFinite(one))) continue
+    if (typeof one === 'boolean' || Number.isFinite(one)) continue
     if (typeof one !== 'string' || one.length > MAX_LENGTH) {
       return `must have a text of at most ${String(MAX_LENGTH)} characters, a number or a boolean as "${name}"`
     }

@@ -10,12 +10,11 @@ export class UsedTokens {
     const now = Date.now()
     const until = this.#until.get(name)
     if (until !== undefined && until > now) return false
-    // The oldest stand first, and all are valid equally long.
+    // The oldest stand first, and all are valid equally long: one of the same name is over, and goes as well.
     for (const [other, end] of this.#until) {
       if (end > now && this.#until.size < MAX_TOKENS) break
       this.#until.delete(other)
     }
-    this.#until.delete(name)
     this.#until.set(name, now + seconds * 1000)
     return true
   }

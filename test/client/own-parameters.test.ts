@@ -66,6 +66,7 @@ describe.each(PLACES)("a network's own parameters, %s:", (_place, set) => {
     ['a name with a line break', { 'a\r\nb': 'c' }],
     ['a name with a space', { 'state ': 'c' }],
     ['an empty name', { '': 'c' }],
+    ['a name without end', { ['a'.repeat(101)]: 'c' }],
     ['a prototype', JSON.parse('{"__proto__":"c"}')],
     ['an object as a value', { a: {} }],
     ['a number that is none', { a: NaN }],
@@ -95,6 +96,18 @@ test('they stand among the others, as text', () => {
     redirect_uri_https_type: 'standard_https',
     level: '2',
     quick: 'true',
+  })
+})
+
+test.each<[string, object]>([
+  ['a text of 4096 characters', { a: 'x'.repeat(4096) }],
+  ['an empty text', { a: '' }],
+  ['a name of 100 characters', { ['a'.repeat(100)]: 'b' }],
+  ['a name of a URN', { 'urn:a-b.c_d': 'e' }],
+  ['none', {}],
+])('may be %s', (_name, own) => {
+  expect(loginOptions({ scope: 'openid' }, { authorization_params: own as never })).toMatchObject({
+    authorization_params: own,
   })
 })
 
