@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ResolvedConfig } from './config.js'
 import { IDPartnerError, printable } from '../errors.js'
 import { INTERACTION_ID, interactionIdFrom } from './interaction-id.js'
+import { jsonOf } from './json-parameters.js'
 import { checkNetworkLogin } from './networks.js'
 import { isReserved, withOwnParameters, type OwnParameters } from './own-parameters.js'
 import { PROFILES } from './profile.js'
@@ -90,16 +91,19 @@ export interface AuthorizationParams {
     string | number | boolean | ClaimsRequest | readonly AuthorizationDetail[] | OwnParameters | undefined
 }
 
-/** The parameters of an authorization request, as they go into a request object or into PAR. */
+/** What they are in a request object; in PAR all of it is text. */
+export type RequestParameters = Record<string, string | number | boolean | object>
+
+/** The parameters of an authorization request. */
 export function requestParameters(
   config: ResolvedConfig,
   proofs: Proofs,
   scope: string | readonly string[],
   extra: AuthorizationParams,
-): Record<string, string> {
+): RequestParameters {
   const asked = withOwnParameters(extra)
   checkNetworkLogin(config.network, scope, asked, 'login')
-  const parameters: Record<string, string> = {
+  const parameters: RequestParameters = {
     client_id: config.client_id,
     redirect_uri: config.callback,
     response_type: 'code',
@@ -124,9 +128,28 @@ export function requestParameters(
         `the authorization parameter "${name}" is set by this package alone`,
       )
     }
-    parameters[name] = typeof value === 'object' ? JSON.stringify(value) : String(value)
+    parameters[name] = typeof value === 'object' ? jsonOf(name, value) : value
   }
   return parameters
+}
+
+/** The same as texts, of which those that are JSON hold it. */
+export function textParameters(parameters: RequestParameters): Record<string, string> {
+  const texts = Object.entries(parameters).map(([name, value]): [string, string] => [
+    name,
+    typeof value === 'object' ? JSON.stringify(value) : String(value),
+  ])
+  return Object.fromEntries(texts)
+}
+
+/** What of them is about a person, and in no error: the kinds of details are not. */
+export function personalParameters({
+  claims,
+  login_hint,
+  authorization_details: details,
+}: RequestParameters): unknown {
+  const kindless = (detail: object): object => ({ ...detail, type: undefined })
+  return [claims, login_hint, Array.isArray(details) ? details.map(kindless) : undefined]
 }
 
 /**

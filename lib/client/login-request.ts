@@ -8,6 +8,7 @@ import {
   requestParameters,
   type AuthorizationParams,
   type Proofs,
+  type RequestParameters,
 } from './authorization-request.js'
 import { optionalParam, searchParams } from './callback-params.js'
 import type { ResolvedConfig } from './config.js'
@@ -74,7 +75,7 @@ export async function loginUrl(
 async function proxyUrl(
   providers: Providers,
   params: URLSearchParams,
-  parameters: Record<string, string>,
+  parameters: RequestParameters,
   call: ProviderCall,
   step: StepEvent,
 ): Promise<URL> {
@@ -90,7 +91,7 @@ async function proxyUrl(
 async function bankUrl(
   providers: Providers,
   params: URLSearchParams,
-  parameters: Record<string, string>,
+  parameters: RequestParameters,
   call: ProviderCall,
   step: StepEvent,
 ): Promise<URL> {

@@ -1,5 +1,6 @@
 import * as oidc from 'openid-client'
 import type { IDPartnerClaims, UserInfo } from '../jwt/claims.js'
+import { personalParameters, textParameters, type RequestParameters } from './authorization-request.js'
 import { decryptionOf, type Encrypted } from './encryption.js'
 import { IDPartnerError } from '../errors.js'
 import { loginStep, trace, type StepEvent } from '../events.js'
@@ -54,7 +55,7 @@ export class Provider {
   }
 
   /** Where to send the browser with a signed request in the URL (RFC 9101). */
-  async signedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
+  async signedAuthorizationUrl(parameters: RequestParameters): Promise<URL> {
     const { config, keys } = this.#context
     const signer = signingKey(keys, config.request_object_signing_alg)
     if (!signer) throw new IDPartnerError('config_invalid', 'option "jwks" needs a signing key')
@@ -68,10 +69,11 @@ export class Provider {
   }
 
   /** Pushes an authorization request and returns where to send the browser (RFC 9126). */
-  async pushedAuthorizationUrl(parameters: Record<string, string>): Promise<URL> {
+  async pushedAuthorizationUrl(parameters: RequestParameters): Promise<URL> {
     const { config, keys } = this.#context
     browserEndpoint(this.#context, 'authorization_endpoint')
     assertComplete(this.#context)
+    const texts = textParameters(parameters)
     const { signedRequests } = PROFILES[config.profile]
     const signed = signedRequests === 'always' || (signedRequests === 'with a key' && keys.signing.length > 0)
     return this.#ask(
@@ -79,10 +81,11 @@ export class Provider {
       async (client, options) => {
         // Anew for each try, since banks refuse what they have seen.
         const request = signed && (await this.signedAuthorizationUrl(parameters)).searchParams.get('request')
-        return oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : parameters, options)
+        return oidc.buildAuthorizationUrlWithPAR(client, request ? { request } : texts, options)
       },
       {
-        sent: secretsOf(parameters),
+        sent: secretsOf(texts),
+        content: personalParameters(parameters),
         twice: true,
         // An assertion names the client, and a certificate does not (RFC 8705, section 2).
         requestAlone:
@@ -256,11 +259,12 @@ export class Provider {
    * Asks an endpoint that openid-client knows.
    *
    * @param call.sent secrets that are inside what is sent
+   * @param call.content what is about a person there
    */
   #ask<T>(
     endpoint: Endpoint,
     call: Call<T>,
-    { sent = [], ...how }: How & { sent?: string[] } = {},
+    { sent = [], content, ...how }: How & Partial<Pick<Asked, 'sent' | 'content'>> = {},
   ): Promise<T> {
     const { config, metadata } = this.#context
     const url = endpointUrl(this.#context, endpoint).href
@@ -269,7 +273,7 @@ export class Provider {
     const auth = endpoint === 'userinfo_endpoint' ? undefined : config.token_endpoint_auth_method
     // It goes along in an encoding, and a bank would repeat it as it was before that.
     const secrets = config.client_secret ? [config.client_secret] : []
-    const asked = this.#asked(nameOf(endpoint), { auth, sent: [...sent, ...secrets] })
+    const asked = this.#asked(nameOf(endpoint), { auth, sent: [...sent, ...secrets], content })
     return send(this.#context, asked, client, call, how)
   }
 

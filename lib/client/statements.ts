@@ -1,18 +1,17 @@
-import * as oidc from 'openid-client'
+import { randomUUID } from 'node:crypto'
+import type * as oidc from 'openid-client'
 import { IDPartnerError } from '../errors.js'
 import { signingKey, type ClientKeys, type SigningKey } from '../jwt/keys.js'
 import { signJwt } from '../jwt/own-jwt.js'
+import type { RequestParameters } from './authorization-request.js'
 import type { ResolvedConfig } from './config.js'
 
 /*
  * What the application signs for others. openid-client would sign it too, but with times and headers of its own.
  */
 
-/** Parameters that are JSON, and in a signed request its own members (RFC 9101, section 4; RFC 9396, section 3). */
-const JSON_PARAMETERS = ['claims', 'authorization_details']
-
 /**
- * The parameters of an authorization request as a signed request object.
+ * The parameters of an authorization request as a signed request object, in which they are what they are, and no texts.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9101#section-4
  */
@@ -20,21 +19,17 @@ export async function requestObject(
   { client_id, clock_tolerance }: ResolvedConfig,
   signer: SigningKey,
   audience: string,
-  parameters: Record<string, string>,
+  parameters: RequestParameters,
 ): Promise<string> {
-  const members = Object.entries(parameters).map(([name, value]): [string, unknown] => [
-    name,
-    JSON_PARAMETERS.includes(name) ? JSON.parse(value) : name === 'max_age' ? Number(value) : value,
-  ])
   return signJwt(
     signer,
     { typ: 'oauth-authz-req+jwt' },
     {
-      ...Object.fromEntries(members),
+      ...parameters,
       client_id,
       iss: client_id,
       aud: audience,
-      jti: oidc.randomNonce(),
+      jti: randomUUID(),
       ...timesOf(clock_tolerance, REQUEST_LIFETIME),
     },
   )
@@ -57,7 +52,7 @@ export function clientAssertion(
       iss: client_id,
       sub: client_id,
       aud: issuer,
-      jti: oidc.randomNonce(),
+      jti: randomUUID(),
       ...timesOf(clock_tolerance, client_assertion_lifetime),
     }
     body.set('client_id', client_id)

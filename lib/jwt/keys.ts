@@ -80,11 +80,15 @@ export function signingKey(
  * @throws {IDPartnerError} `config_invalid`
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  */
-export async function generateJwks({
-  alg = 'PS256',
-  enc = 'RSA-OAEP',
-  modulusLength = 2048,
-}: { alg?: SigningAlg; enc?: KeyEncryptionAlg; modulusLength?: number } = {}): Promise<JSONWebKeySet> {
+export async function generateJwks(
+  options: {
+    alg?: SigningAlg | undefined
+    enc?: KeyEncryptionAlg | undefined
+    modulusLength?: number | undefined
+  } = {},
+): Promise<JSONWebKeySet> {
+  checkOptions(options)
+  const { alg = 'PS256', enc = 'RSA-OAEP', modulusLength = 2048 } = options
   if (!Number.isInteger(modulusLength) || modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS) {
     throw new IDPartnerError(
       'config_invalid',
@@ -99,6 +103,22 @@ export async function generateJwks({
     return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg, use }
   }
   return { keys: await Promise.all([make(alg, 'sig'), make(enc, 'enc')]) }
+}
+
+/** A misspelt one would make keys of another kind than was meant. */
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new IDPartnerError(
+      'config_invalid',
+      "generateJwks takes an object, such as { alg: 'ES256', enc: 'ECDH-ES+A256KW' }",
+    )
+  }
+  const unknown = Object.keys(options).find((name) => !['alg', 'enc', 'modulusLength'].includes(name))
+  if (unknown === undefined) return
+  throw new IDPartnerError(
+    'config_invalid',
+    `option "${unknown}" of generateJwks is not known: there are alg, enc and modulusLength`,
+  )
 }
 
 /** What a JWK of the application is for; its `use` and `alg` decide, and must not contradict each other. */

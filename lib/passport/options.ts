@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { claimsProblem, detailsProblem } from '../client/json-parameters.js'
 import {
   neededAcr,
   scopeText,
@@ -124,12 +125,11 @@ const isStore = (value: unknown): boolean => {
   return isFunction(save) && isFunction(take)
 }
 
-const isObject = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const isDetails = (value: unknown): boolean =>
-  Array.isArray(value) &&
-  value.every((one: unknown) => isObject(one) && typeof (one as { type?: unknown }).type === 'string')
+const problemOr = <T>(problemOf: (value: unknown) => string | undefined): v.GenericSchema<T> =>
+  v.custom<T>(
+    (value) => problemOf(value) === undefined,
+    ({ input }) => problemOf(input) ?? '',
+  )
 
 const text = v.string('must be a string')
 const flag = v.boolean('must be true or false')
@@ -139,7 +139,7 @@ const DEFAULT_SCOPE = ['openid', 'email', 'profile']
 /** An option that is missing here is found by the compiler. */
 const login = v.object({
   scope: v.optional(v.union([v.string(), v.array(v.string())], 'must be a string or a list of strings')),
-  claims: v.optional(v.custom<ClaimsRequest>(isObject, 'must be an object')),
+  claims: v.optional(problemOr<ClaimsRequest>(claimsProblem)),
   prompt: v.optional(text),
   max_age: v.optional(
     v.pipe(
@@ -155,9 +155,7 @@ const login = v.object({
   display: v.optional(
     v.picklist(['page', 'popup', 'touch', 'wap'], 'must be "page", "popup", "touch" or "wap"'),
   ),
-  authorization_details: v.optional(
-    v.custom<AuthorizationDetail[]>(isDetails, 'must be a list of objects, each with a "type"'),
-  ),
+  authorization_details: v.optional(problemOr<AuthorizationDetail[]>(detailsProblem)),
   purpose: v.optional(text),
   authorization_params: v.optional(ownParameters),
 } satisfies Record<keyof LoginOptions, v.GenericSchema>)
@@ -221,10 +219,11 @@ export function resolveStrategyOptions<Req extends object>(
   const acr_values = neededAcr(asked)
   const { flow = 'proxy', client_id, callback } = withNetwork(options)
   const id = shortHash([name, flow, client_id, ...(tenant === undefined ? [] : [tenant])])
-  const config = Object.fromEntries(
-    Object.entries(options).filter(([key]) => !Object.hasOwn({ ...own.entries, ...login.entries }, key)),
-  )
-  for (const one of Object.keys(config)) {
+  const config: Record<string, unknown> = {}
+  // An option may be inherited, from what several applications share.
+  for (const one in options) {
+    if (Object.hasOwn({ ...own.entries, ...login.entries }, one)) continue
+    config[one] = options[one as keyof typeof options]
     const known = [...OF_A_LOGIN, ...OF_A_STRATEGY]
     if (!OF_A_STRATEGY.includes(one) && meantOption(one, known) !== undefined) throw unknownOption(one, known)
   }

@@ -7,7 +7,12 @@ import {
   type ClaimsRequest,
   type IDPartnerConfig,
 } from 'passport-idpartner'
-import { requestParameters, scopeText, type Proofs } from '../../lib/client/authorization-request.js'
+import {
+  requestParameters,
+  scopeText,
+  textParameters,
+  type Proofs,
+} from '../../lib/client/authorization-request.js'
 import type { ResolvedConfig } from '../../lib/client/config.js'
 import type { Profile, ResponseMode } from '../../lib/client/profile.js'
 import { clientJwks, ecKey } from '../support/key-pairs.js'
@@ -31,8 +36,23 @@ function parametersOf(
   scope: string | string[] = 'openid',
 ): Record<string, string> {
   const config = { client_id: 'app', callback: CALLBACK, profile, response_mode } as ResolvedConfig
-  return requestParameters(config, proofs, scope, extra)
+  return textParameters(requestParameters(config, proofs, scope, extra))
 }
+
+test.each<[string, AuthorizationParams]>([
+  ['claims', { claims: ['email'] as never }],
+  ['claims', { claims: { idToken: { email: null } } as never }],
+  ['claims', { claims: { id_token: { email: true } } as never }],
+  ['claims', { claims: { id_token: { email: { value: 1n } } } }],
+  ['authorization_details', { authorization_details: [{ type: 'payment', amount: 10n }] }],
+  ['authorization_details', { authorization_details: [{ type: '' }] }],
+  ['authorization_details', { authorization_details: [{ amount: '10' } as never] }],
+])('%s of a wrong form are refused, by their name', (name, extra) => {
+  expect(thrown(() => parameters(extra))).toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringMatching(new RegExp(`^option "${name}" must `)),
+  })
+})
 
 describe('an authorization request', () => {
   test('has everything that protects a login, always', () => {
@@ -232,6 +252,17 @@ describe('a signed request', () => {
       extra: { claims, max_age: 600, prompt: 'login consent' },
     })
     expect(sent).toMatchObject({ claims, max_age: 600, prompt: 'login consent' })
+  })
+
+  test("has a network's own parameters as what they are, too (RFC 9101, section 4)", async () => {
+    const authorization_params = { level: 2, quick: true, kind: '3' }
+    const { claims: sent } = await request('proxy', { extra: { authorization_params } })
+    expect(sent).toMatchObject(authorization_params)
+  })
+
+  test('has a name that nobody else gives (RFC 9562)', async () => {
+    const { claims: sent } = await request('proxy')
+    expect(sent.jti).toMatch(UUID)
   })
 
   test('is signed with ES256 when the key is for that', async () => {

@@ -179,7 +179,7 @@ describe('a single login is held to the same rules', () => {
   test('and may bring what differs from one to the next', () => {
     const authorization_details = [{ type: 'consent' }]
     expect(ask('openfinance-uae', { authorization_details })).toMatchObject({
-      authorization_details: JSON.stringify(authorization_details),
+      authorization_details,
     })
     expect(ask('singpass', WHOLE.singpass as AuthorizationParams)).toMatchObject({
       authentication_context_type: 'APP_AUTHENTICATION_DEFAULT',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { requestParameters } from '../../lib/client/authorization-request.js'
+import { requestParameters, textParameters } from '../../lib/client/authorization-request.js'
 import type { ResolvedConfig } from '../../lib/client/config.js'
 import { loginOptions, resolveStrategyOptions } from '../../lib/passport/options.js'
 import { thrown } from '../support/thrown.js'
@@ -89,7 +89,9 @@ test('they stand among the others, as text', () => {
   }
   const config = { ...base, profile: 'fapi2-security', response_mode: 'query' } as ResolvedConfig
   expect(
-    requestParameters(config, proofs, 'openid', { purpose: 'why', authorization_params: own }),
+    textParameters(
+      requestParameters(config, proofs, 'openid', { purpose: 'why', authorization_params: own }),
+    ),
   ).toMatchObject({
     purpose: 'why',
     authentication_context_type: 'APP',

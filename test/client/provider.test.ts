@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ServerOptions } from 'node:https'
 import { EmbeddedJWK, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
@@ -826,6 +827,36 @@ describe("the bank's own endpoints", () => {
     await expect(provider.pushedAuthorizationUrl({ scope: 'openid' })).rejects.toMatchObject({
       code: 'provider_unavailable',
     })
+  })
+
+  test.each([
+    ['an account', 'creditor DE89370400440532013000 is not allowed'],
+    ['an account, spaced', 'creditor DE89 3704 0044 0532 0130 00 is not allowed'],
+    ['a name', 'nobody is called Anna'],
+    ['a claim', 'born on 1970-01-01 is nobody'],
+  ])('repeat in no error who is to allow what: %s', async (_what, error_description) => {
+    const provider = await startProvider()
+    replies['par'] = json({ error: 'invalid_request', error_description }, 400)
+    const creditor = { iban: 'DE89370400440532013000' }
+    const err = await refusal(
+      provider.pushedAuthorizationUrl({
+        scope: 'openid',
+        login_hint: 'anna',
+        authorization_details: [{ type: 'payment', creditor }],
+        claims: { id_token: { birthdate: { value: '1970-01-01' } } },
+      }),
+    )
+    expect(err).toMatchObject({ code: 'provider_error', providerError: 'invalid_request' })
+    expect(inspect(err, { depth: 9 })).not.toContain(error_description)
+  })
+
+  test('but a kind of detail that a bank does not know', async () => {
+    const provider = await startProvider()
+    const error_description = 'what is a payment_initiation?'
+    replies['par'] = json({ error: 'invalid_authorization_details', error_description }, 400)
+    const authorization_details = [{ type: 'payment_initiation', amount: '10' }]
+    const err = await refusal(provider.pushedAuthorizationUrl({ scope: 'openid', authorization_details }))
+    expect(inspect(err, { depth: 9 })).toContain(error_description)
   })
 
   test('may have nothing to say', async () => {

@@ -111,6 +111,21 @@ test.each([
   })
 })
 
+test.each([
+  [
+    'a misspelt option',
+    { algorithm: 'ES256' },
+    /"algorithm" of generateJwks is not known: there are alg, enc/,
+  ],
+  ['an algorithm alone', 'ES256', /takes an object, such as/],
+  ['null', null, /takes an object/],
+])('generateJwks makes no keys of %s', async (_name, options, message) => {
+  await expect(generateJwks(options as never)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringMatching(message),
+  })
+})
+
 test.each([1024, 2048.5, 16_385])('generateJwks makes no keys of %d bits', async (modulusLength) => {
   await expect(generateJwks({ modulusLength })).rejects.toMatchObject({
     code: 'config_invalid',
