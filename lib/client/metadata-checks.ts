@@ -4,7 +4,7 @@ import { fail, ok, warn, type Check } from './check.js'
 import type { ResolvedConfig } from './config.js'
 import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
-import { PROFILES } from './profile.js'
+import { signingAlgs } from './signing-algs.js'
 
 /** A list of a discovery document, of which one of these values is needed or, where `all` is set, each. */
 interface Need {
@@ -57,11 +57,11 @@ function needsOf(config: ResolvedConfig, { scope, claims, fetchUserInfo }: Asked
       ? [
           need('response_modes', [config.response_mode], 'response_mode'),
           need('code_challenge_methods', ['S256'], undefined),
-          need('request_object_signing_alg_values', request, 'request_object_signing_alg'),
+          need('request_object_signing_alg_values', listOf(request), 'request_object_signing_alg'),
         ]
       : []),
     need('token_endpoint_auth_methods', [config.token_endpoint_auth_method], 'token_endpoint_auth_method'),
-    need('token_endpoint_auth_signing_alg_values', assertion, 'token_endpoint_auth_signing_alg'),
+    need('token_endpoint_auth_signing_alg_values', listOf(assertion), 'token_endpoint_auth_signing_alg'),
     need(
       'id_token_signing_alg_values',
       [config.id_token_signed_response_alg],
@@ -78,10 +78,10 @@ function needsOf(config: ResolvedConfig, { scope, claims, fetchUserInfo }: Asked
       : []),
     need(
       'userinfo_signing_alg_values',
-      [config.userinfo_signed_response_alg ?? []].flat(),
+      listOf(config.userinfo_signed_response_alg),
       'userinfo_signed_response_alg',
     ),
-    need('dpop_signing_alg_values', dpop, 'dpop_signing_alg'),
+    need('dpop_signing_alg_values', listOf(dpop), 'dpop_signing_alg'),
     ...(['authorization', 'id_token', 'userinfo'] as const).flatMap((kind) => {
       const { alg, enc, asked } = encryption[kind]
       const used = kind === 'authorization' ? signedAnswer : kind === 'id_token' || (userinfo && asked)
@@ -99,18 +99,8 @@ function needsOf(config: ResolvedConfig, { scope, claims, fetchUserInfo }: Asked
   return needs.filter(({ values }) => values.length > 0)
 }
 
-/** What is signed with, as far as it is; of several keys the first. */
-function signingAlgs(config: ResolvedConfig): Record<'request' | 'assertion' | 'dpop', string[]> {
-  const first = config.keys.find(({ use, status }) => use === 'sig' && status === 'current')?.alg
-  const { signedRequests } = PROFILES[config.profile]
-  const asserts = config.token_endpoint_auth_method === 'private_key_jwt'
-  const { dpop } = config
-  const proof = dpop && ('alg' in dpop ? dpop.alg : dpop.key.alg)
-  return {
-    request: signedRequests === 'never' ? [] : [config.request_object_signing_alg ?? first ?? []].flat(),
-    assertion: asserts ? [config.token_endpoint_auth_signing_alg ?? first ?? []].flat() : [],
-    dpop: [proof ?? []].flat(),
-  }
+function listOf(value: string | undefined): string[] {
+  return value === undefined ? [] : [value]
 }
 
 function unmetCheck(

@@ -2,6 +2,7 @@ import type { AuthorizationParams } from './authorization-request.js'
 import type { IDPartnerConfig, ResolvedConfig } from './config.js'
 import { badOption } from './option-errors.js'
 import { withOwnParameters } from './own-parameters.js'
+import { signingAlgs } from './signing-algs.js'
 
 /** A bank network whose rules are known; see docs/networks.md. */
 export type Network =
@@ -15,6 +16,8 @@ interface Rules {
   scope?: readonly string[]
   /** Whether it has no scope beside those. */
   scopeAlone?: boolean
+  /** The values that options have there. */
+  only: Readonly<Partial<Record<keyof ReturnType<typeof inUse>, readonly (string | boolean)[]>>>
   /** How each issuer ends. */
   issuerEnd?: string
   /** Seconds that a client assertion may live. */
@@ -42,6 +45,26 @@ const SIGNED_WITH_CERTIFICATE = {
   response_mode: 'query',
 } as const satisfies Partial<IDPartnerConfig>
 
+const ONLY = { flow: ['direct'], token_endpoint_auth_method: ['private_key_jwt'] }
+
+const ONLY_PLAIN = { ...ONLY, profile: ['fapi2-security'], response_mode: ['query'] }
+
+const ONLY_SIGNED = {
+  ...ONLY,
+  profile: ['fapi2-message-signing'],
+  response_mode: ['query'],
+  request_object_signing_alg: ['PS256'],
+}
+
+const ECDSA = ['ES256', 'ES384', 'ES512']
+
+const ONLY_SINGPASS = {
+  ...ONLY_PLAIN,
+  token_endpoint_auth_signing_alg: ECDSA,
+  dpop_bound_access_tokens: [true],
+  dpop_signing_alg: ECDSA,
+}
+
 /** Both of Singpass: `A256CBC-HS512` for ID tokens, and another for userinfo. */
 const SINGPASS: Partial<IDPartnerConfig> = {
   ...FAPI2_WITH_DPOP,
@@ -53,8 +76,10 @@ const SINGPASS: Partial<IDPartnerConfig> = {
 /** Of Singpass: for its Login alone, which refuses a login without the first, as Myinfo refuses one with it. */
 const AUTHENTICATION_CONTEXT = ['authentication_context_type', 'authentication_context_message']
 
-const isThere = (asked: AuthorizationParams, name: string): boolean =>
-  asked[name] !== undefined && asked[name] !== ''
+const isThere = (asked: AuthorizationParams, name: string): boolean => {
+  const value = asked[name]
+  return value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0)
+}
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
@@ -65,6 +90,12 @@ const members = (value: unknown): Record<string, unknown> =>
 const NETWORKS: Readonly<Record<Network, Rules>> = {
   'connectid-au': {
     defaults: { ...SIGNED_WITH_CERTIFICATE, request_object_signing_alg: 'PS256' },
+    only: {
+      ...ONLY_SIGNED,
+      id_token_signed_response_alg: ['PS256'],
+      pushed_request_client_id: [false],
+      dpop_bound_access_tokens: [false],
+    },
     scope: ['openid'],
     scopeAlone: true,
     certificate: true,
@@ -91,6 +122,7 @@ const NETWORKS: Readonly<Record<Network, Rules>> = {
   },
   singpass: {
     defaults: SINGPASS,
+    only: ONLY_SINGPASS,
     scope: ['openid'],
     issuerEnd: '/fapi',
     maxAssertionLifetime: 120,
@@ -109,6 +141,7 @@ const NETWORKS: Readonly<Record<Network, Rules>> = {
       userinfo_encrypted_response_alg: ['ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW'],
       userinfo_encrypted_response_enc: 'A256GCM',
     },
+    only: ONLY_SINGPASS,
     scope: ['openid'],
     issuerEnd: '/fapi',
     maxAssertionLifetime: 120,
@@ -116,16 +149,22 @@ const NETWORKS: Readonly<Record<Network, Rules>> = {
   },
   helseid: {
     defaults: { ...FAPI2_WITH_DPOP, client_assertion_lifetime: 60 },
+    only: {
+      ...ONLY,
+      profile: ['fapi2-security', 'fapi2-message-signing'],
+      dpop_bound_access_tokens: [true],
+    },
     scope: ['openid'],
     maxAssertionLifetime: 60,
   },
-  esignet: { defaults: FAPI2_WITH_DPOP, scope: ['openid'] },
+  esignet: { defaults: FAPI2_WITH_DPOP, only: ONLY_PLAIN, scope: ['openid'] },
   'openfinance-uae': {
     defaults: {
       ...SIGNED_WITH_CERTIFICATE,
       request_object_signing_alg: 'PS256',
       token_endpoint_auth_signing_alg: 'PS256',
     },
+    only: { ...ONLY_SIGNED, token_endpoint_auth_signing_alg: ['PS256'] },
     scope: ['openid'],
     maxAssertionLifetime: 300,
     certificate: true,
@@ -147,8 +186,10 @@ export function withNetwork<T extends object>(options: T): T {
   // What is no object at all is found later.
   const rules = rulesOf((options as { network?: unknown } | undefined)?.network)
   if (!rules) return options
-  const own = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...rules.defaults, ...Object.fromEntries(own) } as T
+  const all: Record<string, unknown> = { ...rules.defaults }
+  // An option may be inherited, from what several applications share.
+  for (const name in options) if (options[name] !== undefined) all[name] = options[name]
+  return all as T
 }
 
 /** The scope of logins that name none. */
@@ -157,25 +198,47 @@ export function networkScope(network: unknown): string[] | undefined {
   return scope && [...scope]
 }
 
-/** @throws {IDPartnerError} `config_invalid`: what the network does not have, by its name and that of the option */
-export function checkNetwork({
-  network,
-  trusted_issuers,
-  tls,
-  client_assertion_lifetime: lifetime,
-}: Pick<ResolvedConfig, 'network' | 'trusted_issuers' | 'tls' | 'client_assertion_lifetime'>): void {
+/**
+ * @param isWhole whether keys and certificate are known; what is about them is checked only then
+ * @throws {IDPartnerError} `config_invalid`: what the network does not have, by its name and that of the option
+ */
+export function checkNetwork(config: ResolvedConfig, isWhole: boolean): void {
+  const { network, trusted_issuers, tls, client_assertion_lifetime: lifetime } = config
   const rules = rulesOf(network)
   if (!network || !rules) return
-  const { issuerEnd = '', maxAssertionLifetime = Infinity } = rules
+  const { only, issuerEnd = '', maxAssertionLifetime = Infinity } = rules
+  const values = inUse(config)
+  for (const name of Object.keys(only) as (keyof typeof values)[]) {
+    const [value, choices = []] = [values[name], only[name]]
+    if (value === undefined || choices.includes(value)) continue
+    throw ofNetwork(network, name, `must be ${choices.map((one) => JSON.stringify(one)).join(' or ')}`)
+  }
   const issuers = typeof trusted_issuers === 'object' ? trusted_issuers : []
   if (issuers.some((one) => !one.endsWith(issuerEnd))) {
     throw ofNetwork(network, 'trusted_issuers', `must hold issuers that end in ${issuerEnd}`)
   }
-  if (rules.certificate && tls.cert === undefined) {
+  if (isWhole && rules.certificate && tls.cert === undefined) {
     throw ofNetwork(network, 'tls_client_cert', 'is required')
   }
   if (lifetime > maxAssertionLifetime) {
     throw ofNetwork(network, 'client_assertion_lifetime', `must be at most ${String(maxAssertionLifetime)} s`)
+  }
+}
+
+/** What stands in the options that a network may fix, as far as it is known, also where it follows from a key. */
+function inUse(config: ResolvedConfig) {
+  const { assertion, dpop } = signingAlgs(config)
+  return {
+    flow: config.flow,
+    profile: config.profile,
+    response_mode: config.response_mode,
+    token_endpoint_auth_method: config.token_endpoint_auth_method,
+    pushed_request_client_id: config.pushed_request_client_id,
+    request_object_signing_alg: config.request_object_signing_alg,
+    id_token_signed_response_alg: config.id_token_signed_response_alg,
+    dpop_bound_access_tokens: config.dpop !== undefined,
+    token_endpoint_auth_signing_alg: assertion,
+    dpop_signing_alg: dpop,
   }
 }
 

@@ -65,11 +65,12 @@ export function resolveConfig(config: IDPartnerConfig, { isWhole = true } = {}):
     )
   }
   checkResourceServers(resolved.resource_servers, resolved.networks)
-  if (!isWhole) return Object.freeze(resolved)
-  checkNetwork(resolved)
+  checkNetwork(resolved, isWhole)
   checkProfile(resolved)
+  checkSecret(resolved)
+  if (!isWhole) return Object.freeze(resolved)
+  checkBinding(resolved)
   checkKeys(resolved)
-  checkAuthentication(resolved)
   checkCertificate(
     resolved.tls,
     resolved.clock_tolerance,
@@ -85,7 +86,7 @@ function withoutEncryption<T extends object>(options: T): Omit<T, keyof Encrypti
 
 /** @throws {IDPartnerError} `config_invalid`: what the profile does not have */
 function checkProfile(config: ResolvedConfig): void {
-  const { profile, flow, response_mode, token_endpoint_auth_method: method, trusted_issuers, tls } = config
+  const { profile, flow, response_mode, token_endpoint_auth_method: method, trusted_issuers } = config
   const rules = PROFILES[profile]
   if (!rules.flows.includes(flow)) {
     throw badOption(
@@ -103,12 +104,6 @@ function checkProfile(config: ResolvedConfig): void {
     throw badOption(
       'token_endpoint_auth_method',
       `cannot be "${method}" with the profile ${profile}, which has ${rules.authMethods.join(' and ')}`,
-    )
-  }
-  if (rules.boundTokens && tls.cert === undefined && config.dpop === undefined) {
-    throw badOption(
-      'profile',
-      `is ${profile}, whose tokens are bound to the application: set dpop_bound_access_tokens, or tls_client_cert and tls_client_key`,
     )
   }
   if (config.authorization_response_iss === 'optional') {
@@ -160,11 +155,10 @@ function checkKeys({ keys, flow, profile, token_endpoint_auth_method, ...algs }:
   }
 }
 
-function checkAuthentication({
+function checkSecret({
   token_endpoint_auth_method: method,
   client_secret,
-  tls,
-}: ResolvedConfig): void {
+}: Pick<ResolvedConfig, 'token_endpoint_auth_method' | 'client_secret'>): void {
   if (method === 'client_secret_basic' && client_secret === undefined) {
     throw badOption('client_secret', 'is required for client_secret_basic')
   }
@@ -174,7 +168,16 @@ function checkAuthentication({
       `contradicts token_endpoint_auth_method "${method}", which never sends it`,
     )
   }
-  if (method === 'tls_client_auth' && tls.cert === undefined) {
-    throw badOption('tls_client_cert', 'is required for tls_client_auth')
+}
+
+/** What a certificate is needed for. */
+function checkBinding({ profile, token_endpoint_auth_method: method, tls, dpop }: ResolvedConfig): void {
+  if (tls.cert !== undefined) return
+  if (PROFILES[profile].boundTokens && dpop === undefined) {
+    throw badOption(
+      'profile',
+      `is ${profile}, whose tokens are bound to the application: set dpop_bound_access_tokens, or tls_client_cert and tls_client_key`,
+    )
   }
+  if (method === 'tls_client_auth') throw badOption('tls_client_cert', 'is required for tls_client_auth')
 }

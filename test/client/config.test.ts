@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { JSONWebKeySet } from 'jose'
 import * as v from 'valibot'
 import type { IDPartnerConfig } from '../../lib/client/config.js'
+import { IDPartner } from '../../lib/client/idpartner.js'
 import { parseOptions } from '../../lib/client/parse-options.js'
 import { resolveConfig } from '../../lib/client/resolve-config.js'
 import { PrivateNetworks } from '../../lib/net/private-networks.js'
@@ -239,6 +240,28 @@ describe('a profile', () => {
     ],
   ])('is refused when %s', (_name, option, options, message) => {
     expectBad(fapi2(options), option, message)
+  })
+
+  test.each<[string, string, Options]>([
+    ['it is for banks and not for the proxy', 'profile', { flow: 'proxy' }],
+    ['plain answers are of FAPI 1.0', 'response_mode', { profile: 'fapi1-advanced', response_mode: 'query' }],
+    [
+      '"iss" is optional for who knows which',
+      'authorization_response_iss',
+      { authorization_response_iss: 'optional', trusted_issuers: () => true },
+    ],
+    [
+      'the application has a mere secret',
+      'token_endpoint_auth_method',
+      { token_endpoint_auth_method: 'client_secret_basic', client_secret: SECRET },
+    ],
+    ['a secret is never sent', 'client_secret', { client_secret: SECRET }],
+  ])('is refused before a function has given keys, when %s', (_name, option, options) => {
+    const awaited = { ...fapi2(options), jwks: () => Promise.resolve(jwks) } as IDPartnerConfig
+    expect(thrown(() => new IDPartner(awaited))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining(`option "${option}" `),
+    })
   })
 })
 

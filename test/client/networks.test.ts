@@ -92,6 +92,8 @@ test.each(NETWORK_NAMES)('an application of %s that is whole starts', (network) 
 })
 
 const essential = { essential: true }
+const both = { keys: [...signing, ...sealed.keys.filter(({ use }) => use === 'sig')] }
+const [rsaOfDpop] = (await generateJwks()).keys
 
 describe('the constructor refuses what the network does not have:', () => {
   test.each<[Network, string, object]>([
@@ -128,6 +130,33 @@ describe('the constructor refuses what the network does not have:', () => {
     ],
     ['singpass', 'client_assertion_lifetime', { client_assertion_lifetime: 121 }],
     ['helseid', 'client_assertion_lifetime', { client_assertion_lifetime: 61 }],
+    ['connectid-au', 'flow', { flow: 'proxy' }],
+    ['connectid-au', 'profile', { profile: 'fapi2-security' }],
+    ['connectid-au', 'response_mode', { response_mode: 'jwt' }],
+    ['connectid-au', 'token_endpoint_auth_method', { token_endpoint_auth_method: 'tls_client_auth' }],
+    ['connectid-au', 'request_object_signing_alg', { request_object_signing_alg: 'ES256', jwks: both }],
+    ['connectid-au', 'id_token_signed_response_alg', { id_token_signed_response_alg: 'ES256' }],
+    ['connectid-au', 'dpop_bound_access_tokens', { dpop_bound_access_tokens: true }],
+    ['connectid-au', 'pushed_request_client_id', { pushed_request_client_id: true }],
+    ['singpass', 'profile', { profile: 'fapi1-advanced' }],
+    ['singpass', 'profile', { profile: 'fapi2-message-signing' }],
+    ['singpass', 'response_mode', { response_mode: 'jwt' }],
+    ['singpass', 'dpop_bound_access_tokens', { dpop_bound_access_tokens: false }],
+    ['singpass', 'dpop_signing_alg', { dpop_signing_alg: 'EdDSA' }],
+    ['singpass', 'dpop_signing_alg', { dpop_key: rsaOfDpop }],
+    ['singpass', 'token_endpoint_auth_signing_alg', { jwks: { keys: [...signing, ...sealed.keys] } }],
+    ['singpass-myinfo', 'profile', { profile: 'fapi1-advanced' }],
+    ['helseid', 'profile', { profile: 'fapi1-advanced' }],
+    ['helseid', 'dpop_bound_access_tokens', { dpop_bound_access_tokens: false }],
+    ['esignet', 'profile', { profile: 'fapi2-message-signing' }],
+    ['esignet', 'response_mode', { response_mode: 'jwt' }],
+    ['openfinance-uae', 'profile', { profile: 'fapi1-advanced' }],
+    ['openfinance-uae', 'response_mode', { response_mode: 'jwt' }],
+    [
+      'openfinance-uae',
+      'token_endpoint_auth_signing_alg',
+      { token_endpoint_auth_signing_alg: 'ES256', jwks: both },
+    ],
   ])('%s: %s', (network, option, bend) => {
     const err = thrown(() => start(network, bend)) as Error
     expect(err).toMatchObject({ code: 'config_invalid' })
@@ -154,6 +183,28 @@ describe('the constructor refuses what the network does not have:', () => {
   })
 })
 
+describe('what does not need them is refused before a function has given keys:', () => {
+  const keys = { jwks: () => Promise.resolve(sealed) }
+
+  test.each<[Network, string, object]>([
+    ['singpass', 'trusted_issuers', { trusted_issuers: ['https://bank.example'] }],
+    ['singpass', 'profile', { profile: 'fapi1-advanced' }],
+    ['helseid', 'client_assertion_lifetime', { client_assertion_lifetime: 61 }],
+  ])('%s: %s', (network, option, bend) => {
+    expect(thrown(() => start(network, { ...keys, ...bend }))).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(new RegExp(`^option "${option}" .*\\(network "${network}"\\)$`)),
+    })
+  })
+})
+
+test('options may be inherited, from what several applications share', () => {
+  const shared = Object.create({ ...configOf('helseid'), scope: ['openid', 'profile'] }) as object
+  const options = Object.assign(Object.create(shared) as object, { passReqToCallback: false } as const)
+  const { client } = new IDPartnerStrategy(options as never, () => undefined)
+  expect(client.responseMode).toBe('query')
+})
+
 describe('a single login is held to the same rules', () => {
   const proofs = { state: 's', nonce: 'n', codeVerifier: 'v' }
   const ask = (network: Network, extra: AuthorizationParams): object =>
@@ -167,6 +218,7 @@ describe('a single login is held to the same rules', () => {
       { ...(WHOLE['connectid-au'] as AuthorizationParams), acr_values: 'urn:any' },
     ],
     ['openfinance-uae', 'authorization_details', {}],
+    ['openfinance-uae', 'authorization_details', { authorization_details: [] }],
     ['singpass', 'authentication_context_type', {}],
     ['singpass-myinfo', 'authentication_context_type', WHOLE.singpass as AuthorizationParams],
   ])('%s: %s', (network, option, extra) => {
