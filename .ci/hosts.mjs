@@ -1,5 +1,5 @@
 // Starts each application of examples/ that is a host's, as a newcomer would, with the packed package; and logs a person
-// in there, out again, and in once more. All of them are installed in one go.
+// in there, out again, and in once more, in several tabs, and in each flow. All of them are installed in one go.
 // npx tsx .ci/hosts.mjs [TARBALL [HOST]]
 /* global fetch */
 import assert from 'node:assert/strict'
@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import { URL, pathToFileURL } from 'node:url'
+import { URL, URLSearchParams, pathToFileURL } from 'node:url'
 import { freePort } from '../test/support/free-port.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hosts-'))
@@ -91,6 +91,7 @@ const load = (name) => import(pathToFileURL(createRequire(path.join(folder, 'ind
 const { generateJwks } = await load('passport-idpartner')
 const { startSandbox } = await load('passport-idpartner/sandbox')
 const { login } = await load('passport-idpartner/testing')
+const { default: fetchCookie } = await load('fetch-cookie')
 const jwks = await generateJwks()
 const port = String(await freePort())
 const url = `http://localhost:${port}`
@@ -102,6 +103,103 @@ async function logsIn(sandbox) {
   assert.deepEqual([page.url, page.status], [`${url}/`, 200])
   assert.match(page.text, /Hello, Philip Lindqvist.*philip\.lindqvist@example\.com/s)
   return fetch
+}
+
+/** Goes through a login as far as the bank's answer, which the browser does not bring yet. */
+async function answerOf(browser, { banks, config }, begin = '/login') {
+  const { id } = banks.find(({ name }) => name === whom.bank)
+  let [at, form] = [url + begin]
+  for (let steps = 0; steps < 30; steps++) {
+    const post = form && { method: 'POST', body: new URLSearchParams(form) }
+    const response = await browser(at, { redirect: 'manual', ...post })
+    const location = response.headers.get('location')
+    form = undefined
+    if (location) at = new URL(location, at).href
+    if (location && at.startsWith(config.callback)) return at
+    if (location) continue
+    const html = await response.text()
+    assert.equal(response.status, 200, html)
+    if (html.includes('name="bank"')) form = { bank: id }
+    else form = html.includes('name="password"') ? { login: whom.persona, password: whom.persona } : {}
+  }
+  throw new Error(`no answer comes of a login, but ${at}`)
+}
+
+async function isHome(browser, address) {
+  const response = await browser(address)
+  assert.deepEqual([response.url, response.status], [`${url}/`, 200])
+  assert.match(await response.text(), /Hello, Philip Lindqvist/)
+}
+
+async function isRefused(browser, address) {
+  const response = await browser(address)
+  assert.equal(response.status, 401, address.split('?')[0])
+  assert.match(await response.text(), /You are not logged in/)
+}
+
+/** Each tab has its login, whichever comes back first; and an answer counts once, for its own browser. */
+async function keepsTabsApart(sandbox) {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const browser = fetchCookie(fetch)
+    const answers = [await answerOf(browser, sandbox), await answerOf(browser, sandbox)]
+    await isRefused(browser, `${url}/login/callback?error=access_denied`)
+    await isRefused(fetchCookie(fetch), answers[0])
+    for (const index of order) await isHome(browser, answers[index])
+    // The Back button.
+    for (const answer of answers) await isHome(browser, answer)
+    await browser(`${url}/logout`, { method: 'POST' })
+    for (const answer of answers) await isRefused(browser, answer)
+  }
+
+  // Twelve tabs are too many for some, and lock nobody out.
+  const browser = fetchCookie(fetch)
+  for (let tabs = 0; tabs < 12; tabs++) await browser(`${url}/login`, { redirect: 'manual' })
+  await isHome(browser, await answerOf(browser, sandbox))
+}
+
+/** A login that ended badly has had its answer. */
+async function usesUp(sandbox) {
+  const browser = fetchCookie(fetch)
+  sandbox.next({ fault: 'token_error' })
+  const answer = await answerOf(browser, sandbox)
+  assert.equal((await browser(answer)).status, 502)
+  await isRefused(browser, answer)
+}
+
+/** What nobody has asked for begins no login and ends none. */
+async function ignoresPrefetches(sandbox) {
+  const ahead = [
+    { headers: { 'sec-purpose': 'prefetch;prerender' } },
+    { headers: { purpose: 'prefetch' } },
+    { method: 'HEAD' },
+  ]
+  const browser = fetchCookie(fetch)
+  const answer = await answerOf(browser, sandbox)
+  for (const init of ahead) {
+    for (const address of [`${url}/login`, answer]) {
+      const response = await browser(address, { ...init, redirect: 'manual' })
+      const { status, headers } = response
+      assert.deepEqual([status, headers.get('location')], [503, null], JSON.stringify(init))
+      assert.match(headers.get('cache-control'), /no-store/)
+    }
+  }
+  await isHome(browser, answer)
+}
+
+/** In the direct flow the application's own page may name the bank. */
+async function takesLinksToBanks(sandbox) {
+  const browser = fetchCookie(fetch)
+  const link = ({ issuer }) => `/login?iss=${encodeURIComponent(issuer)}`
+  const bank = sandbox.banks.find(({ name }) => name === whom.bank)
+  const begun = await browser(url + link(bank), { redirect: 'manual' })
+  assert.equal(begun.headers.get('location').startsWith(bank.issuer), true)
+  await isHome(browser, await answerOf(browser, sandbox, link(bank)))
+
+  const unknown = await browser(url + link({ issuer: 'https://stranger.example' }), { redirect: 'manual' })
+  assert.equal(unknown.status, 403)
 }
 
 async function isComplete(sandbox) {
@@ -147,18 +245,34 @@ async function isComplete(sandbox) {
     assert.match(await forged.text(), /You are not logged in/)
   }
   await logsIn(sandbox)
+
+  await keepsTabsApart(sandbox)
+  await usesUp(sandbox)
+  await ignoresPrefetches(sandbox)
+  if (sandbox.config.flow === 'direct') await takesLinksToBanks(sandbox)
 }
 
-try {
+/** IDPartner, and the application's options for it in a file. */
+async function platform(flow) {
   const sandbox = await startSandbox({
     client_id: 'my-app',
     callback: `${url}/login/callback`,
     jwks_uri: `${url}/jwks`,
+    flow,
   })
-  const file = path.join(folder, 'options.json')
+  const file = path.join(folder, `${flow}.json`)
   writeFileSync(file, JSON.stringify({ ...sandbox.config, jwks }))
+  return { sandbox, file }
+}
+
+try {
+  const platforms = [await platform('proxy'), await platform('direct')]
   for (const host of hosts) {
-    await whileStarted(host, built(host), { PORT: port, IDPARTNER_OPTIONS: file }, () => isComplete(sandbox))
+    const script = built(host)
+    for (const { sandbox, file } of platforms) {
+      await whileStarted(host, script, { PORT: port, IDPARTNER_OPTIONS: file }, () => isComplete(sandbox))
+    }
+    const [{ sandbox }] = platforms
     await whileStarted(host, 'start', { PORT: port, IDPARTNER_OPTIONS: '' }, async () => {
       const begun = await fetch(`${url}/login`, { redirect: 'manual' })
       // The same people, at the example's own sandbox.
@@ -166,7 +280,7 @@ try {
     })
     console.log(`hosts: ${host} logs a person in`)
   }
-  await sandbox.close()
+  for (const { sandbox } of platforms) await sandbox.close()
 } finally {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })

@@ -30,8 +30,8 @@ app.use('/login', (req, res, next) => {
   passport.authenticate('idpartner', (err, user, info, status) => {
     if (err) return next(err) // IDPartner or the bank is broken, or an option is wrong
     if (user) return req.logIn(user, (failed) => (failed ? next(failed) : redirect(res, '/')))
-    // The Back button after a login brings its answer again: nothing is wrong.
-    if (info.reason === 'already_used' && req.user) return redirect(res, '/')
+    // The Back button brings an answer again, and a second tab one of a login that the first one's has ended.
+    if (info.code === 'login_missing' && req.user) return redirect(res, '/')
     send(res, status ?? 401, failedPage(info.message))
   })(req, res, next)
 })

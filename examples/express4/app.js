@@ -23,8 +23,8 @@ const logIn = (req, res, next) => {
   passport.authenticate('idpartner', (err, user, info, status) => {
     if (err) return next(err) // IDPartner or the bank is broken, or an option is wrong
     if (user) return req.logIn(user, (failed) => (failed ? next(failed) : res.redirect('/')))
-    // The Back button after a login brings its answer again: nothing is wrong.
-    if (info.reason === 'already_used' && req.user) return res.redirect('/')
+    // The Back button brings an answer again, and a second tab one of a login that the first one's has ended.
+    if (info.code === 'login_missing' && req.user) return res.redirect('/')
     res.status(status ?? 401).send(failedPage(info.message))
   })(req, res, next)
 }

@@ -34,8 +34,8 @@ const noStore = (_req, reply, done) => {
 // Begins a login at one route, and finishes it at the other; either can fail.
 const logIn = passport.authenticate('idpartner', async (req, reply, err, user, info, status) => {
   if (err) throw err // IDPartner or the bank is broken, or an option is wrong
-  // The Back button after a login brings its answer again: nothing is wrong.
-  const again = info?.reason === 'already_used' && req.isAuthenticated()
+  // The Back button brings an answer again, and a second tab one of a login that the first one's has ended.
+  const again = info?.code === 'login_missing' && req.isAuthenticated()
   if (user) await req.logIn(user)
   if (user || again) return reply.redirect('/')
   reply

@@ -23,35 +23,48 @@ const sealed = (c, name, ttl) => {
   })
 }
 const sessionOf = (c) => sealed(c, 'session', 12 * 60 * 60)
-const loginOf = (c) => sealed(c, 'login', 10 * 60)
+const loginsOf = (c) => sealed(c, 'logins', 10 * 60)
 
 const app = new Hono()
 app.get('/', async (c) => c.html(homePage((await sessionOf(c)).user)))
 app.get('/jwks', async (c) => c.json(await client.getPublicJWKs())) // your public keys
 
+// A prefetch, a preview or a HEAD may be of any link: nobody has asked for a login.
+const isSpeculative = ({ method, raw: { headers } }) =>
+  method !== 'GET' ||
+  /prefetch|prerender|preview/i.test(headers.get('sec-purpose') ?? headers.get('purpose') ?? '')
+
 app.use('/login/*', async (c, next) => {
+  if (isSpeculative(c.req)) return c.body(null, 503, { 'cache-control': 'no-store' })
   await next()
   c.header('cache-control', 'no-store')
 })
 app.get('/login', async (c) => {
   const proofs = client.generateProofs()
   const bank = await client.getAuthorizationUrl(c.req.query(), proofs, ['openid', 'email', 'profile'])
-  const login = await loginOf(c)
-  login.proofs = proofs // once getAuthorizationUrl has noted in them what the answer has to show
-  await login.save()
+  const cookie = await loginsOf(c)
+  // One for each tab, as many as fit into a cookie; getAuthorizationUrl has noted in the proofs what the answer has to show.
+  cookie.logins = [...(cookie.logins ?? []), proofs].slice(-5)
+  await cookie.save()
   return c.redirect(bank)
 })
 app.get('/login/callback', async (c) => {
-  const { identity_provider, idp_response_code } = await client.unpackProxyResponse(c.req.query())
-  const [login, session] = [await loginOf(c), await sessionOf(c)]
-  const { proofs } = login
-  // The Back button after a login brings its answer again: nothing is wrong.
-  if (!proofs && session.user) return c.redirect('/')
-  if (!proofs) return c.html(failedPage('This login was not begun in this browser, or too long ago.'), 401)
-  login.destroy() // a login has one answer
-  const claims = await client.claims(idp_response_code, proofs, identity_provider.issuer_url)
-  session.user = { id: `${claims.iss} ${claims.sub}`, name: claims.name, email: claims.email }
-  await session.save()
+  const [cookie, session] = [await loginsOf(c), await sessionOf(c)]
+  // Hands out the login that an authentic answer is of, and forgets it: it has this one answer.
+  const take = async (state) => {
+    const { logins = [] } = cookie
+    cookie.logins = logins.filter((login) => login.state !== state)
+    await cookie.save()
+    return logins.find((login) => login.state === state)
+  }
+  try {
+    const claims = await client.claims(new URL(c.req.url).searchParams, take)
+    session.user = { id: `${claims.iss} ${claims.sub}`, name: claims.name, email: claims.email }
+    await session.save()
+  } catch (err) {
+    // The Back button after a login brings its answer again: nothing is wrong.
+    if (err.code !== 'login_missing' || !session.user) throw err
+  }
   return c.redirect('/')
 })
 app.post('/logout', async (c) => {

@@ -21,8 +21,8 @@ router.get('/jwks', async (ctx) => (ctx.body = await strategy.client.getPublicJW
 const logIn = (ctx, next) =>
   passport.authenticate('idpartner', async (err, user, info, status) => {
     if (err) throw err // IDPartner or the bank is broken, or an option is wrong
-    // The Back button after a login brings its answer again: nothing is wrong.
-    const again = info?.reason === 'already_used' && ctx.isAuthenticated()
+    // The Back button brings an answer again, and a second tab one of a login that the first one's has ended.
+    const again = info?.code === 'login_missing' && ctx.isAuthenticated()
     if (user) await ctx.login(user)
     if (user || again) return ctx.redirect('/')
     ctx.status = status ?? 401

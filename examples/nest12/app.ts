@@ -58,8 +58,8 @@ class LoginGuard extends AuthGuard('idpartner') {
   override handleRequest(err: unknown, user: any, info: any, context: ExecutionContext, status?: number) {
     if (err) throw err // IDPartner or the bank is broken, or an option is wrong
     const before = context.switchToHttp().getRequest<Request>().user
-    // The Back button after a login brings its answer again: nothing is wrong.
-    const again = info?.reason === 'already_used' && before
+    // The Back button brings an answer again, and a second tab one of a login that the first one's has ended.
+    const again = info?.code === 'login_missing' && before
     if (user || again) return user || before
     throw new HttpException(info.message ?? 'You may not come in.', status ?? 401)
   }

@@ -10,8 +10,15 @@ export const page = (html, status = 200) =>
 export const redirect = (location) =>
   new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } })
 
-/** A route that answers with a page, whatever goes wrong. */
+/** A prefetch, a preview or a HEAD may be of any link: nobody has asked for a login. */
+const isSpeculative = ({ method, headers }) =>
+  method !== 'GET' ||
+  /prefetch|prerender|preview/i.test(headers.get('sec-purpose') ?? headers.get('purpose') ?? '')
+
+/** A route of logins, which answers with a page whatever goes wrong. */
 export const answering = (route) => async (request) => {
+  if (isSpeculative(request))
+    return new Response(null, { status: 503, headers: { 'cache-control': 'no-store' } })
   try {
     return await route(request)
   } catch (err) {

@@ -13,4 +13,4 @@ async function sealed(name, ttl) {
 }
 
 export const currentSession = () => sealed('session', 12 * 60 * 60)
-export const pendingLogin = () => sealed('login', 10 * 60)
+export const pendingLogins = () => sealed('logins', 10 * 60)
