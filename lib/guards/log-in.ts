@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { badOption } from '../client/option-errors.js'
 import { parseOptions } from '../client/parse-options.js'
 import { IDPartnerError } from '../errors.js'
+import { BANK } from '../passport/options.js'
 import type { FailureInfo } from '../passport/outcome.js'
 import type { IDPartnerStrategy } from '../passport/strategy.js'
 import { addressOf, redirect, type Middleware } from './http.js'
@@ -112,10 +113,13 @@ export function logIn(
 }
 
 /**
- * What is to go along with a login that begins here. In the direct flow the account selector comes back to this route
+ * What is to go along with a login that begins here, and to which bank it goes if it has to be somebody's. In the direct flow the account selector comes back to this route
  * without it, and the strategy has kept that of the first visit.
  */
-async function carriedBy(req: IncomingMessage, find: FindClaims): Promise<{ state?: Carried }> {
+async function carriedBy(
+  req: IncomingMessage,
+  find: FindClaims,
+): Promise<{ state?: Carried; [BANK]?: string }> {
   const address = addressOf(req)
   const query = new URLSearchParams(address.includes('?') ? address.slice(address.indexOf('?')) : '')
   const asked = localPath(query.get('return_to'))
@@ -124,7 +128,7 @@ async function carriedBy(req: IncomingMessage, find: FindClaims): Promise<{ stat
   const user = query.has('again') ? userOf(req) : undefined
   const person = user === undefined ? undefined : await personOf(user, find)
   const state = { ...(return_to !== undefined && { return_to }), ...(person && { person }) }
-  return Object.keys(state).length > 0 ? { state } : {}
+  return { ...(Object.keys(state).length > 0 && { state }), ...(person && { [BANK]: person.iss }) }
 }
 
 /**

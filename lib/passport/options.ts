@@ -51,10 +51,18 @@ export interface LoginOptions {
 /** The same with every default filled in. */
 type ResolvedLoginOptions = LoginOptions & { scope: string | string[] }
 
+/** Not a name, so that no option of an application is taken for it. */
+export const BANK = Symbol('bank')
+
 /** Options of `passport.authenticate('idpartner', options)`. */
 export interface AuthenticateOptions extends LoginOptions {
   /** The application's own value, any JSON; it stays in the session and comes back in `req.authInfo.state`. */
   state?: unknown
+  /**
+   * The bank to go to in the direct flow where the query names none, in place of the page where one is chosen.
+   * @internal
+   */
+  [BANK]?: string
 }
 
 // eslint-disable-next-line @typescript-eslint/ban-ts-comment -- an error only where there are no types of Passport

@@ -6,7 +6,7 @@ import { startLogin, visitAccountSelector } from './begin-login.js'
 import { isCallbackRoute } from './callback-route.js'
 import { fetchSite } from './fetch-site.js'
 import { finishLogin } from './finish-login.js'
-import type { AuthenticateOptions } from './options.js'
+import { BANK, type AuthenticateOptions } from './options.js'
 import { failed, failureInfo, type Outcome } from './outcome.js'
 import { waitingFor, type Pass } from './pass.js'
 import { requestParams } from './request-params.js'
@@ -48,6 +48,9 @@ async function proceed<Req extends object>(pass: Pass<Req>, options: Authenticat
     return { type: 'login', login: await finishLogin(pass, brought) }
   }
   await assertNotEmptyAnswer(pass, params)
+  // A bank that has to be the same as before is not chosen anew.
+  const { [BANK]: bank } = options
+  if (bank !== undefined && client.selectsAccount(params)) params.set('iss', bank)
   seen.pass = client.selectsAccount(params) ? 'select' : 'begin'
   const go = seen.pass === 'select' ? visitAccountSelector : startLogin
   return { type: 'redirect', url: await go(pass, params, options) }

@@ -6,7 +6,7 @@ import { Passport } from 'passport'
 import { IDPartnerError, IDPartnerStrategy } from 'passport-idpartner'
 import { logIn, requireFresh } from 'passport-idpartner/guards'
 import { listen, type Listening } from '../support/listen.js'
-import { newPerson, Platform } from '../support/platform.js'
+import { newPerson, Platform, type BankName } from '../support/platform.js'
 import type { Person } from '../support/bank.js'
 import { fromNow, set, without } from '../support/bends.js'
 
@@ -20,9 +20,9 @@ interface Scene {
   platform: Platform
 }
 
-async function scene(): Promise<Scene> {
+async function scene(flow: 'proxy' | 'direct' = 'proxy'): Promise<Scene> {
   const server = await listen()
-  const platform = await Platform.start()
+  const platform = await Platform.start({ flow })
   closing.push(server, platform)
   const strategy = new IDPartnerStrategy(
     { ...(await platform.config()), passReqToCallback: false },
@@ -96,6 +96,7 @@ class Visitor {
   /** Begins a login and returns what brings its answer back. */
   async begin(
     path: string,
+    bank?: BankName,
   ): Promise<(person?: Person, secondsAgo?: number, bend?: Claims) => Promise<Answer>> {
     const { location } = await this.open(path)
     const request = await this.#platform.request(location ?? '')
@@ -103,7 +104,8 @@ class Visitor {
       const idToken = {
         claims: (claims: object) => bend({ ...claims, auth_time: this.#platform.now() - secondsAgo }),
       }
-      const response = await this.#platform.answer(request, { idToken }, { person })
+      const by = { person, ...(bank && { bank }) }
+      const response = await this.#platform.answer(request, { idToken }, by)
       return this.open(`/callback?${new URLSearchParams({ response }).toString()}`)
     }
   }
@@ -202,6 +204,57 @@ describe('a login that has to be by the same person', () => {
     expect(await finish(newPerson())).toMatchObject({ status: 403 })
     const again = await visitor.begin(location ?? '')
     expect(await again()).toMatchObject({ location: '/fresh?person=other' })
+  })
+})
+
+describe('a login for a guard in the direct flow', () => {
+  /** Somebody of bank A, whose login was long ago. */
+  async function customer(): Promise<Scene & { stepUp: string }> {
+    const { visitor, platform } = await scene('direct')
+    const finish = await visitor.begin(`/login?iss=${encodeURIComponent(platform.bankA.issuer)}`)
+    await finish(undefined, 1000)
+    const { location } = await visitor.open('/fresh')
+    return { visitor, platform, stepUp: location ?? '' }
+  }
+
+  test('leads straight to the bank of the person who is logged in, and back', async () => {
+    const { visitor, platform, stepUp } = await customer()
+    expect((await visitor.open(stepUp)).location).toMatch(`${platform.bankA.issuer}/`)
+    const finish = await visitor.begin(stepUp)
+    expect(await finish()).toMatchObject({ status: 302, location: '/fresh' })
+  })
+
+  test('leads to the page where a bank is chosen where nobody is logged in, whose bank it could be', async () => {
+    const { visitor } = await scene('direct')
+    const { location } = await visitor.open('/login?return_to=%2Ffresh&again=1')
+    expect(new URL(location ?? '').pathname).toMatch(/select-accounts$/)
+  })
+
+  test.each<{ name: string; query: (platform: Platform) => string; bank: BankName; refused: object }>([
+    {
+      name: 'another bank, to which a link has led',
+      query: ({ bankB }) => `&iss=${encodeURIComponent(bankB.issuer)}`,
+      bank: 'bankB',
+      refused: { status: 403, body: '{"code":"access_denied"}' },
+    },
+    {
+      name: 'another bank than was asked',
+      query: () => '',
+      bank: 'bankB',
+      refused: { status: 401, body: '{"code":"response_invalid"}' },
+    },
+  ])('is refused from $name, and the session keeps its user', async ({ query, bank, refused }) => {
+    const { visitor, platform, stepUp } = await customer()
+    const me = await visitor.open('/me')
+    const finish = await visitor.begin(stepUp + query(platform), bank)
+    expect(await finish()).toMatchObject(refused)
+    expect(await visitor.open('/me')).toEqual(me)
+  })
+
+  test.each(['https://stranger.example', ''])('leads to no bank that a link names as "%s"', async (iss) => {
+    const { visitor, stepUp } = await customer()
+    const refused = await visitor.open(`${stepUp}&iss=${encodeURIComponent(iss)}`)
+    expect(refused).toMatchObject({ status: 403, location: null, body: '{"code":"provider_refused"}' })
   })
 })
 
