@@ -202,6 +202,13 @@ describe('a nonce', () => {
     },
   )
 
+  test('is in no proof of a login where none is asked for, nor costs it a request', async () => {
+    const { scene } = await logIn()
+    const proven = scene.platform.wire.requests.filter(({ headers }) => headers['dpop'] !== undefined)
+    expect(proven.map(({ endpoint }) => endpoint)).toEqual(['bankA.par', 'bankA.token', 'bankA.userinfo'])
+    for (const { headers } of proven) expect(decodeJwt(String(headers['dpop']))).not.toHaveProperty('nonce')
+  })
+
   test('costs nothing once it is known, since each answer brings the next', async () => {
     const scene = await startScene(bound)
     const { bankA } = scene.platform
