@@ -101,6 +101,8 @@ interface Bend {
   assertion?: Record<string, unknown>
   assertionHeader?: Record<string, unknown>
   proof?: JWTPayload
+  /** Another key for the proof. */
+  proofKey?: Key
   headers?: Record<string, string | undefined>
 }
 
@@ -207,7 +209,10 @@ class NetworkApp {
     return `${this.issuer}/auth?${String(new URLSearchParams({ client_id: this.#app.clientId, ...query }))}`
   }
 
-  async send(path: string, { form, assertion, assertionHeader, proof, headers }: Bend): Promise<Answer> {
+  async send(
+    path: string,
+    { form, assertion, assertionHeader, proof, proofKey, headers }: Bend,
+  ): Promise<Answer> {
     const { tls_client_cert: cert, tls_client_key: key, tls_server_ca: ca } = this.sandbox.config
     const base = cert === undefined ? this.issuer : await this.#mutualTlsBase()
     const body = {
@@ -221,7 +226,7 @@ class NetworkApp {
       body: new URLSearchParams(textsOf(body)),
       headers: textsOf({
         'x-fapi-interaction-id': randomUUID(),
-        dpop: NETWORKS[this.#network].dpop && (await this.#proof(`${base}${path}`, proof)),
+        dpop: NETWORKS[this.#network].dpop && (await this.#proof(`${base}${path}`, proof, proofKey)),
         ...headers,
       }),
       dispatcher,
@@ -254,8 +259,8 @@ class NetworkApp {
     return new SignJWT(claims).setProtectedHeader({ alg, kid: jwk.kid, ...header }).sign(privateKey)
   }
 
-  #proof(htu: string, claims: JWTPayload = {}): Promise<string> {
-    const { alg, jwk, privateKey } = this.#key
+  #proof(htu: string, claims: JWTPayload = {}, key = this.#key): Promise<string> {
+    const { alg, jwk, privateKey } = key
     const { kty, crv, x, y, n, e } = jwk
     const now = seconds()
     return new SignJWT({ jti: randomUUID(), iat: now, exp: now + 60, htm: 'POST', htu, ...claims })
@@ -441,6 +446,61 @@ describe('it refuses another, and says why, there and where the sandbox prints i
     expect(app.lines).toEqual([expect.stringMatching(why)])
     expect(app.lines[0]).toMatch(/^sandbox: Mikomo Bank refused a (pushed )?request of sandbox-app: \w+: /)
   })
+})
+
+describe('an assertion lives', () => {
+  test.each<[Network, number]>([
+    ['connectid-au', 300],
+    ['singpass', 120],
+    ['singpass-myinfo', 120],
+    ['helseid', 60],
+    ['esignet', 300],
+    ['openfinance-uae', 300],
+  ])('at %s for at most %i s, from its iat and from now', async (network, most) => {
+    const app = await appOf(network)
+    // A moment back, since time goes on while it is made.
+    const iat = seconds() - 5
+    expect(await app.push({ assertion: { iat, nbf: iat, exp: iat + most } })).toMatchObject({ status: 201 })
+    const early = { iat, nbf: iat, exp: iat + most + 1 }
+    expect(await app.push({ assertion: early })).toMatchObject({ status: 401, error: 'invalid_client' })
+    const ahead = seconds() + 10
+    const late = { iat: ahead, nbf: iat, exp: ahead + most }
+    expect(await app.push({ assertion: late })).toMatchObject({ status: 401, error: 'invalid_client' })
+  })
+})
+
+test.each<[Network, string[], string[]]>([
+  ['singpass', ['ES256', 'ES384', 'ES512'], ['PS256', 'EdDSA']],
+  ['helseid', ['PS256', 'ES256', 'ES384', 'ES512'], ['EdDSA']],
+  ['esignet', ['PS256'], ['ES256', 'EdDSA']],
+])('proofs of %s are signed with one of %j, and not with %j', async (network, known, unknown) => {
+  const app = await appOf(network)
+  for (const alg of [...known, ...unknown]) {
+    const { status } = await app.push({ proofKey: await generateKey(alg) })
+    expect({ alg, status }).toEqual({ alg, status: known.includes(alg) ? 201 : 400 })
+  }
+})
+
+test('answers of HelseID have what its own have beside, and those of others do not', async () => {
+  for (const network of ['helseid', 'esignet'] as const) {
+    const app = await appOf(network)
+    const { request_uri = '' } = await app.push()
+    const browser = new Browser(app.callback)
+    const { url } = await agree(browser, await browser.open(app.visit({ request_uri })))
+    const names = [...new URL(url).searchParams.keys()].filter((name) => name !== 'tenant').sort()
+    expect(names).toEqual(
+      network === 'helseid' ? ['code', 'iss', 'session_state', 'state'] : ['code', 'iss', 'state'],
+    )
+  }
+})
+
+test('userinfo of a network with certificates has none without, and the sandbox prints why', async () => {
+  const app = await appOf('openfinance-uae')
+  app.lines.length = 0
+  const response = await fetch(`${app.issuer}/me`, { headers: { authorization: 'Bearer any' } })
+  expect(response.status).toBe(401)
+  expect(response.headers.get('www-authenticate')).toMatch(/^Bearer error="invalid_token", .*no client cert/)
+  expect(app.lines).toEqual([expect.stringMatching(/refused a userinfo request .* no client certificate/)])
 })
 
 test('a login that begins after a refusal has the fault that waits', async () => {
