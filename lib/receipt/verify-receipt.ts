@@ -59,6 +59,8 @@ export interface VerifiedStatement {
   checks: ReceiptStatement['checks']
 }
 
+const OPTIONS = ['trustAnchors', 'at', 'client_id']
+
 /** How much later than by the verifier's clock a login may have been, in seconds: clocks differ. */
 const TOLERANCE = 300
 
@@ -116,7 +118,12 @@ export async function verifyRedactedReceipt(
 }
 
 function checkOptions(options: VerifyReceiptOptions): { anchors: CheckedAnchors; known: number } {
-  const { trustAnchors, at = new Date() } = (options as VerifyReceiptOptions | undefined) ?? {}
+  // Whoever has no types may give none.
+  const given = { ...options }
+  const { trustAnchors, at = new Date() } = given
+  // A misspelt one would be a check that is not made.
+  const isOther = Object.keys(given).some((name) => !OPTIONS.includes(name))
+  if (isOther) throw new IDPartnerError('config_invalid', `the options can only be ${OPTIONS.join(', ')}`)
   const anchors = checkAnchors(trustAnchors)
   const known = at instanceof Date ? at.getTime() / 1000 : NaN
   if (Number.isNaN(known)) throw new IDPartnerError('config_invalid', '"at" must be a Date')

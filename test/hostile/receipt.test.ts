@@ -332,6 +332,7 @@ test.each<{ name: string; options: object }>([
   { name: 'a private key', options: { trustAnchors: { application: { keys: [{ kty: 'RSA', d: 'AA' }] } } } },
   { name: 'a time that is none', options: { at: new Date(NaN) } },
   { name: 'a time in milliseconds', options: { at: Date.now() } },
+  { name: 'a client by another name', options: { at: new Date(), clientId: 'another' } },
 ])('$name cannot be verified with', async ({ options }) => {
   const all = { trustAnchors: 'at' in options ? { application } : undefined, ...options }
   await expect(verifyReceipt(receipt, all as never)).rejects.toMatchObject({ code: 'config_invalid' })
