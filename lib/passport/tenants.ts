@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { IDPartner } from '../client/idpartner.js'
 import { badOption } from '../client/option-errors.js'
 import { Publications } from '../client/published.js'
@@ -85,7 +86,7 @@ export class Tenants<Req extends object> {
       )
     }
     for (const name of NOT_A_TENANTS) {
-      if (!(name in options)) continue
+      if ((options as Record<string, unknown>)[name] === undefined) continue
       throw badOption(
         name,
         'belongs to all tenants; give the strategy another name with passport.use(name, strategy)',
@@ -95,7 +96,7 @@ export class Tenants<Req extends object> {
     if (typeof tenant !== 'string' || tenant === '') {
       throw badOption('tenant', 'is required of each tenant: a text that always names it')
     }
-    return options as TenantOptions<Req>
+    return asData(options) as TenantOptions<Req>
   }
 
   #make(options: TenantOptions<Req>, earlier: Known<Req> | undefined): Known<Req> {
@@ -106,6 +107,14 @@ export class Tenants<Req extends object> {
     const { routes } = earlier?.settings ?? settings
     return { client, settings: { ...settings, routes }, options: copy }
   }
+}
+
+/** Of a row that a database has made an object of, whose class says nothing, what it holds. */
+function asData(options: object): object {
+  if (isPlain(options)) return options
+  const data: Record<string, unknown> = {}
+  for (const name in options) data[name] = (options as Record<string, unknown>)[name]
+  return data
 }
 
 /** Deeper than any option; what goes on below is taken for another. */
@@ -124,6 +133,7 @@ function copyOf(value: unknown, depth = 0): unknown {
 function isSame(one: unknown, other: unknown, depth = 0): boolean {
   if (Object.is(one, other)) return true
   if (Buffer.isBuffer(one)) return Buffer.isBuffer(other) && one.equals(other)
+  if (types.isKeyObject(one)) return types.isKeyObject(other) && one.equals(other)
   if (one instanceof URL) return other instanceof URL && one.href === other.href
   if (!isPlain(one) || !isPlain(other) || depth > MAX_DEPTH) return false
   if (Array.isArray(one) !== Array.isArray(other)) return false

@@ -1,3 +1,4 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -92,6 +93,32 @@ describe('the client of a tenant', () => {
     })
     const [one, other] = await clients(made, made)
     expect(other).toBe(one)
+  })
+
+  test('is the same while its options are a row of the same data, with a class of its own', async () => {
+    class Row {
+      save(): void {
+        throw new Error('a row knows how to save itself')
+      }
+    }
+    const made = (): TenantOptions => Object.assign(new Row(), options())
+    const [one, other] = await clients(made, made)
+    expect(other).toBe(one)
+  })
+
+  test('is the same while a KeyObject holds the same key, and another one where it holds another', async () => {
+    const [mine, another] = [0, 1].map(() => generateKeyPairSync('ed25519').privateKey)
+    if (!mine || !another) throw new Error('there are two')
+    const der = (key: KeyObject) =>
+      ({ key: key.export({ format: 'der', type: 'pkcs8' }), format: 'der', type: 'pkcs8' }) as const
+    const of = (key: KeyObject) => (): TenantOptions => ({
+      ...options(),
+      jwks: { keys: [{ key: createPrivateKey(der(key)), use: 'sig' }] },
+    })
+    const [one, same] = await clients(of(mine), of(mine))
+    expect(same).toBe(one)
+    const [first, second] = await clients(of(mine), of(another))
+    expect(second).not.toBe(first)
   })
 
   test.each<[string, Partial<TenantOptions>]>([
