@@ -79,8 +79,9 @@ export async function verifyLogoutToken(
     LOGOUT_TOKEN,
   )
   const { typ } = decodeProtectedHeader(jwt.jws)
-  // Section 2.4 recommends a type; an ID token, which has none or another, is told apart by its claims as well.
-  if (typ !== undefined && !/^(application\/)?logout\+jwt$/i.test(typ)) {
+  // Section 2.4 recommends a type, and many banks write what any JWT may have (RFC 7519, section 5.1); an ID token is told apart by
+  // its claims in any case.
+  if (typ !== undefined && !/^((application\/)?logout\+jwt|JWT)$/i.test(typ)) {
     throw invalidJwt(LOGOUT_TOKEN, 'has another "typ" in its header')
   }
   if ('nonce' in claims) throw invalidJwt(LOGOUT_TOKEN, 'has a "nonce", so it is an ID token')

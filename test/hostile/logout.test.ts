@@ -104,7 +104,16 @@ describe('a logout token is refused when', () => {
       bend: { header: set({ typ: 'at+jwt' }) },
       message: /"typ"/,
     },
-    { name: 'its "typ" says nothing', bend: { header: set({ typ: 'JWT' }) }, message: /"typ"/ },
+    {
+      name: 'its "typ" is that of another event',
+      bend: { header: set({ typ: 'secevent+jwt' }) },
+      message: /"typ"/,
+    },
+    {
+      name: 'it is an ID token, by a "typ" that says nothing',
+      bend: { header: set({ typ: 'JWT' }), claims: without('events') },
+      message: /"events"/,
+    },
     { name: 'its "typ" begins with the right one', bend: { header: set({ typ: 'logout+jwt2' }) } },
     { name: 'its "iat" is missing', bend: { claims: without('iat') }, message: /"iat"/ },
     { name: 'it was issued eleven minutes ago', bend: { claims: fromNow({ iat: -660 }) }, message: /"iat"/ },

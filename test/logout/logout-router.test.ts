@@ -59,6 +59,7 @@ describe.each(Object.keys(hosts))('on %s', (host) => {
     expect(
       await post(await bankA.logoutToken({ sub: 'x' }, { header: set({ typ: 'application/logout+jwt' }) })),
     ).toBe(200)
+    expect(await post(await bankA.logoutToken({ sub: 'y' }, { header: set({ typ: 'JWT' }) }))).toBe(200)
     const of = { issuer: bankA.issuer, iat: expect.any(Number), jti: expect.any(String) }
     expect(logouts).toEqual([
       { ...of, sub: 'me', sid: 'one' },
@@ -66,6 +67,7 @@ describe.each(Object.keys(hosts))('on %s', (host) => {
       { ...of, sub: 'me' },
       { ...of, sub: 'me' },
       { ...of, sub: 'x' },
+      { ...of, sub: 'y' },
     ])
   })
 })
