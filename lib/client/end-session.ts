@@ -32,9 +32,12 @@ const login = v.looseObject({
     }),
   ),
 })
-const text = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(2048)))
+const A_TEXT = 'must be a text of 1 to 2048 characters'
+const text = v.optional(v.pipe(v.string(A_TEXT), v.minLength(1, A_TEXT), v.maxLength(2048, A_TEXT)))
 const params = v.strictObject({
-  post_logout_redirect_uri: v.optional(v.custom<string>((value) => parseEndpoint(value) !== undefined)),
+  post_logout_redirect_uri: v.optional(
+    v.custom<string>((value) => parseEndpoint(value) !== undefined, 'must be an absolute https: URL'),
+  ),
   state: text,
   logout_hint: text,
   ui_locales: text,
@@ -54,10 +57,13 @@ export function checkEndSession(given: unknown, asked: unknown): void {
   }
   const checked = v.safeParse(params, asked)
   if (!checked.success) {
-    const name = v.getDotPath(checked.issues[0]) ?? 'parameter'
+    const [issue] = checked.issues
+    const name = v.getDotPath(issue)
+    const known = Object.keys(params.entries).join(', ')
+    const isKnown = name !== null && issue.expected !== 'never'
     throw new IDPartnerError(
       'config_invalid',
-      `"${name}" cannot be asked for at the end of a session like this`,
+      isKnown ? `"${name}" ${issue.message}` : `the end of a session can only be asked for with ${known}`,
     )
   }
   const { state, post_logout_redirect_uri } = checked.output

@@ -82,23 +82,54 @@ describe('is refused', () => {
     })
   })
 
-  test.each<[string, (login: EndedLogin) => unknown, unknown]>([
-    ['no login', () => undefined, {}],
-    ['a login without an issuer', ({ tokens }) => ({ tokens }), {}],
-    ['an ID token that is none', (login) => ({ ...login, tokens: { id_token: 'x' } }), {}],
-    ['an encrypted ID token', (login) => ({ ...login, tokens: { id_token: 'a.b.c.d.e' } }), {}],
-    ['a relative URI', same, { post_logout_redirect_uri: '/bye' }],
-    ['a script', same, { post_logout_redirect_uri: 'javascript:alert(1)' }],
-    ['a state without a URI', same, { state: 'x' }],
-    ['a state that is no text', same, { post_logout_redirect_uri: 'https://app.example/', state: {} }],
-    ['a parameter of its own', same, { client_id: 'another' }],
-    ['a parameter that nobody knows', same, { redirect_uri: 'https://app.example/' }],
-  ])('with %s', async (_what, bend, params) => {
+  test.each<[string, (login: EndedLogin) => unknown, unknown, RegExp]>([
+    ['no login', () => undefined, {}, /"issuer"/],
+    ['a login without an issuer', ({ tokens }) => ({ tokens }), {}, /"issuer"/],
+    ['an ID token that is none', (login) => ({ ...login, tokens: { id_token: 'x' } }), {}, /first argument/],
+    [
+      'an encrypted ID token',
+      (login) => ({ ...login, tokens: { id_token: 'a.b.c.d.e' } }),
+      {},
+      /first argument/,
+    ],
+    [
+      'a relative URI',
+      same,
+      { post_logout_redirect_uri: '/bye' },
+      /"post_logout_redirect_uri" must be an absolute https: URL/,
+    ],
+    [
+      'a script',
+      same,
+      { post_logout_redirect_uri: 'javascript:alert(1)' },
+      /"post_logout_redirect_uri" must be an absolute https: URL/,
+    ],
+    ['a state without a URI', same, { state: 'x' }, /"state" needs/],
+    [
+      'a state that is no text',
+      same,
+      { post_logout_redirect_uri: 'https://app.example/', state: {} },
+      /"state" must be a text/,
+    ],
+    [
+      'a parameter of its own',
+      same,
+      { client_id: 'another' },
+      /can only be asked for with post_logout_redirect_uri, state/,
+    ],
+    [
+      'a parameter that nobody knows',
+      same,
+      { redirect_uri: 'https://app.example/' },
+      /can only be asked for with post_logout_redirect_uri, state/,
+    ],
+    ['parameters that are none', same, null, /can only be asked for with/],
+  ])('with %s', async (_what, bend, params, message) => {
     const { strategy, login } = await loggedIn(endpoint)
     expect(
       await thrownBy(() =>
         strategy.client.endSessionUrl(bend(login) as EndedLogin, params as EndSessionParams),
       ),
-    ).toMatchObject({ code: 'config_invalid' })
+    ).toMatchObject({ code: 'config_invalid', message: expect.stringMatching(message) })
   })
 })
