@@ -40,7 +40,13 @@ const callback = v.pipe(
   ),
 )
 const nonEmpty = v.pipe(v.string('must be a string'), v.minLength(1, 'must not be empty'))
-const pem = v.optional(v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'))
+const pem = v.optional(
+  v.pipe(
+    v.union([v.string(), v.instance(Buffer)], 'must be PEM text or a Buffer'),
+    // Not as if it were not there: no certificate would be shown, or the usual authorities trusted.
+    v.minLength(1, 'must not be empty'),
+  ),
+)
 const signingAlg = v.picklist(SIGNING_ALGS, `must be one of ${SIGNING_ALGS.join(', ')}`)
 const oneOf = <const T extends readonly string[]>(choices: T): v.GenericSchema<T[number]> =>
   v.picklist(choices, `must be ${choices.map((one) => `"${one}"`).join(' or ')}`)

@@ -172,7 +172,12 @@ export async function withoutSources<T extends object>(options: T): Promise<T> {
 
 function parsedJwks(content: Uint8Array): ClientJwks {
   try {
-    return JSON.parse(Buffer.from(content).toString()) as ClientJwks
+    // Some editors begin a file with the mark of its byte order (RFC 8259, section 8.1).
+    return JSON.parse(
+      Buffer.from(content)
+        .toString()
+        .replace(/^\uFEFF/, ''),
+    ) as ClientJwks
   } catch {
     // The cause is left out: it quotes the text.
     throw badOption('jwks', 'must be read as JSON, and is none: the file may be cut off')
@@ -181,7 +186,7 @@ function parsedJwks(content: Uint8Array): ClientJwks {
 
 /** PEM has line breaks, and may begin with a comment of any words. */
 function isFileUrl(value: unknown): value is string | URL {
-  return value instanceof URL || (typeof value === 'string' && /^file:\S*$/i.test(value))
+  return value instanceof URL || (typeof value === 'string' && /^file:(\/\/[^\r\n]*|\S*)$/i.test(value))
 }
 
 function pathOf(name: string, url: string | URL): string {

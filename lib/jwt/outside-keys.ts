@@ -59,6 +59,11 @@ export function asJwk(entry: ClientJwks['keys'][number]): { jwk: JWK; outside?: 
   const { kid, alg, status, publicJwk } = entry as Named<string>
   const outside = outsideOf(entry)
   if (typeof kid !== 'string' || kid === '') throw new BadEntry('needs a "kid"')
+  if (types.isKeyObject(publicJwk) || types.isCryptoKey(publicJwk)) {
+    throw new BadEntry(
+      'needs its "publicJwk" as a JWK: publicKey.export({ format: "jwk" }), or exportJWK of jose',
+    )
+  }
   if (typeof publicJwk !== 'object' || (publicJwk as JWK | null) === null || 'd' in publicJwk) {
     throw new BadEntry('needs a "publicJwk", which must hold no private key')
   }
@@ -74,7 +79,7 @@ function isHeld(entry: object): entry is HeldKey {
 }
 
 function isOutside(entry: object): entry is OutsideSigner | OutsideDecrypter {
-  return 'sign' in entry || 'decrypt' in entry
+  return 'sign' in entry || 'decrypt' in entry || 'publicJwk' in entry
 }
 
 /** Bound to its object, which may be a client of a key service. */
@@ -98,7 +103,14 @@ function heldJwk({ key, ...meta }: HeldKey): JWK {
   }
   const held = types.isKeyObject(key) ? key : KeyObject.from(key)
   if (held.type !== 'private') throw new BadEntry('is no private key')
-  return { ...(held.export({ format: 'jwk' }) as JWK), ...meta }
+  try {
+    return { ...(held.export({ format: 'jwk' }) as JWK), ...meta }
+  } catch {
+    // The cause is left out: it may quote the key.
+    throw new BadEntry(
+      `is a key of the type "${String(held.asymmetricKeyType)}", for which there is no JWK: make an RSA key with the "alg" PS256, or one for ES256`,
+    )
+  }
 }
 
 /**

@@ -419,6 +419,18 @@ describe('what the constructor cannot read', () => {
       { tls_client_cert: () => 'none', tls_client_key: () => 'none' },
       /"tls_client_cert" must be a certificate/,
     ],
+    ['an empty authority', { tls_server_ca: '' }, /"tls_server_ca" must not be empty/],
+    ['no bytes', { tls_server_ca: Buffer.alloc(0) }, /"tls_server_ca" must not be empty/],
+    [
+      'a function that gives empty texts',
+      { tls_client_cert: () => '', tls_client_key: () => '' },
+      /"tls_client_cert" must not be empty/,
+    ],
+    [
+      'a file whose URL has spaces as they are',
+      { tls_server_ca: 'file:///nowhere/my keys/ca.pem' },
+      /"tls_server_ca" names a file that cannot be read \(ENOENT\): \/nowhere\/my keys\/ca.pem$/,
+    ],
   ])('is refused at once: %s', (_, more, message) => {
     let err: unknown
     try {

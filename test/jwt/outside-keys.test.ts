@@ -334,6 +334,21 @@ describe('an entry for a key elsewhere is refused by the constructor:', () => {
       }),
       /an entry that cannot be used: key 1 is none$/,
     ],
+    [
+      'with a KeyObject for its publicJwk',
+      () => ({ ...entry(), publicJwk: ec.publicKey }),
+      /needs its "publicJwk" as a JWK/,
+    ],
+    [
+      'with sign misspelt',
+      () => ({ kid: 'in-the-hsm', alg: 'ES256', publicJwk: publicJwk(ec), sgin: good }),
+      /needs one function, "sign" or "decrypt"/,
+    ],
+    [
+      'whose key is for RSA-PSS alone',
+      () => ({ key: generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey, alg: 'PS256' }),
+      /key 1 is a key of the type "rsa-pss", for which there is no JWK/,
+    ],
     ['whose key is no key', () => ({ key: 'key', alg: 'ES256' }), /needs a KeyObject or a CryptoKey/],
     ['whose key is public', () => ({ key: ec.publicKey, alg: 'ES256' }), /is no private key/],
   ])('%s', (_, made, message) => {
