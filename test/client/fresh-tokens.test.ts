@@ -161,6 +161,26 @@ describe('a token set is renewed', () => {
     await ask(over('one'))
     expect([asked.length, saved]).toEqual([1, [set('renewed')]])
   })
+
+  test('but not for ever: who saves has 15 s, and the next one saves it', async () => {
+    jest.useFakeTimers({ now: NOW * 1000 })
+    const { ask, saved, refreshes } = asking()
+    const renew = (): Promise<TokenSet> => Promise.resolve(set('renewed'))
+    const hanging = (): Promise<void> => new Promise(() => undefined)
+    let ended = false
+    const refused = refusal(refreshes.fresh(BANK, over('one'), renew, { save: hanging })).finally(() => {
+      ended = true
+    })
+    await jest.advanceTimersByTimeAsync(14_999)
+    expect(ended).toBe(false)
+    await jest.advanceTimersByTimeAsync(1)
+    expect(await refused).toMatchObject({
+      code: 'config_invalid',
+      message: 'the function "save" of fresh tokens did not end within 15 s',
+    })
+    expect(await ask(over('one'))).toEqual(set('renewed'))
+    expect(saved).toEqual([set('renewed')])
+  })
 })
 
 describe('the person has to log in again', () => {
