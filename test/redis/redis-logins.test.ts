@@ -243,6 +243,21 @@ describe('what is in Redis', () => {
     await expect(store.peek?.(request(), 'state-21')).resolves.toEqual(pending('a'))
   })
 
+  test('has no room for what is no login: that goes before all others, those used included', async () => {
+    const request = browser()
+    for (let at = 0; at < 20; at++) await store.save(request(), `state-${String(at)}`, pending('a'), TTL)
+    await store.take(request(), 'state-7')
+    const [key = ''] = await io.keys('*')
+    const before = await io.hkeys(key)
+    const none = before[3] ?? ''
+    await io.hset(key, none, 'garbage')
+    await store.save(request(), 'state-20', pending('a'), TTL)
+    const after = await io.hkeys(key)
+    expect(before.filter((one) => !after.includes(one))).toEqual([none])
+    await store.save(request(), 'state-21', pending('a'), TTL)
+    await expect(store.peek?.(request(), 'state-7')).resolves.toBe('no_login')
+  })
+
   test('another site that begins a login puts out none where all are of this site, and has its own', async () => {
     const request = browser()()
     for (let at = 0; at < 20; at++) await store.save(request, `own-${String(at)}`, pending('a'), TTL)
