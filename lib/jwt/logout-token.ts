@@ -86,7 +86,7 @@ export async function verifyLogoutToken(
   }
   if ('nonce' in claims) throw invalidJwt(LOGOUT_TOKEN, 'has a "nonce", so it is an ID token')
   const { events, jti, iat } = claims
-  if (!isObject(events) || !Object.hasOwn(events, EVENT) || !isObject(events[EVENT])) {
+  if (!isObject(events) || !isObject(events[EVENT])) {
     throw wrongClaim(LOGOUT_TOKEN, 'events')
   }
   if (!v.is(name, jti)) throw wrongClaim(LOGOUT_TOKEN, 'jti')
