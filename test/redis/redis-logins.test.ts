@@ -258,6 +258,29 @@ describe('what is in Redis', () => {
     await expect(store.peek?.(request(), 'state-7')).resolves.toBe('no_login')
   })
 
+  test('has no room first for the login that ends first, whenever it began', async () => {
+    const request = browser()
+    for (let at = 0; at < 20; at++) {
+      await store.save(request(), `state-${String(at)}`, pending('a'), at === 13 ? TTL - 60 : TTL + at)
+    }
+    await store.save(request(), 'state-20', pending('a'), TTL)
+    await expect(store.peek?.(request(), 'state-13')).resolves.toBe('no_login')
+    await expect(store.peek?.(request(), 'state-0')).resolves.toEqual(pending('a'))
+  })
+
+  test('has no room for what another site began before it has none for what ends first', async () => {
+    const request = browser()()
+    const foreign = { ...request, headers: { 'sec-fetch-site': 'cross-site' } }
+    await store.save(request, 'first of its own', pending('a'), TTL)
+    await store.save(foreign, 'foreign', pending('b'), TTL)
+    for (let at = 0; at < 18; at++) await store.save(request, `own-${String(at)}`, pending('a'), TTL - 60)
+    await store.save(request, 'own', pending('a'), TTL)
+    await expect(store.peek?.(request, 'foreign')).resolves.toBe('no_login')
+    for (const own of ['first of its own', 'own-0', 'own-17']) {
+      await expect(store.peek?.(request, own)).resolves.toEqual(pending('a'))
+    }
+  })
+
   test('another site that begins a login puts out none where all are of this site, and has its own', async () => {
     const request = browser()()
     for (let at = 0; at < 20; at++) await store.save(request, `own-${String(at)}`, pending('a'), TTL)
