@@ -18,7 +18,14 @@ describe('NO_PROXY', () => {
     ['fd00::1', 'fd00::1', 443],
     ['[fd00::1]:8443', 'fd00::1', 8443],
     ['fd00::/8', 'fd00::2', 443],
+    ['10.1.2.3/32', '10.1.2.3', 443],
+    ['0.0.0.0/0', '10.1.2.3', 443],
+    ['fd00::1/128', 'fd00::1', 443],
+    ['[fd00::1]', 'fd00::1', 8443],
+    ['bank.example.', 'bank.example', 443],
+    ['BANK.example:8443', 'login.bank.example', 8443],
     ['*', 'bank.example', 443],
+    ['a.example\t*', '10.1.2.3', 8443],
   ])('%s excepts %s at port %d', (text, host, port) => {
     expect(exceptionsOf(text)(host, port)).toBe(true)
   })
@@ -34,6 +41,21 @@ describe('NO_PROXY', () => {
     ['10.1.0.0/99', '10.1.2.3', 443],
     ['10.1.0.0/', '10.1.0.0', 443],
     ['[fd00::1]:8443', 'fd00::1', 443],
+    ['10.1.2.3:8443', '10.1.2.3', 443],
+    ['10.1.2.3/32', '10.1.2.4', 443],
+    ['10.1.2.3/33', '10.1.2.3', 443],
+    ['10.1.0.0/16/16', '10.1.2.3', 443],
+    ['10.1.0.0/0016', '10.1.2.3', 443],
+    ['10.1.0.0/16x', '10.1.2.3', 443],
+    ['10.1.0.0/x16', '10.1.2.3', 443],
+    ['fd00::1/128', 'fd00::2', 443],
+    ['fd00::/129', 'fd00::', 443],
+    ['bank.example:x', 'bank.example', 443],
+    [':443', 'bank.example', 443],
+    ['*.', 'bank.example', 443],
+    ['**.example', 'bank.example', 443],
+    ['*x', 'bank.example', 443],
+    ['bank.example', 'bank.example..', 443],
   ])('%s does not except %s at port %d', (text, host, port) => {
     expect(exceptionsOf(text)(host, port)).toBe(false)
   })
