@@ -39,7 +39,7 @@ import type { Provider } from './provider.js'
 import { Providers, bound, callOf, type CallOptions } from './providers.js'
 import type { Publications } from './published.js'
 import { refresh } from './refresh.js'
-import { hasRunOut, type ResourceRequest } from './resource-request.js'
+import { checkInit, hasRunOut, type ResourceRequest } from './resource-request.js'
 import { checkToken, checkTokens, type TokenSet } from './tokens.js'
 
 /** What clients of several tenants have of each other. */
@@ -508,6 +508,7 @@ export class IDPartner {
     init: ResourceRequest = {},
   ): Promise<Response> {
     checkTokens(tokens, issuer)
+    checkInit(init)
     const { fresh, signal } = init
     const renewed = (old: TokenSet): Promise<TokenSet> =>
       fresh ? this.freshTokens(old, { save: fresh.save, issuer, signal }) : Promise.resolve(old)
@@ -599,7 +600,7 @@ export class IDPartner {
     options: CallOptions = {},
   ): Promise<string | undefined> {
     checkEndSession(login, params)
-    const bank = await this.#providers.allowedOf(login.issuer, options, login.tokens)
+    const bank = await this.#providers.allowedOf(login.issuer, options, login.tokens, 'anew')
     const endpoint = bank.endSessionEndpoint()
     return endpoint && endSessionUrl(endpoint, this.#config.client_id, login, params).href
   }

@@ -139,7 +139,7 @@ export async function send<T>(
       throw err
     })
   } catch (err) {
-    throw providerFailure(err, withSent(asked, secrets()), otherwise)
+    throw providerFailure(err, withSent(asked, secrets()), otherwise).withInteractionId(interactionId)
   }
 }
 

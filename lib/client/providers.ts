@@ -127,6 +127,7 @@ export class Providers {
     }
     await inTime(call.signal, this.allowed.check(issuer))
     const issued = typeof tokens === 'object' && use === 'as issued' ? tokens : undefined
+    if (issued) assertKindKnown(issued, this.config.dpop !== undefined)
     return this.of(issuer, { ...callOf(tokens), ...call }, issued)
   }
 
@@ -169,6 +170,16 @@ export class Providers {
       'the key that binds these tokens (DPoP) is missing: store what generateProofs() made, and all of a token set',
     )
   }
+}
+
+/** As a bearer token, a bound one could be used by whoever reads it. */
+function assertKindKnown({ token_type }: SomeTokens, bound: boolean): void {
+  const known = ['bearer', 'dpop']
+  if (token_type === undefined ? !bound : known.includes(token_type.toLowerCase())) return
+  throw new IDPartnerError(
+    'config_invalid',
+    'whether these tokens are bound by DPoP is not known: their "token_type" is missing, or another; store all of a token set',
+  )
 }
 
 /** What tokens of a bank are used with: never as bearer tokens what is bound, nor the other way round. */

@@ -69,6 +69,26 @@ export const resourceServers = v.pipe(
   v.transform((list): readonly string[] => list.map((one) => new URL(one).origin)),
 )
 
+const MEMBERS = ['method', 'headers', 'body', 'fresh', 'signal']
+
+/**
+ * Checks what a call is made with, as far as it needs no bank: what `fetch` has beside these would be left out in silence.
+ *
+ * @throws {IDPartnerError} `config_invalid`
+ */
+export function checkInit(init: unknown): asserts init is ResourceRequest {
+  const known = `${MEMBERS.slice(0, -1).join(', ')} and ${String(MEMBERS.at(-1))}`
+  if (typeof init !== 'object' || init === null)
+    throw refused(`the fourth argument must be an object, with ${known}`)
+  for (const [name, value] of Object.entries(init)) {
+    if (value !== undefined && !MEMBERS.includes(name))
+      throw refused(`"${name}" is not known: there are ${known}`)
+  }
+  const { signal } = init as ResourceRequest
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw refused('"signal" must be an AbortSignal')
+}
+
 /** @throws {IDPartnerError} `config_invalid`: what could never be connected to */
 export function checkResourceServers(origins: readonly string[], networks: PrivateNetworks): void {
   if (origins.some((one) => isClosed(new URL(one), networks))) {

@@ -139,7 +139,7 @@ describe('a token goes nowhere else', () => {
     expect(platform.requests).toHaveLength(before)
   })
 
-  test.each<[string, object, RegExp]>([
+  test.each<[string, unknown, RegExp]>([
     ['another token', { headers: { Authorization: 'Bearer mine' } }, /the header "authorization" is set/],
     ['another proof', { headers: [['DPoP', 'mine']] }, /the header "dpop" is set/],
     ['another host', { headers: { host: 'evil.example' } }, /the header "host" is set/],
@@ -157,11 +157,23 @@ describe('a token goes nowhere else', () => {
     ['a body where there is none', { body: 'x' }, /GET has no "body"/],
     ['a body of another kind', { method: 'POST', body: { a: 1 } }, /"body" must be a text/],
     ['a stream', { method: 'POST', body: new Blob(['x']).stream() }, /"body" must be a text/],
+    ['nothing to ask with', null, /the fourth argument must be an object, with method/],
+    ['a method alone', 'POST', /the fourth argument must be an object/],
+    [
+      'a misspelt member',
+      { methd: 'POST' },
+      /"methd" is not known: there are method, headers, body, fresh and/,
+    ],
+    ['redirects to follow', { redirect: 'follow' }, /"redirect" is not known/],
+    ['a body under another name', { method: 'POST', json: {} }, /"json" is not known/],
+    ['a signal that is none', { signal: 'now' }, /"signal" must be an AbortSignal/],
     ['a body without end', { method: 'POST', body: 'ä'.repeat(600_000) }, /"body" must be at most 1 MiB/],
   ])('nor with %s', async (_name, init, why) => {
     const { strategy, tokens, issuer, platform, api } = await logIn()
     const before = platform.requests.length
-    expect(await refusal(strategy.client.request(issuer, tokens, api, init))).toMatchObject({
+    expect(
+      await refusal(strategy.client.request(issuer, tokens, api, init as ResourceRequest)),
+    ).toMatchObject({
       code: 'config_invalid',
       message: expect.stringMatching(why),
     })

@@ -190,6 +190,49 @@ describe('tokens of the wrong kind are refused', () => {
   })
 })
 
+test.each<[string, object]>([
+  ['no type', { token_type: undefined, dpop_key: undefined }],
+  ['a type of others', { token_type: 'mac', dpop_key: undefined }],
+])('tokens of which nobody knows how they are bound are sent to nobody: %s', async (_name, members) => {
+  const { scene, tokens } = await logIn()
+  const { client } = scene.strategy
+  const { issuer } = scene.platform.bankA
+  const before = scene.platform.requests.length
+  const stored = { ...kept(tokens), ...members }
+  for (const call of [
+    () => client.userInfo(issuer, stored),
+    () => client.paymentDetailsInfo(issuer, stored),
+    () => client.request(issuer, stored, `${issuer}/payment-details`),
+  ]) {
+    expect(await refusal(call())).toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(/"token_type".*store all of a token set/),
+    })
+  }
+  expect(scene.platform.requests).toHaveLength(before)
+  // They are not used where they are renewed.
+  await expect(client.refreshToken(issuer, stored)).resolves.toMatchObject({ token_type: 'dpop' })
+})
+
+test.each(['userinfo', 'paymentDetails', 'token', 'revocation'])(
+  'a failure after the login names the interaction of the login: %s',
+  async (at) => {
+    const { scene, tokens } = await logIn()
+    const { client } = scene.strategy
+    const { issuer } = scene.platform.bankA
+    scene.platform.fault(`bankA.${at}`, answer(403, { error: 'access_denied' }))
+    const calls: Record<string, () => Promise<unknown>> = {
+      userinfo: () => client.userInfo(issuer, kept(tokens)),
+      paymentDetails: () => client.paymentDetailsInfo(issuer, kept(tokens)),
+      token: () => client.refreshToken(issuer, kept(tokens)),
+      revocation: () => client.revokeToken(issuer, kept(tokens)),
+    }
+    const err = await refusal(calls[at]?.() ?? Promise.resolve())
+    expect(err.interactionId).toBe(tokens.interactionId)
+    expect(err.interactionId).toMatch(/^[\da-f-]{36}$/)
+  },
+)
+
 describe('a nonce', () => {
   test.each(['par', 'token', 'userinfo'] as const)(
     'is given to %s at the second try, and no third',
