@@ -68,6 +68,8 @@ describe('a logout token is read', () => {
     ['without a type', { header: without('typ') }, { sub: 'me' }],
     ['with its whole type', { header: set({ typ: 'application/logout+jwt' }) }, { sub: 'me' }],
     ['with a type in capitals', { header: set({ typ: 'Logout+JWT' }) }, { sub: 'me' }],
+    ['with the type that any JWT may have', { header: set({ typ: 'JWT' }) }, { sub: 'me' }],
+    ['with that in small letters', { header: set({ typ: 'jwt' }) }, { sub: 'me' }],
     ['encrypted', { unsealed: false }, { sub: 'me' }],
     ['with more in its event', { claims: set({ events: { [EVENT]: { a: 1 }, other: 1 } }) }, { sub: 'me' }],
     [
@@ -100,7 +102,14 @@ describe('a logout token is read', () => {
 
 describe('a logout token is refused where', () => {
   test.each<[string, JwtBend, string]>([
-    ['its type is another', { header: set({ typ: 'JWT' }) }, 'has another "typ" in its header'],
+    ['its type is at+jwt', { header: set({ typ: 'at+jwt' }) }, 'has another "typ" in its header'],
+    ['its type is xJWT', { header: set({ typ: 'xJWT' }) }, 'has another "typ" in its header'],
+    ['its type is JWT2', { header: set({ typ: 'JWT2' }) }, 'has another "typ" in its header'],
+    [
+      'its type is application/JWT',
+      { header: set({ typ: 'application/JWT' }) },
+      'has another "typ" in its header',
+    ],
     ['its type is that of more', { header: set({ typ: 'xlogout+jwt' }) }, 'has another "typ" in its header'],
     ['its type ends with more', { header: set({ typ: 'logout+jwt;x' }) }, 'has another "typ" in its header'],
     [

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import type { SigningAlg } from '../../lib/jwt/algorithms.js'
+import { withLowS } from '../../lib/jwt/low-s.js'
 import {
   publicMembers,
   readReceipt,
@@ -84,6 +85,8 @@ describe('a receipt is sealed', () => {
       const { payload, protectedHeader } = await compactVerify(sealedJws(one), (await key()).publicKey)
       expect(protectedHeader).toEqual({ alg, kid: 'seal', typ: 'idpartner-receipt+json' })
       expect(JSON.parse(Buffer.from(payload).toString())).toEqual(one.statement)
+      const signature = one.seal.split('..')[1] ?? ''
+      if (alg.startsWith('ES')) expect(signature).toBe(withLowS(signature))
     }
   })
 
