@@ -1,6 +1,6 @@
 import { request as plainRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as tlsRequest } from 'node:https'
-import { isIP } from 'node:net'
+import { Socket, isIP } from 'node:net'
 import { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import { isLoopbackAddress, isLoopbackName } from './addresses.js'
@@ -58,11 +58,11 @@ export class EgressProxy {
       async connect(target) {
         try {
           const stream: unknown = await connect(target)
-          if (stream instanceof Duplex) return stream
+          if (stream instanceof Duplex && isOfBytes(stream)) return stream
         } catch (err) {
           throw new NotReached(`${name} failed`, 503, err)
         }
-        throw new NotReached(`${name} returned no stream`, 503)
+        throw new NotReached(`${name} returned no stream of bytes`, 503)
       },
     })
   }
@@ -81,6 +81,12 @@ export class EgressProxy {
   tooSlow(cause?: unknown): RequestFailure {
     return new NotReached(`${this.name} opened no connection in time (see the option "timeout")`, 504, cause)
   }
+}
+
+/** TLS is bytes, and Node ends the process where a stream other than a socket of its own gives anything else. */
+function isOfBytes(stream: Duplex): boolean {
+  const { readableObjectMode, writableObjectMode, readableEncoding } = stream
+  return stream instanceof Socket || (!readableObjectMode && !writableObjectMode && readableEncoding === null)
 }
 
 /** Whether a URL can be that of a proxy: http or https, with nothing but a host, a port and credentials. */

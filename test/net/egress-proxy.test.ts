@@ -1,7 +1,7 @@
 import dns from 'node:dns'
 import { createServer, type ServerOptions } from 'node:https'
 import { connect, type AddressInfo } from 'node:net'
-import { PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { once } from 'node:events'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
@@ -283,10 +283,45 @@ describe('a function that connects', () => {
 
   test.each<[string, Connect, RegExp, number]>([
     ['throws', () => Promise.reject(new Error('a secret')), /the function "egress_proxy" failed$/, 503],
-    ['returns nothing', () => Promise.resolve(undefined as never), /returned no stream$/, 503],
+    ['returns nothing', () => Promise.resolve(undefined as never), /returned no stream of bytes$/, 503],
+    [
+      'returns objects',
+      () => Promise.resolve(new PassThrough({ objectMode: true })),
+      /no stream of bytes$/,
+      503,
+    ],
+    [
+      'returns text',
+      () => Promise.resolve(new PassThrough().setEncoding('utf8')),
+      /no stream of bytes$/,
+      503,
+    ],
+    ['returns what says back what it hears', () => Promise.resolve(new PassThrough()), /bank.example/, 502],
+    ['returns a stream that has ended', () => Promise.resolve(new PassThrough().end()), /bank.example/, 502],
+    [
+      'returns a stream that was closed',
+      () => Promise.resolve(new PassThrough().destroy()),
+      /bank.example/,
+      502,
+    ],
+    [
+      'returns a stream that fails',
+      () => {
+        const stream = new Duplex({
+          read() {},
+          write: (_chunk, _encoding, written) => {
+            written()
+          },
+        })
+        setImmediate(() => stream.destroy(new Error('a secret')))
+        return Promise.resolve(stream)
+      },
+      /bank.example/,
+      502,
+    ],
     ['never answers', () => new Promise(() => undefined), /opened no connection in time/, 504],
-  ])('and %s is an error without its words', async (_name, open, message, status) => {
-    const http = await through(EgressProxy.by(open), { timeout: SHORT })
+  ])('and %s is an error without its words', async (name, open, message, status) => {
+    const http = await through(EgressProxy.by(open), { timeout: /never/.test(name) ? SHORT : AMPLE })
     const err = await refusal(ask(http, 'https://bank.example/'))
     expect(err).toMatchObject({ code: 'provider_unavailable', status })
     expect(err.message).toMatch(message)
