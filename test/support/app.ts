@@ -45,9 +45,30 @@ export interface Ended {
 
 /** A plain Express app with the strategy, as a user would write it, and a sandbox of its own. */
 export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const opened: (() => Promise<unknown>)[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map((one) => one()))
+  }
+  try {
+    return await start(options, { opened, close })
+  } catch (err) {
+    await close()
+    throw err
+  }
+}
+
+async function start(
+  options: TestAppOptions,
+  { opened, close }: { opened: (() => Promise<unknown>)[]; close: () => Promise<void> },
+): Promise<TestApp> {
   const app = express()
   const server = createServer(app as RequestListener)
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  opened.push(() => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    return closed
+  })
   const url = `http://localhost:${String((server.address() as AddressInfo).port)}`
   const { keys = true } = options
   const jwks = keys === false ? undefined : await generateJwks(keys === true ? {} : keys)
@@ -58,6 +79,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...(jwks && { jwks_uri: `${url}/jwks` }),
     ...options.sandbox,
   })
+  opened.push(() => sandbox.close())
   const logins: IDPartnerLogin[] = []
   const passports = new passport.Passport()
   const use = (config: IDPartnerStrategyOptions): IDPartnerStrategy => {
@@ -106,10 +128,6 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     use(config) {
       strategy = use(config)
     },
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await Promise.all([closed, sandbox.close()])
-    },
+    close,
   }
 }
