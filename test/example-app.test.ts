@@ -315,6 +315,16 @@ describe('the failure page', () => {
     }
   })
 
+  test.each([
+    ['provider_unavailable', true],
+    ['config_invalid', false],
+    ['not_found', false],
+  ])('offers to try again only where that may help: %s', async (code, offered) => {
+    const failure = { code, message: 'Message' }
+    const html = await rendered('failure', { title: 'Title', advice: 'Advice', failure })
+    expect(html.includes('Try again')).toBe(offered)
+  })
+
   test('shows text that looks like markup as text', async () => {
     const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>`
     const failure = {
