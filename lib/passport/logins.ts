@@ -88,19 +88,19 @@ export function shortHash(values: readonly unknown[]): string {
 }
 
 const MISSING: Record<MissingReason, string> = {
-  no_session: 'this browser came back without the session in which the login began',
+  no_session: 'this browser came back without the session in which the login began; please begin again',
   no_login: 'no login is waiting for this answer in this session',
   expired: 'this login took too long; please begin again',
   already_used: 'this login was answered before',
 }
 
-/** A failure that says why no login is waiting, and what setting is the likeliest reason. */
+/** A failure that says why no login is waiting; its cause, for the log, which setting is the likeliest reason. */
 export function loginMissing(answer: string | undefined, req: object, callback?: string): IDPartnerError {
   // A store of the application's own may give any answer.
   const reason = Object.hasOwn(MISSING, String(answer)) ? (answer as MissingReason) : 'no_login'
-  const message =
-    reason === 'no_session' ? `${MISSING[reason]}. ${sessionHint(req, callback)}` : MISSING[reason]
-  return new IDPartnerError('login_missing', message, { reason })
+  const cause =
+    reason === 'no_session' ? new IDPartnerError('config_invalid', sessionHint(req, callback)) : undefined
+  return new IDPartnerError('login_missing', MISSING[reason], { reason, cause })
 }
 
 /** The likeliest setting behind a lost session. */
@@ -111,12 +111,12 @@ function sessionHint(req: object, callback: string | undefined): string {
   }
   const insecure = (req as { protocol?: string }).protocol === 'http'
   if (session?.cookie?.secure === true && insecure) {
-    return 'The session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
+    return 'the session cookie is Secure, but the request arrived as http: set "trust proxy" behind a TLS proxy'
   }
   if (!headers?.cookie) {
     const host = callback === undefined ? '' : `, ${new URL(callback).host}`
-    return `It sent no cookie: check that the login begins at the callback's host${host} (localhost is not 127.0.0.1), SameSite (lax, not strict), and the cookie's path`
+    return `it sent no cookie: check that the login begins at the callback's host${host} (localhost is not 127.0.0.1), SameSite (lax, not strict), and the cookie's path`
   }
   // Which of the cookies is the session's is not known here: all that came may be another app's on this host.
-  return "Another login may have renewed it (see keepSessionInfo), its cookie may not have come (SameSite, or another host than the callback's), or the processes do not share one session store"
+  return "another login may have renewed it (see keepSessionInfo), its cookie may not have come (SameSite, or another host than the callback's), or the processes do not share one session store"
 }

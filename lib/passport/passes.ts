@@ -8,8 +8,10 @@ import { fetchSite } from './fetch-site.js'
 import { finishLogin } from './finish-login.js'
 import { BANK, type AuthenticateOptions } from './options.js'
 import { failed, failureInfo, type Outcome } from './outcome.js'
-import { waitingFor, type Pass } from './pass.js'
+import { fromStore, waitingFor, type Pass } from './pass.js'
 import { requestParams } from './request-params.js'
+import { SessionLogins } from './session-logins.js'
+import { sessionOf } from './session.js'
 import type { Tenant } from './tenants.js'
 import { runVerify, type IDPartnerLogin } from './verify.js'
 
@@ -40,9 +42,11 @@ export async function outcomeOf<Req extends object>(
 
 /** One of the three; the second is made in the direct flow alone. */
 async function proceed<Req extends object>(pass: Pass<Req>, options: AuthenticateOptions): Promise<Passed> {
-  const { client, req, seen } = pass
+  const { client, req, seen, settings } = pass
   const params = requestParams(req)
   const brought = callbackParams(params, client.responseMode)
+  // Where logins have no place, nobody needs to be asked.
+  if (settings.logins instanceof SessionLogins) await fromStore(pass, () => Promise.resolve(sessionOf(req)))
   if (brought) {
     seen.pass = 'callback'
     return { type: 'login', login: await finishLogin(pass, brought) }

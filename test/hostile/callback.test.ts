@@ -301,7 +301,7 @@ describe('an answer that is posted', () => {
   test('without its cookie finds no session', async () => {
     const { scene, response } = await pending()
     const settled = await post(scene, { body: { response }, session: {} })
-    expectRefused(settled, { code: 'login_missing', reason: 'no_session', message: /no cookie/ })
+    expectRefused(settled, { code: 'login_missing', reason: 'no_session', message: /without the session/ })
   })
 })
 

@@ -301,6 +301,27 @@ describe('a session', () => {
     expect(scene.platform.requests).not.toContain('bankA.token')
   })
 
+  test.each([
+    { flow: 'proxy', url: '/login' },
+    { flow: 'proxy', url: '/callback?response=x' },
+    { flow: 'proxy', url: '/callback?error=access_denied' },
+    { flow: 'direct', url: '/login' },
+    { flow: 'direct', url: '/login?iss=' },
+    { flow: 'direct', url: '/callback?response=x' },
+  ] as const)('that is not there is found before anybody is asked: $url, $flow', async ({ flow, url }) => {
+    const { strategy, platform } = await startScene({ flow })
+    const at = url.endsWith('iss=') ? url + encodeURIComponent(platform.bankA.issuer) : url
+    expectRefused(await settle(strategy, { method: 'GET', url: at, headers: {} }), noSession)
+    expect(platform.requests).toEqual([])
+  })
+
+  test('that is not there is no matter to a store of the application', async () => {
+    const { strategy } = await startScene({
+      strategy: { store: { save: () => Promise.resolve(), take: () => Promise.resolve('no_login') } },
+    })
+    expect((await settle(strategy, { method: 'GET', url: '/login', headers: {} })).via).toBe('redirect')
+  })
+
   test('that cannot be written to begins no login', async () => {
     const scene = await startScene()
     const { login } = await withSession(scene, { value: Object.freeze({}) })

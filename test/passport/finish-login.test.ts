@@ -328,7 +328,7 @@ describe('an answer is refused', () => {
 
   test('and where the session is gone, with where to look', async () => {
     const err = await refusal(finish(passOf({ peeked: 'no_session', taken: 'no_session' })))
-    expect(err.message).toContain("the callback's host, app.example")
+    expect((err.cause as IDPartnerError).message).toContain("the callback's host, app.example")
   })
 
   test.each([false, undefined, null, 1, 'true', {}])(
@@ -374,7 +374,10 @@ describe('an error that nobody signed', () => {
 
   test('says where to look for a session that is gone', async () => {
     const err = await refusal(finish(passOf({ peeked: 'no_session' }), DENIED))
-    expect([err.reason, err.message]).toEqual(['no_session', expect.stringContaining('app.example')])
+    expect([err.reason, (err.cause as IDPartnerError).message]).toEqual([
+      'no_session',
+      expect.stringContaining('app.example'),
+    ])
   })
 
   test('is asked for by its state, and for this strategy', async () => {

@@ -1282,7 +1282,7 @@ describe('with Passport, Express and express-session', () => {
         const [first = 0, second = 1] = order
         expect(await app.bring(answers[first] ?? '')).toMatchObject({ status: 200 })
         expect(await app.bring(answers[second] ?? '')).toMatchObject({ status: 401 })
-        expect((await app.visit('/failed')).body).toContain('keepSessionInfo')
+        expect((await app.visit('/failed')).body).toContain('came back without the session')
         expect(await app.me()).toEqual({ sub: app.platform.person.sub })
         expect(app.platform.count('bankA.token')).toBe(1)
       },
