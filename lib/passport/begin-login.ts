@@ -81,8 +81,8 @@ const TICKET = /^[\w-]{43}$/
 /** The application's value from before the account selector, which sends the browser back without it. */
 async function selectorState<Req extends object>(pass: Pass<Req>, params: URLSearchParams): Promise<unknown> {
   const { client, settings, req } = pass
-  const ticket = optionalParam(params, 'visitor_id')?.split('.').at(-1)
-  if (client.flow === 'proxy' || ticket === undefined || !TICKET.test(ticket)) return undefined
+  const ticket = optionalParam(params, 'visitor_id')?.split('.').at(-1) ?? ''
+  if (client.flow === 'proxy' || !TICKET.test(ticket)) return undefined
   // Another strategy's visit is not to be used up.
   if (typeof (await waitingFor(pass, visitKey(ticket))) === 'string') return undefined
   const visit = await fromStore(pass, () => settings.logins.take(req, visitKey(ticket)))
