@@ -85,8 +85,10 @@ async function selectorState<Req extends object>(pass: Pass<Req>, params: URLSea
   if (client.flow === 'proxy' || !TICKET.test(ticket)) return undefined
   // Another strategy's visit is not to be used up.
   if (typeof (await waitingFor(pass, visitKey(ticket))) === 'string') return undefined
+  // Of a store of the application's own it may be anything.
   const visit = await fromStore(pass, () => settings.logins.take(req, visitKey(ticket)))
-  return typeof visit === 'object' && visit.strategy === settings.id ? visit.state : undefined
+  const { strategy, state } = (visit ?? {}) as Partial<PendingLogin>
+  return strategy === settings.id ? state : undefined
 }
 
 function visitKey(ticket: string): string {

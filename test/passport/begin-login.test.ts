@@ -208,6 +208,8 @@ describe('back from the account selector', () => {
     ["another strategy's visit comes", { blind: true, taken: { ...visited, strategy: 'theirs' } }, ['take']],
     ['it was used meanwhile', { peeked: visited, taken: 'already_used' }, ['peek', 'take']],
     ['nothing comes', { blind: true, taken: undefined }, ['take']],
+    ['null comes, as from many stores', { blind: true, taken: null }, ['take']],
+    ['null waits', { peeked: null, taken: null }, ['peek']],
   ])('there is no value where %s', async (_name, changes, done) => {
     await start(passOf(changes), back)
     expect(saved()['state']).toBeUndefined()
