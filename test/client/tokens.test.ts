@@ -165,6 +165,40 @@ describe('a token response', () => {
       message: `${what} has no usable "${name}"`,
     })
   })
+
+  test.each(['bearer', 'Bearer', 'BEARER'])(
+    'may be of the type %s where it is not to be bound',
+    (token_type) => {
+      expect(readTokenResponse({ ...issued, token_type }, what, false)).toEqual(issued)
+      expect(thrown(() => readTokenResponse({ ...issued, token_type }, what, true))).toMatchObject({
+        code: 'token_invalid',
+        message: expect.stringContaining(`${what} is not bound by DPoP`),
+      })
+    },
+  )
+
+  test.each(['dpop', 'DPoP'])('may be of the type %s where it is to be bound alone', (token_type) => {
+    const bound = { ...issued, token_type }
+    expect(readTokenResponse(bound, what, true)).toEqual({ ...issued, token_type: 'dpop' })
+    expect(thrown(() => readTokenResponse(bound, what, false))).toMatchObject({
+      code: 'token_invalid',
+      message: expect.stringContaining(`${what} is bound by DPoP, which was not asked for`),
+    })
+  })
+
+  test('may have seconds of fifteen digits as a text, and no more', () => {
+    const expires_in = '9'.repeat(15)
+    expect(readTokenResponse({ ...issued, expires_in }, what, false)).toEqual({
+      ...issued,
+      expires_in: 999_999_999_999_999,
+    })
+    for (const wrong of [`${expires_in}9`, ' 1', '1 ', '1.5', '-1', '0x1']) {
+      expect(thrown(() => readTokenResponse({ ...issued, expires_in: wrong }, what, false))).toMatchObject({
+        code: 'token_invalid',
+        message: `${what} has no usable "expires_in"`,
+      })
+    }
+  })
 })
 
 describe('what the application hands back', () => {
@@ -172,6 +206,8 @@ describe('what the application hands back', () => {
     ['a token set', { access_token: 'access', token_type: 'bearer' }],
     ['a token set of that bank', { access_token: 'access', claims }],
     ['a token set with more in it', { access_token: 'access', token_type: 'bearer', id: 42 }],
+    ['one that is bound, with its key', { access_token: 'access', token_type: 'DPoP', dpop_key: 'ES256.AA' }],
+    ['one with the longest name of a login', { access_token: 'access', interactionId: 'a.b:c-d_'.repeat(8) }],
   ])('may be %s', (_name, tokens) => {
     expect(() => {
       checkTokens(tokens, 'https://bank.example')
@@ -189,6 +225,15 @@ describe('what the application hands back', () => {
     ['a token that is no text', { access_token: 42 }],
     ['a token of two lines', { access_token: 'access\r\nERROR forged' }],
     ['a refresh token of two lines', { access_token: 'access', refresh_token: 'a\nb' }],
+    ['a type that is no text', { access_token: 'access', token_type: ['bearer'] }],
+    ['a key that is no text', { access_token: 'access', token_type: 'dpop', dpop_key: {} }],
+    ['a voucher that is no text', { access_token: 'access', voucher: 1 }],
+    ['a name of its login that is no text', { access_token: 'access', interactionId: 1 }],
+    ['an empty name of its login', { access_token: 'access', interactionId: '' }],
+    ['a long one', { access_token: 'access', interactionId: 'a'.repeat(65) }],
+    ['one of two lines', { access_token: 'access', interactionId: 'a\r\nb: c' }],
+    ['claims of no person', { access_token: 'access', claims: { iss: 'https://bank.example' } }],
+    ['claims of no bank', { access_token: 'access', claims: { sub: 'person' } }],
   ])('cannot be %s', (_name, tokens) => {
     expect(
       thrown(() => {
@@ -197,6 +242,18 @@ describe('what the application hands back', () => {
     ).toMatchObject({
       code: 'config_invalid',
       message: 'the tokens must be the token set of a login, as it was given',
+    })
+  })
+
+  test.each([undefined, 'bearer', 'dpops'])('cannot be bound, and of the type %j', (token_type) => {
+    const tokens = { access_token: 'access', dpop_key: 'ES256.AA', token_type }
+    expect(
+      thrown(() => {
+        checkTokens(tokens, 'https://bank.example')
+      }),
+    ).toMatchObject({
+      code: 'config_invalid',
+      message: 'these tokens are bound by DPoP, and their "token_type" is another: store all of a token set',
     })
   })
 
