@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { expect, test } from '@jest/globals'
-import { addressOf, isNavigation, wantsPage } from '../../lib/guards/http.js'
+import { describe, expect, test } from '@jest/globals'
+import { IDPartnerError } from 'passport-idpartner'
+import { addressOf, isNavigation, redirect, refuse, wantsPage } from '../../lib/guards/http.js'
 
 const HTML = { accept: 'text/html' }
 const asked = (headers: object, method = 'GET'): IncomingMessage => ({ method, headers }) as never
@@ -50,4 +51,71 @@ test.each<[object, string]>([
   [{}, ''],
 ])('the address of %j is %j', (req, expected) => {
   expect(addressOf(req as never)).toBe(expected)
+})
+
+/** What becomes of an answer. */
+function answering() {
+  const headers: Record<string, string> = {}
+  const ended: unknown[] = []
+  const passed: unknown[] = []
+  const res = {
+    statusCode: 200,
+    setHeader: (name: string, value: string) => {
+      headers[name] = value
+    },
+    end: (body: unknown) => ended.push(body),
+  }
+  return { res, headers, ended, passed, next: (err: unknown) => passed.push(err) }
+}
+
+test.each([
+  ['GET', 302],
+  ['HEAD', 302],
+  ['POST', 303],
+])('who is sent elsewhere with %s asks there anew: %d, which nobody keeps', (method, status) => {
+  const { res, headers, ended } = answering()
+  redirect(asked({}, method), res as never, '/login')
+  expect(res.statusCode).toBe(status)
+  expect(headers).toEqual({ 'Cache-Control': 'no-store', Location: '/login' })
+  expect(ended).toEqual([undefined])
+})
+
+describe('a refusal', () => {
+  const refusal = (headers: object, method: string, challenge?: string) => {
+    const answer = answering()
+    const err = new IDPartnerError('access_denied', 'no', { status: 403 })
+    refuse(asked(headers, method), answer.res as never, answer.next, {
+      err,
+      challenge,
+      body: { error: 'no' },
+    })
+    return { ...answer, err }
+  }
+
+  test.each([
+    ['GET', '{"error":"no"}'],
+    ['POST', '{"error":"no"}'],
+    ['HEAD', undefined],
+  ])('is JSON for scripts, with %s', (method, body) => {
+    const { res, headers, ended, passed } = refusal({}, method, 'Bearer')
+    expect([res.statusCode, ended, passed]).toEqual([403, [body], []])
+    expect(headers).toEqual({
+      'Cache-Control': 'no-store',
+      'WWW-Authenticate': 'Bearer',
+      'Content-Type': 'application/json; charset=utf-8',
+    })
+  })
+
+  test("is an error for people, which the application's handler shows, with the headers it needs", () => {
+    const { res, headers, ended, passed, err } = refusal(HTML, 'POST', 'Bearer')
+    expect([res.statusCode, ended, passed]).toEqual([200, [], [err]])
+    expect(headers).toEqual({ 'Cache-Control': 'no-store', 'WWW-Authenticate': 'Bearer' })
+    expect(err.headers).toEqual(headers)
+  })
+
+  test('asks for nothing where no login would help', () => {
+    for (const accept of [{}, HTML]) {
+      expect(refusal(accept, 'GET').headers).not.toHaveProperty('WWW-Authenticate')
+    }
+  })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { assertRead, claimsOf, claimsOfUser, isSame, personOf, userOf } from '../../lib/guards/person.js'
 import { refusal } from '../support/settle.js'
 import { thrown } from '../support/thrown.js'
@@ -63,6 +63,29 @@ describe('the claims of a user', () => {
       code: 'config_invalid',
       message: expect.stringMatching(/^the user has no claims/),
     })
+  })
+
+  test('are waited for no longer than 5 s', async () => {
+    jest.useFakeTimers()
+    try {
+      const call = refusal(claimsOf({}, () => new Promise(() => undefined)))
+      await jest.advanceTimersByTimeAsync(5000)
+      expect(await call).toMatchObject({
+        code: 'config_invalid',
+        message: 'option "claims" is a function that gave nothing within 5 s',
+      })
+    } finally {
+      jest.useRealTimers()
+    }
+  })
+
+  test("are not there where the application's function fails, with its own error", async () => {
+    const err = new Error('the database is down')
+    const failing = (): never => {
+      throw err
+    }
+    await expect(claimsOf({}, failing)).rejects.toBe(err)
+    await expect(claimsOf({}, () => Promise.reject(err))).rejects.toBe(err)
   })
 
   test.each([{}, { iss: ME.iss }, { sub: ME.sub }, { ...ME, sub: 1 }, { ...ME, iss: [ME.iss] }])(
