@@ -63,21 +63,47 @@ async function fromModule(file: string): Promise<IDPartnerStrategyOptions> {
   return loaded.default as IDPartnerStrategyOptions
 }
 
-const NUMBERS = ['timeout', 'clock_tolerance']
+const NUMBERS = ['timeout', 'clock_tolerance', 'client_assertion_lifetime', 'max_age', 'loginTtl']
+
+const FLAGS = ['dpop_bound_access_tokens', 'pushed_request_client_id', 'fetchUserInfo', 'receipt']
+
+const JSON_VALUES = ['jwks', 'dpop_key', 'claims', 'authorization_details', 'authorization_params']
+
+const LISTS = ['trusted_issuers', 'resource_servers', 'private_networks']
+
+/** Of one value, or a list of several. */
+const ONE_OR_MORE = /_encrypted_response_(alg|enc)$/
+
+/** Names of options in which a letter is large, as variables have none that is small. */
+const MIXED = ['fetchUserInfo', 'loginTtl', 'sessionKey']
 
 /** `IDPARTNER_CLIENT_ID` is `client_id`, and `IDPARTNER_JWKS_FILE` the path of what `jwks` is. */
 async function fromVariables(env: NodeJS.ProcessEnv): Promise<IDPartnerStrategyOptions> {
   const options: Record<string, unknown> = {}
   for (const [variable, value = ''] of Object.entries(env)) {
-    const name = /^IDPARTNER_(.+)$/.exec(variable)?.[1]?.toLowerCase()
-    if (name === undefined || value.trim() === '') continue
-    if (name.endsWith('_file')) {
-      const text = await readText(value.trim())
-      options[name.slice(0, -5)] = name === 'jwks_file' ? parsed(text, value.trim()) : text
-    } else if (name === 'trusted_issuers') options[name] = value.split(/[\s,]+/).filter(Boolean)
-    else options[name] = NUMBERS.includes(name) ? Number(value) : value.trim()
+    const spelled = /^IDPARTNER_(.+?)(_FILE)?$/.exec(variable)
+    if (spelled === null || value.trim() === '') continue
+    const [, upper = '', isFile] = spelled
+    const lower = upper.toLowerCase()
+    const name = MIXED.find((one) => one.toLowerCase() === lower) ?? lower
+    options[name] =
+      isFile === undefined
+        ? valueOf(name, value.trim(), variable)
+        : JSON_VALUES.includes(name)
+          ? parsed(await readText(value.trim()), value.trim())
+          : await readText(value.trim())
   }
   return options as unknown as IDPartnerStrategyOptions
+}
+
+/** What is no number, or neither true nor false, stays as it is: the constructor says so. */
+function valueOf(name: string, text: string, variable: string): unknown {
+  const words = text.split(/[\s,]+/).filter(Boolean)
+  if (NUMBERS.includes(name)) return Number(text)
+  if (FLAGS.includes(name)) return ['true', 'false'].includes(text) ? text === 'true' : text
+  if (JSON_VALUES.includes(name)) return parsed(text, variable)
+  if (LISTS.includes(name)) return words
+  return ONE_OR_MORE.test(name) && words.length > 1 ? words : text
 }
 
 function parsed(text: string, file: string): unknown {

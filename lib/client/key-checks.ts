@@ -7,8 +7,10 @@ import { fail, ok, skip, warn, type Check } from './check.js'
  * What can be said of the application's own keys beyond that they are good ones, which the constructor sees to.
  *
  * Names keys by their `kid` alone.
+ *
+ * @param dpopKey the one that binds all tokens, if there is one
  */
-export function keyChecks(keys: readonly CheckedKey[]): Check[] {
+export function keyChecks(keys: readonly CheckedKey[], dpopKey?: JWK): Check[] {
   if (keys.length === 0) {
     return [
       skip(
@@ -17,7 +19,7 @@ export function keyChecks(keys: readonly CheckedKey[]): Check[] {
       ),
     ]
   }
-  return [signingCheck(keys), encryptionCheck(keys), usesCheck(keys)]
+  return [signingCheck(keys), encryptionCheck(keys), usesCheck(keys, dpopKey)]
 }
 
 function signingCheck(keys: readonly CheckedKey[]): Check {
@@ -58,13 +60,21 @@ function encryptionCheck(keys: readonly CheckedKey[]): Check {
 }
 
 /** A key for two purposes is only as good as the weaker use of it (NIST SP 800-57 part 1, section 5.2). */
-function usesCheck(keys: readonly CheckedKey[]): Check {
+function usesCheck(keys: readonly CheckedKey[], dpopKey: JWK | undefined): Check {
   const id = 'key_uses'
   const twice = keys.find(
     ({ jwk, use }) =>
       use === 'enc' && keys.some((one) => one.use === 'sig' && material(one.jwk) === material(jwk)),
   )
-  if (!twice) return ok(id, 'no key is for both signing and encryption')
+  if (!twice) {
+    const bound = dpopKey && keys.find(({ jwk }) => material(jwk) === material(dpopKey))
+    if (!bound) return ok(id, 'no key is for both signing and encryption')
+    return warn(
+      id,
+      `one of "jwks" binds tokens as well, as "dpop_key": ${described([bound])}`,
+      'leave dpop_key out, so that each login has a key of its own, or make another: npx passport-idpartner keys new FILE',
+    )
+  }
   return fail(
     id,
     `one key is used for both signing and encryption: ${described([twice])}`,

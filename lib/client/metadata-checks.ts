@@ -30,7 +30,7 @@ export function metadataChecks(
 ): Check[] {
   const unmet = needsOf(config, asked).flatMap((need) => unmetCheck(issuer, document, need))
   const bound = boundCheck(issuer, document, config)
-  const found = [...unmet, ...bound]
+  const found = [...unmet, ...bound, ...namedCheck(issuer, document, config)]
   const supports = ok(`metadata ${issuer}`, 'the discovery document has all that is configured')
   return [endpointCheck(issuer, document, config, asked), ...(found.length > 0 ? found : [supports])]
 }
@@ -138,6 +138,24 @@ function boundCheck(
       `${name} ${issuer}`,
       `a certificate goes along, and the bank does not say that it binds tokens to it (${name})`,
       'ask the bank whether it does: a token that is not bound is of use to whoever gets hold of it',
+    ),
+  ]
+}
+
+/** RFC 9207, section 3: what is not said is `false`. */
+function namedCheck(
+  issuer: string,
+  document: Readonly<Record<string, unknown>>,
+  { response_mode, authorization_response_iss }: ResolvedConfig,
+): Check[] {
+  const name = 'authorization_response_iss_parameter_supported'
+  if (response_mode !== 'query' || authorization_response_iss === 'optional' || document[name] === true)
+    return []
+  return [
+    warn(
+      `${name} ${issuer}`,
+      `the bank does not say that its answers have an "iss" (${name}), without which they are refused`,
+      'ask the bank whether they have; where it is the only one that you trust, authorization_response_iss may be "optional"',
     ),
   ]
 }

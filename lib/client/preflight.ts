@@ -20,7 +20,11 @@ interface Subject {
 /** Looks at everything that can be known before the first login; see `IDPartner.preflight`. */
 export async function preflight(subject: Subject, options: PreflightOptions): Promise<Checks> {
   const { config } = subject
-  const local = [nodeCheck(), ...keyChecks(config.keys), certificateCheck(config)]
+  const local = [
+    nodeCheck(),
+    ...keyChecks(config.keys, config.dpop && 'key' in config.dpop ? config.dpop.key : undefined),
+    certificateCheck(config),
+  ]
   if (options.offline) {
     return summary([
       ...local,

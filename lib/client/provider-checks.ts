@@ -73,6 +73,7 @@ export async function bankChecks(
   const found = metadataChecks(issuer, document, config, options)
   const algs = [
     config.id_token_signed_response_alg,
+    ...(config.userinfo_signed_response_alg === undefined ? [] : [config.userinfo_signed_response_alg]),
     ...(config.response_mode === 'jwt' ? [config.authorization_signed_response_alg] : []),
   ]
   try {

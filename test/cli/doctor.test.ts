@@ -243,6 +243,38 @@ describe('the options may be', () => {
     )
     expect(await cli(['doctor', '--env', env, '--offline'])).toMatchObject({ code: 0 })
   })
+
+  test.each<[string, string, number]>([
+    ['IDPARTNER_DPOP_BOUND_ACCESS_TOKENS=true', '', 0],
+    ['IDPARTNER_DPOP_BOUND_ACCESS_TOKENS=yes', 'option "dpop_bound_access_tokens" must be true or false', 1],
+    ['IDPARTNER_CLIENT_ASSERTION_LIFETIME=60', '', 0],
+    ['IDPARTNER_CLIENT_ASSERTION_LIFETIME=301', 'option "client_assertion_lifetime" must be at most', 1],
+    ['IDPARTNER_RESOURCE_SERVERS=https://api.bank.example, https://b.bank.example', '', 0],
+    ['IDPARTNER_ID_TOKEN_ENCRYPTED_RESPONSE_ALG=RSA-OAEP RSA-OAEP-256', '', 0],
+    ['IDPARTNER_CLAIMS={"id_token":{"email":null}}', '', 0],
+    ['IDPARTNER_CLAIMS={"email":null}', 'option "claims" must have', 1],
+    ['IDPARTNER_AUTHORIZATION_PARAMS={"resource":"urn:api"}', '', 0],
+    ['IDPARTNER_AUTHORIZATION_PARAMS=resource', 'IDPARTNER_AUTHORIZATION_PARAMS is not JSON', 2],
+    ['IDPARTNER_FETCHUSERINFO=true', '', 0],
+    ['IDPARTNER_SCOPE=openid email', '', 0],
+  ])('a variable for what FAPI 2.0 needs: %s', async (line, said, expected) => {
+    const keys = path.join(folder, 'jwks.json')
+    const env = path.join(folder, 'fapi2.env')
+    writeFileSync(keys, JSON.stringify(jwks))
+    const others = [
+      'CLIENT_ID=app',
+      'CALLBACK=https://app.example/cb',
+      `JWKS_FILE=${keys}`,
+      'FLOW=direct',
+      'TRUSTED_ISSUERS=https://bank.example',
+    ].map((one) => `IDPARTNER_${one}`)
+    writeFileSync(env, [...others, line].join('\n'))
+    const { code, out, err } = await cli(['doctor', '--env', env, '--offline'])
+    expect({ code, said: said === '' || `${out}${err}`.includes(said) }).toEqual({
+      code: expected,
+      said: true,
+    })
+  })
 })
 
 test.each<[string, string[], RegExp]>([

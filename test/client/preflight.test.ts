@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, afterEach, describe, expect, jest, test } from '@jest/globals'
 import dns from 'node:dns'
+import type { JSONWebKeySet } from 'jose'
 import { generate } from 'selfsigned'
-import { IDPartner, type Check, type IDPartnerConfig, type PreflightOptions } from 'passport-idpartner'
+import {
+  IDPartner,
+  generateJwks,
+  type Check,
+  type IDPartnerConfig,
+  type PreflightOptions,
+} from 'passport-idpartner'
 import { ConnectProxy } from '../support/connect-proxy.js'
 import { unusedOrigin } from '../support/loopback-server.js'
 import { Platform } from '../support/platform.js'
@@ -238,6 +245,43 @@ describe('a certificate', () => {
     )
     expect(binding['endpoints A']?.message).toMatch(/^has token_endpoint/)
     expect(binding).not.toHaveProperty(['tls_client_certificate_bound_access_tokens A'])
+  })
+})
+
+describe('plain answers of FAPI 2.0', () => {
+  const plain = { flow: 'direct', profile: 'fapi2-security', dpop_bound_access_tokens: true } as const
+  const row = 'authorization_response_iss_parameter_supported A'
+
+  test.each([undefined, false, 'true'])('may lack an "iss" where a bank says of it: %j', async (said) => {
+    const bend = having({ authorization_response_iss_parameter_supported: said })
+    expect((await look(bend, plain)).rows[row]).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(/does not say that its answers have an "iss"/),
+      fix: expect.stringContaining('authorization_response_iss'),
+    })
+    for (const fine of [{ authorization_response_iss: 'optional' }, { response_mode: 'jwt' }] as const) {
+      expect((await look(bend, { ...plain, ...fine })).rows).not.toHaveProperty([row])
+    }
+  })
+
+  test('have one where it says so', async () => {
+    expect((await look(same, plain)).rows).not.toHaveProperty([row])
+  })
+
+  test('are bound to a key of "jwks" only with a warning', async () => {
+    const { jwks } = (await platform.config()) as { jwks: JSONWebKeySet }
+    const [dpop_key] = jwks.keys.filter(({ use }) => use === 'sig')
+    expect((await look(same, { ...plain, dpop_key })).rows['key_uses']).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(/^one of "jwks" binds tokens as well, as "dpop_key": /),
+    })
+    const [other] = (await generateJwks({ alg: 'ES256' })).keys
+    expect((await look(same, { ...plain, dpop_key: other })).rows['key_uses']).toMatchObject({ status: 'ok' })
+  })
+
+  test('need a key for signed userinfo as well', async () => {
+    const { rows } = await look(same, { ...plain, userinfo_signed_response_alg: 'ES512' })
+    expect(rows['bank A']).toMatchObject({ status: 'fail', message: expect.stringMatching(/ES512/) })
   })
 })
 
