@@ -512,6 +512,21 @@ test('a login that begins after a refusal has the fault that waits', async () =>
   expect(paramOf(url, 'error')).toBe('access_denied')
 })
 
+test.each<[Network, string]>([
+  ['singpass', 'identity_number'],
+  ['singpass-myinfo', 'person_info'],
+  ['helseid', 'helseid://claims/identity/pid'],
+  ['esignet', 'Philip Lindqvist'],
+])('whoever agrees at a bank of %s reads what comes with openid: %s', async (network, what) => {
+  const app = await appOf(network)
+  const { request_uri = '' } = await app.push()
+  const browser = new Browser(app.callback)
+  const form = await browser.open(app.visit({ request_uri }))
+  const consent = await browser.press(form, 'Log in', { login: 'mikomo_10', password: 'mikomo_10' })
+  const [, shared = ''] = textOf(consent.html).split('The app will see nothing else')
+  expect(shared).toContain(what)
+})
+
 test('an authorization URL holds nothing else, and the page says so', async () => {
   const app = await appOf('singpass')
   app.lines.length = 0

@@ -197,6 +197,7 @@ export class Bank {
         app: relyingParty,
         steps: this.#steps,
         personas: this.personas,
+        openidClaims: network?.openid ?? [],
         faults,
         rotateKeys: () => this.rotateKeys(),
       }),

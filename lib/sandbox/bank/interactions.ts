@@ -17,6 +17,8 @@ type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 export interface BankInteractions extends BankPageContext {
   personas: readonly Persona[]
+  /** Claims that come with the scope `openid`, beside `sub`. */
+  openidClaims: readonly string[]
   faults: Faults
   steps: EndedSteps
   rotateKeys: () => Promise<void>
@@ -27,7 +29,7 @@ type StepRequest = IncomingMessage & { params: Record<string, string> }
 /** The pages on which a person logs in at a bank, agrees, or turns back. */
 export function bankInteractions(
   provider: Provider,
-  { personas, faults, steps, rotateKeys, ...context }: BankInteractions,
+  { personas, openidClaims, faults, steps, rotateKeys, ...context }: BankInteractions,
 ): Router.Router {
   const router = Router()
   const mountPath = new URL(provider.issuer).pathname
@@ -171,7 +173,7 @@ export function bankInteractions(
     if (!persona) throw new Error('The bank knows no customer for this session')
     const requested = {
       scope: stringParam(interaction, 'scope'),
-      claimNames: claimNames(interaction.params.claims),
+      claimNames: [...openidClaims, ...claimNames(interaction.params.claims)],
     }
     sendPage(
       res,
