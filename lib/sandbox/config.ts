@@ -17,9 +17,9 @@ export interface SandboxConfig extends AlgorithmOptions, Omit<NetworkExample, ke
   profile?: Profile
   response_mode?: ResponseMode
   dpop_bound_access_tokens?: true
-  /** With the option `network`, whose defaults the others then are; beside an example of what its logins ask for. */
+  /** Of the option `network`; its defaults are then left out, and an example of what its logins ask for is there. */
   network?: Network
-  /** Where the network's proofs of DPoP cannot be of a key for each login: one made for this run. */
+  /** Made for this run, where an app of the network has one key of DPoP for all logins. */
   dpop_key?: JWK
   oidc_proxy_service_url: string
   trust_directory_service_url: string

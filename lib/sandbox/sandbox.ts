@@ -133,6 +133,7 @@ export async function openSandbox(resolved: ResolvedOptions): Promise<Sandbox> {
     else app.use('/v1/select-accounts', selector)
     for (const bank of banks) {
       app.use(bank.path, bank.router())
+      if (!network?.documentWithoutPath) continue
       app.use(`/banks/${bank.id}`, documentWithoutPath(`${baseUrl}/banks/${bank.id}`, network))
     }
 
@@ -243,17 +244,16 @@ function sendStylesheet(res: ServerResponse): void {
 }
 
 /** What an app finds that forgot how the issuers of its network end. */
-function documentWithoutPath(issuer: string, network: NetworkRules | undefined): Router.Router {
+function documentWithoutPath(issuer: string, { documentWithoutPath }: NetworkRules): Router.Router {
   const router = Router()
-  const members = Object.entries(network?.documentWithoutPath ?? {}).map(([name, value]) => [
+  const members = Object.entries(documentWithoutPath ?? {}).map(([name, value]): [string, unknown] => [
     name,
     typeof value === 'string' ? `${issuer}${value}` : value,
   ])
-  if (members.length > 0) {
-    router.get('/.well-known/openid-configuration', (_req, res) => {
-      sendJson(res, { issuer, ...Object.fromEntries(members) })
-    })
-  }
+  const document = { issuer, ...Object.fromEntries(members) }
+  router.get('/.well-known/openid-configuration', (_req, res) => {
+    sendJson(res, document)
+  })
   return router
 }
 

@@ -106,9 +106,11 @@ export class Bank {
     this.#open = (newKeys) => this.#instanceOf(createBankProvider({ ...lasting, keys: newKeys }), newKeys[0])
     this.#keys = keys
     this.#instance = this.#open(keys)
-    this.#freshNonces = network?.dpop?.nonceSeconds
-      ? new FreshNonces({ ...network.dpop, open: () => this.#open(this.#keys) })
-      : undefined
+    const { nonceAt = [], nonceSeconds } = network?.dpop ?? {}
+    this.#freshNonces =
+      nonceSeconds === undefined
+        ? undefined
+        : new FreshNonces({ nonceAt, nonceSeconds, open: () => this.#open(this.#keys) })
   }
 
   static async create(options: BankOptions): Promise<Bank> {

@@ -9,7 +9,7 @@ import {
 import { randomBytes } from 'node:crypto'
 import type { Profile } from '../../client/profile.js'
 import { DPOP_ALGS } from './dpop.js'
-import { assertionOf } from './network-rules.js'
+import { checkAssertion } from './network-rules.js'
 import { STEP_SECONDS } from './ended-steps.js'
 import { BankStore } from './store.js'
 import { ACR, claimsByScope } from './claims.js'
@@ -128,7 +128,7 @@ export function bankConfiguration(input: BankConfigurationInput): Configuration 
       ...(mutualTlsUrl === undefined ? [] : ['tls_client_auth' as const]),
     ],
     enabledJWA: algorithms(input.algs, network),
-    ...(network && { assertJwtClientAuthClaimsAndHeader: assertionOf({ network, issuer }) }),
+    ...(network && { assertJwtClientAuthClaimsAndHeader: checkAssertion(network, issuer) }),
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     clientBasedCORS: () => false,

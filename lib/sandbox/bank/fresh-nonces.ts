@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { decodeJwt } from 'jose'
 import { ExpiringMap } from '../expiring-map.js'
 
-/** How long a nonce of DPoP is good, and which endpoints ask for one. */
 interface FreshNoncesInput<Instance> {
+  /** Which endpoints ask for a nonce. */
   nonceAt: readonly string[]
-  nonceSeconds?: number
+  /** Seconds for which one is good. */
+  nonceSeconds: number
   /** Opens the bank anew, with a secret of its own for nonces. */
   open: () => Instance
 }

@@ -4,9 +4,8 @@ import { plainAnswerIn } from './answers.js'
 import { clientCertificateOf } from '../http/tls.js'
 import type { NetworkRules } from '../networks.js'
 
-export interface NetworkBanking {
+interface NetworkBanking {
   network: NetworkRules
-  issuer: string
   refused: (what: string, why: string) => void
 }
 
@@ -155,21 +154,19 @@ function bendToNetwork(ctx: KoaContextWithOIDC, { dpop, withoutScope, beside }: 
     delete (ctx.body as { scope?: string } | undefined)?.scope
   }
   // oidc is there on the provider's own routes alone.
-  const answer = beside && 'oidc' in ctx ? plainAnswerIn(ctx) : undefined
+  if (!beside || !('oidc' in ctx)) return
+  const answer = plainAnswerIn(ctx)
   if (!answer) return
-  for (const [name, value] of Object.entries(beside ?? {})) answer.searchParams.set(name, value)
+  for (const [name, value] of Object.entries(beside)) answer.searchParams.set(name, value)
   ctx.set('location', answer.href)
 }
 
 type AssertAssertion = NonNullable<Configuration['assertJwtClientAuthClaimsAndHeader']>
 
 /** What a network says of client assertions, beyond their signature and that each is used once. */
-export function assertionOf({
-  network,
-  issuer,
-}: Pick<NetworkBanking, 'network' | 'issuer'>): AssertAssertion {
+export function checkAssertion({ assertionSeconds }: NetworkRules, issuer: string): AssertAssertion {
   return (_ctx, claims, header) => {
-    const problem = problemOfAssertion(claims, header, network.assertionSeconds, issuer)
+    const problem = problemOfAssertion(claims, header, assertionSeconds, issuer)
     if (problem !== undefined) throw new errors.InvalidClientAuth(problem)
     return Promise.resolve()
   }
