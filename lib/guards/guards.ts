@@ -4,9 +4,9 @@ import { parseOptions } from '../client/parse-options.js'
 import { badOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import { addressOf, isNavigation, redirect, refuse, type Middleware } from './http.js'
-import { localPath, loginPath, pathnameOf } from './local-path.js'
+import { localPath, loginPath, path, pathnameOf } from './local-path.js'
 import { notedMet, noteNeed, wasAsked, type Need } from './needs.js'
-import { assertRead, claimsOf, claimsOfUser, userOf, type Claims, type FindClaims } from './person.js'
+import { assertRead, claimsOf, findClaims, isObject, userOf, type Claims } from './person.js'
 
 /** Options of every guard. */
 export interface GuardOptions {
@@ -19,13 +19,9 @@ export interface GuardOptions {
   page?: string | undefined
 }
 
-const path = v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site')
 const options = v.strictObject({
   login: v.optional(loginPath, '/login'),
-  claims: v.optional(
-    v.custom<FindClaims>((value) => typeof value === 'function', 'must be a function'),
-    () => claimsOfUser,
-  ),
+  claims: findClaims,
   page: v.optional(path),
 })
 
@@ -97,7 +93,7 @@ export function requireLogin(given: GuardOptions = {}): Middleware {
  * @throws {IDPartnerError} `config_invalid`, with a message that names the option
  */
 export function requireClaims(wanted: WantedClaims, given: GuardOptions = {}): Middleware {
-  const entries = isNamed(wanted) ? Object.entries(wanted) : []
+  const entries = isObject(wanted) ? Object.entries(wanted) : []
   if (entries.length === 0) throw badOption('claims', 'must name a claim, such as { age_over_21: true }')
   for (const [name, value] of entries) {
     const plain = ['string', 'boolean'].includes(typeof value) || Number.isFinite(value)
@@ -168,10 +164,6 @@ function guard(requirement: Requirement | undefined, given: GuardOptions): Middl
       })
       .catch(next)
   }
-}
-
-function isNamed(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 type Settings = v.InferOutput<typeof options>

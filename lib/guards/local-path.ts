@@ -16,9 +16,12 @@ export function localPath(path: unknown): string | undefined {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(path) ? path : undefined
 }
 
+/** An option that is such a path. */
+export const path = v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site')
+
 /** The path of a login route, which gets a query, and so has no fragment before it. */
 export const loginPath = v.pipe(
-  v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site'),
+  path,
   v.check((value) => !value.includes('#'), 'must have no fragment'),
 )
 

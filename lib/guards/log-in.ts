@@ -7,9 +7,9 @@ import { BANK } from '../passport/options.js'
 import type { FailureInfo } from '../passport/outcome.js'
 import type { IDPartnerStrategy } from '../passport/strategy.js'
 import { addressOf, redirect, type Middleware } from './http.js'
-import { localPath, pathnameOf } from './local-path.js'
+import { localPath, path, pathnameOf } from './local-path.js'
 import { asking, forgetTries, notedAsked } from './needs.js'
-import { claimsOfUser, isSame, personOf, userOf, type FindClaims, type Person } from './person.js'
+import { findClaims, isSame, personOf, userOf, type FindClaims, type Person } from './person.js'
 
 /** What is used of Passport. */
 export interface PassportLike {
@@ -28,14 +28,8 @@ export interface LogInOptions {
 }
 
 const options = v.strictObject({
-  home: v.optional(
-    v.custom<string>((value) => localPath(value) !== undefined, 'must be a path of this site'),
-    '/',
-  ),
-  claims: v.optional(
-    v.custom<FindClaims>((value) => typeof value === 'function', 'must be a function'),
-    () => claimsOfUser,
-  ),
+  home: v.optional(path, '/'),
+  claims: findClaims,
 })
 
 /** What goes along with a login: in the session, and so nobody else's to write. */
@@ -99,7 +93,7 @@ export function logIn(
       if (pathnameOf(addressOf(req)) === pathnameOf(home)) {
         throw badOption('home', 'must be another page than the login route, which would begin the next login')
       }
-      const login = { ...asking(req, await strategy.askedOf(req)), ...(await carriedBy(req, find)) }
+      const login = { ...asking(req, await strategy.askedOf(req)), ...(await optionsBy(req, find)) }
       // By itself, since an application may have registered it by any name; and anew, as Passport writes into it.
       const authenticate = passport.authenticate(
         Object.create(strategy) as object,
@@ -113,10 +107,12 @@ export function logIn(
 }
 
 /**
- * What is to go along with a login that begins here, and to which bank it goes if it has to be somebody's. In the direct flow the account selector comes back to this route
- * without it, and the strategy has kept that of the first visit.
+ * The options of a login that begins here: what goes along with it, and its bank where it has to be somebody's.
+ *
+ * In the direct flow the account selector comes back to this route without them, and the strategy has kept what came at
+ * the first visit.
  */
-async function carriedBy(
+async function optionsBy(
   req: IncomingMessage,
   find: FindClaims,
 ): Promise<{ state?: Carried; [BANK]?: string }> {

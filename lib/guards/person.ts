@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import { badOption } from '../client/option-errors.js'
 import { IDPartnerError } from '../errors.js'
 import { isTimeout, within } from '../net/deadline.js'
@@ -46,6 +47,12 @@ export const claimsOfUser: FindClaims = (user) => {
   return isObject(claims) ? claims : user
 }
 
+/** The option "claims". */
+export const findClaims = v.optional(
+  v.custom<FindClaims>((value) => typeof value === 'function', 'must be a function'),
+  () => claimsOfUser,
+)
+
 /** @throws {IDPartnerError} `config_invalid` where there are none */
 export async function claimsOf(user: unknown, find: FindClaims): Promise<Claims> {
   const claims = await within(MAX_WAIT, () => Promise.resolve().then(() => find(user))).catch(
@@ -75,6 +82,6 @@ export function isSame(one: Person, other: Person): boolean {
   return one.iss === other.iss && one.sub === other.sub
 }
 
-function isObject(value: unknown): value is Claims {
+export function isObject(value: unknown): value is Claims {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
