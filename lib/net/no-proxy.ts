@@ -9,10 +9,7 @@ export type IsException = (host: string, port: number) => boolean
  * each may have a port.
  */
 export function exceptionsOf(text: string): IsException {
-  const rules = text
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '')
-    .map(ruleOf)
+  const rules = text.split(/[\s,]/).map(ruleOf)
   return (host, port) => {
     const name = host.toLowerCase().replace(/\.$/, '')
     return rules.some((rule) => rule(name, port))
@@ -22,7 +19,7 @@ export function exceptionsOf(text: string): IsException {
 function ruleOf(entry: string): IsException {
   if (entry === '*') return () => true
   const isBare = isIP(String(entry.split('/')[0])) !== 0
-  const [, before = entry, given] = (!isBare && /^(.*):(\d+)$/.exec(entry)) || []
+  const [, before = entry, given] = (!isBare && /(.*):(\d+)$/.exec(entry)) || []
   const isPort = (port: number): boolean => given === undefined || Number(given) === port
   const isHost = hostRule(before.replace(/^\[|\]$/g, '').toLowerCase())
   return (host, port) => isPort(port) && isHost(host)

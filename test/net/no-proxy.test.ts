@@ -55,6 +55,10 @@ describe('NO_PROXY', () => {
     ['*.', 'bank.example', 443],
     ['**.example', 'bank.example', 443],
     ['*x', 'bank.example', 443],
+    ['', 'bank.example..', 443],
+    ['a.example,,', 'bank.example..', 443],
+    ['ba[nk.example', 'bank.example', 443],
+    ['bank].example', 'bank.example', 443],
     ['bank.example', 'bank.example..', 443],
   ])('%s does not except %s at port %d', (text, host, port) => {
     expect(exceptionsOf(text)(host, port)).toBe(false)
