@@ -86,30 +86,27 @@ async function fromVariables(env: NodeJS.ProcessEnv): Promise<IDPartnerStrategyO
     const [, upper = '', isFile] = spelled
     const lower = upper.toLowerCase()
     const name = MIXED.find((one) => one.toLowerCase() === lower) ?? lower
+    const text = value.trim()
     options[name] =
-      isFile === undefined
-        ? valueOf(name, value.trim(), variable)
-        : JSON_VALUES.includes(name)
-          ? parsed(await readText(value.trim()), value.trim())
-          : await readText(value.trim())
+      isFile === undefined ? valueOf(name, text, variable) : valueOf(name, await readText(text), text)
   }
   return options as unknown as IDPartnerStrategyOptions
 }
 
 /** What is no number, or neither true nor false, stays as it is: the constructor says so. */
-function valueOf(name: string, text: string, variable: string): unknown {
+function valueOf(name: string, text: string, source: string): unknown {
   const words = text.split(/[\s,]+/).filter(Boolean)
   if (NUMBERS.includes(name)) return Number(text)
   if (FLAGS.includes(name)) return ['true', 'false'].includes(text) ? text === 'true' : text
-  if (JSON_VALUES.includes(name)) return parsed(text, variable)
+  if (JSON_VALUES.includes(name)) return /^file:/i.test(text) ? text : parsed(text, source)
   if (LISTS.includes(name)) return words
   return ONE_OR_MORE.test(name) && words.length > 1 ? words : text
 }
 
-function parsed(text: string, file: string): unknown {
+function parsed(text: string, source: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new CannotRun(`${file} is not JSON`)
+    throw new CannotRun(`${source} is not JSON`)
   }
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { generate } from 'selfsigned'
 import { IDPartner, generateJwks, type Checks, type IDPartnerConfig } from 'passport-idpartner'
@@ -270,10 +271,19 @@ describe('the options may be', () => {
     ].map((one) => `IDPARTNER_${one}`)
     writeFileSync(env, [...others, line].join('\n'))
     const { code, out, err } = await cli(['doctor', '--env', env, '--offline'])
-    expect({ code, said: said === '' || `${out}${err}`.includes(said) }).toEqual({
-      code: expected,
-      said: true,
-    })
+    expect({ code, text: out + err }).toEqual({ code: expected, text: expect.stringContaining(said) })
+  })
+
+  test('a variable that says with a file: URL where the keys are, as the option may', async () => {
+    const keys = path.join(folder, 'jwks.json')
+    const env = path.join(folder, 'url.env')
+    writeFileSync(keys, JSON.stringify(jwks))
+    writeFileSync(
+      env,
+      `IDPARTNER_CLIENT_ID=app\nIDPARTNER_CALLBACK=https://app.example/cb\nIDPARTNER_JWKS=${String(pathToFileURL(keys))}\n`,
+    )
+    const { code, out } = await cli(['doctor', '--env', env, '--offline'])
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/signing_key/) })
   })
 })
 
