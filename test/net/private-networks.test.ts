@@ -10,6 +10,7 @@ describe('a list of private networks may hold', () => {
     ['ranges of RFC 1918', ['10.1.0.0/16', '172.20.0.0/16', '192.168.0.0/16', '192.168.7.0/24']],
     ['a range of RFC 6598', ['100.64.0.0/16']],
     ['a range of RFC 4193', ['fd12:3456:789a::/48', 'FD12:3456:789a:1::/64']],
+    ['names that are only like that of this machine', ['localhost.internal', 'mylocalhost', 'localhosts']],
     ['single addresses', ['10.1.2.3', 'fd12:3456:789a::1', '10.1.2.4/32']],
   ])('%s', (_name, list) => {
     expect(networkProblem(list)).toBeUndefined()
@@ -112,6 +113,7 @@ describe('an address', () => {
     ['link-local in IPv6, for a name that is listed', 'fe80::1', 'bank.internal'],
     ['at the far end of a tunnel, for a name that is listed', 'fd00::5efe:7f00:1', 'bank.internal'],
     ['behind a translator, for a name that is listed', '64:ff9b::7f00:1', 'bank.internal'],
+    ['elsewhere, for an address that is listed', '10.9.9.9', '192.168.7.9'],
     ['that is none', 'bank.internal', 'bank.internal'],
   ])('%s is not: %s', (_name, address, host) => {
     expect(networks.opens(address, host)).toBe(false)
