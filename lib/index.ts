@@ -6,6 +6,7 @@ export type {
   ClaimsRequest,
   Proofs,
   RequestedClaims,
+  RequestedDetail,
   TakeProofs,
   VerifiedClaimsRequest,
 } from './client/authorization-request.js'

@@ -207,6 +207,12 @@ passport.authenticate('idpartner', {
   login_hint: 'a@b.example',
   authorization_details: [{ type: 'payment' }],
 })
+interface Payment {
+  type: 'payment'
+  amount: number
+}
+const payment: Payment = { type: 'payment', amount: 1 }
+passport.authenticate('idpartner', { authorization_details: [payment] })
 // @ts-expect-error each detail has a type
 passport.authenticate('idpartner', { authorization_details: [{ amount: 1 }] })
 // @ts-expect-error seconds are a number

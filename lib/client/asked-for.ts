@@ -1,4 +1,4 @@
-import type { AuthorizationDetail, AuthorizationParams, ClaimsRequest } from './authorization-request.js'
+import type { AuthorizationParams, ClaimsRequest, RequestedDetail } from './authorization-request.js'
 import type { OwnParameters } from './own-parameters.js'
 
 /** What logins ask for beyond the client's own options, under the names that the strategy has for it. */
@@ -16,7 +16,7 @@ export interface AskedFor {
   id_token_hint?: string | undefined
   display?: string | undefined
   purpose?: string | undefined
-  authorization_details?: readonly AuthorizationDetail[] | undefined
+  authorization_details?: readonly RequestedDetail[] | undefined
   authorization_params?: OwnParameters | undefined
 }
 

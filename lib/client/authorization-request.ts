@@ -40,6 +40,9 @@ export interface AuthorizationDetail {
   [member: string]: unknown
 }
 
+/** One that is asked for; an interface of the application's own fits it as well. */
+export type RequestedDetail = AuthorizationDetail | { type: string }
+
 /** How a single claim is asked for; `null` asks for it as voluntary. */
 export type ClaimRequest = null | { essential?: boolean; value?: unknown; values?: unknown[] }
 
@@ -84,11 +87,11 @@ export interface AuthorizationParams {
   max_age?: number | undefined
   /** Space-separated; checked in the ID token. */
   acr_values?: string | undefined
-  authorization_details?: readonly AuthorizationDetail[] | undefined
+  authorization_details?: readonly RequestedDetail[] | undefined
   /** A network's own; what has a name above, or an option, cannot be among them. */
   authorization_params?: OwnParameters | undefined
   [parameter: string]:
-    string | number | boolean | ClaimsRequest | readonly AuthorizationDetail[] | OwnParameters | undefined
+    string | number | boolean | ClaimsRequest | readonly RequestedDetail[] | OwnParameters | undefined
 }
 
 /** What they are in a request object; in PAR all of it is text. */

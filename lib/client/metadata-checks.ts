@@ -3,6 +3,7 @@ import { scopeText } from './authorization-request.js'
 import { fail, ok, warn, type Check } from './check.js'
 import type { ResolvedConfig } from './config.js'
 import { printable } from '../errors.js'
+import { knownName } from '../jwt/algorithms.js'
 import { parseEndpoint } from '../net/http.js'
 import { signingAlgs } from './signing-algs.js'
 
@@ -110,10 +111,8 @@ function unmetCheck(
 ): Check[] {
   const listed = document[list]
   if (!Array.isArray(listed)) return []
-  // RFC 9864 has another name for what is EdDSA here.
-  const has = (value: string): boolean =>
-    listed.includes(value) || (value === 'EdDSA' && listed.includes('Ed25519'))
-  const missing = values.filter((value) => !has(value))
+  const known = listed.map(knownName)
+  const missing = values.filter((value) => !known.includes(value))
   if (missing.length === 0 || (!all && missing.length < values.length)) return []
   const others = listed.slice(0, 5).map((one) => printable(one) ?? 'an unprintable one')
   const instead = all ? '' : `; it has ${others.join(', ') || 'nothing there'}`

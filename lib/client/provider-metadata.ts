@@ -1,7 +1,7 @@
 import { printable } from '../errors.js'
 import { parseEndpoint } from '../net/http.js'
 import { selfDescription } from './bank-name.js'
-import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS } from '../jwt/algorithms.js'
+import { KEY_ENCRYPTION_ALGS, SIGNING_ALGS, knownName } from '../jwt/algorithms.js'
 
 /** Endpoints of which a provider may have a second one for mutual TLS (RFC 8705, section 5). */
 const ENDPOINTS = [
@@ -115,8 +115,7 @@ function lists(members: object): Partial<Record<SupportList, string[]>> {
   for (const name of Object.keys(LISTS) as SupportList[]) {
     const value: unknown = Object.getOwnPropertyDescriptor(members, name)?.value
     if (!Array.isArray(value)) continue
-    // RFC 9864 has another name for what is EdDSA here.
-    const listed = value.map((one: unknown) => (one === 'Ed25519' ? 'EdDSA' : printable(one)))
+    const listed = value.map((one: unknown) => printable(knownName(one)))
     const others = listed.filter((one) => one !== undefined && !NEEDED.includes(one)) as string[]
     kept[name] = [...NEEDED.filter((one) => listed.includes(one)), ...others.slice(0, MAX_OTHERS)]
   }

@@ -49,6 +49,11 @@ export function isKeyEncryptionAlg(alg: unknown): alg is KeyEncryptionAlg {
   return KEY_ENCRYPTION_ALGS.some((one) => one === alg)
 }
 
+/** The name under which an algorithm is known here: RFC 9864, section 2.2, has a newer one for what is `EdDSA`. */
+export function knownName(alg: unknown): unknown {
+  return alg === 'Ed25519' ? 'EdDSA' : alg
+}
+
 /** Whether a key of that kind makes signatures of that algorithm. */
 export function canSign({ kty, crv }: KeyKind, alg: SigningAlg): boolean {
   const { key } = SIGNATURES[alg]

@@ -1,6 +1,6 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 import * as v from 'valibot'
-import { canSign, type SigningAlg } from './algorithms.js'
+import { canSign, knownName, type SigningAlg } from './algorithms.js'
 import { MAX_RSA_BITS, MIN_RSA_BITS } from './keys.js'
 
 /** How many keys are tried on one signature: a rollover has two, and a hostile set could have thousands. */
@@ -139,7 +139,7 @@ function fits({ kty, crv, use, alg, key_ops }: Entry, wanted: SigningAlg): boole
   return (
     canSign({ kty, crv }, wanted) &&
     (use ?? 'sig') === 'sig' &&
-    (alg ?? wanted) === wanted &&
+    knownName(alg ?? wanted) === wanted &&
     (key_ops?.includes('verify') ?? true)
   )
 }

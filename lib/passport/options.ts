@@ -3,8 +3,8 @@ import { claimsProblem, detailsProblem } from '../client/json-parameters.js'
 import {
   neededAcr,
   scopeText,
-  type AuthorizationDetail,
   type ClaimsRequest,
+  type RequestedDetail,
 } from '../client/authorization-request.js'
 import type { IDPartnerConfig } from '../client/config.js'
 import { CONFIG_OPTIONS } from '../client/config-schema.js'
@@ -41,7 +41,7 @@ export interface LoginOptions {
   id_token_hint?: string | undefined
   display?: 'page' | 'popup' | 'touch' | 'wap' | undefined
   /** What the person is asked to allow, in detail. See https://www.rfc-editor.org/rfc/rfc9396 */
-  authorization_details?: AuthorizationDetail[] | undefined
+  authorization_details?: readonly RequestedDetail[] | undefined
   /** Why the application asks, in words that the bank shows to the person. */
   purpose?: string | undefined
   /** Parameters of a network's own; what protects the login, and what has an option of its own, cannot be among them. */
@@ -163,7 +163,7 @@ const login = v.object({
   display: v.optional(
     v.picklist(['page', 'popup', 'touch', 'wap'], 'must be "page", "popup", "touch" or "wap"'),
   ),
-  authorization_details: v.optional(problemOr<AuthorizationDetail[]>(detailsProblem)),
+  authorization_details: v.optional(problemOr<readonly RequestedDetail[]>(detailsProblem)),
   purpose: v.optional(text),
   authorization_params: v.optional(ownParameters),
 } satisfies Record<keyof LoginOptions, v.GenericSchema>)

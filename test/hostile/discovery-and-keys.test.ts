@@ -285,6 +285,23 @@ describe("the bank's keys: its answer is refused when", () => {
   )
 })
 
+test('a bank that says Ed25519 for what is registered as EdDSA lets its people in', async () => {
+  const scene = await startScene({
+    flow: 'direct',
+    strategy: { authorization_signed_response_alg: 'EdDSA', id_token_signed_response_alg: 'EdDSA' },
+  })
+  const { platform, victim } = scene
+  const key = await ed25519Key('bankA-new')
+  platform.bankA.metadata = set({
+    authorization_signing_alg_values_supported: ['Ed25519'],
+    id_token_signing_alg_values_supported: ['Ed25519'],
+  })
+  platform.bankA.jwks = () => [publicJwk(key, { use: 'sig', alg: 'Ed25519' })]
+  const bend: JwtBend = { header: set({ alg: 'Ed25519', kid: key.kid }), key: () => Promise.resolve(key) }
+  const idToken = { ...bend, claims: without('at_hash') }
+  expectLoggedIn(await victim.finish(await victim.begin(), { answer: bend, idToken }), scene)
+})
+
 test('an ID token is refused when it names no key, and none of those that fit signed it', async () => {
   const scene = await startScene({
     flow: 'direct',

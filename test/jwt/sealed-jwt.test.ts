@@ -476,6 +476,14 @@ describe('an algorithm that is configured is the one accepted:', () => {
       else await expectRefused(verifying, new RegExp(`signed with ${came}, but ${alg} is wanted`))
     })
 
+    test('when Ed25519 came, which is EdDSA by its newer name', async () => {
+      const jws = await signed({ header: set({ alg: 'Ed25519' }), key: signers.EdDSA })
+      const key = publicJwk(await signers.EdDSA(), { use: 'sig', alg: 'Ed25519' })
+      const verifying = verifyJwt({ jws, outer: {} }, expected({ alg, keys: publishedKeys(key) }), kind)
+      if (alg === 'EdDSA') await expect(verifying).resolves.toMatchObject({ iss: ISSUER })
+      else await expectRefused(verifying, new RegExp(`signed with Ed25519, but ${alg} is wanted`))
+    })
+
     test.each([
       ['its name for another signature', alg === 'PS256' ? 'ES256' : 'PS256'],
       ['a name that is nearly the same', alg.toLowerCase()],

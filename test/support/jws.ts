@@ -45,6 +45,7 @@ function signature(alg: unknown, input: Buffer, key: KeyObject): Buffer {
     case 'ES512':
       return sign('sha512', input, { key, dsaEncoding: 'ieee-p1363' })
     case 'EdDSA':
+    case 'Ed25519':
       return sign(null, input, key)
     case 'PS512':
       return sign('sha512', input, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 64 })
