@@ -17,7 +17,7 @@ export function jsonOf(name: string, value: object): object {
   return JSON.parse(JSON.stringify(value)) as object
 }
 
-/** Core, section 5.5: of the request for claims. A name that is not understood there would ask for nothing, and say nothing. */
+/** Of "claims" (Core, section 5.5): a name that is not understood there would ask for nothing, and say nothing. */
 export function claimsProblem(value: unknown): string | undefined {
   if (!isObject(value)) return 'must be an object with "id_token", "userinfo" or both'
   for (const [place, claims] of Object.entries(value)) {
@@ -25,7 +25,8 @@ export function claimsProblem(value: unknown): string | undefined {
     if (claims === undefined) continue
     if (!isObject(claims)) return `must have an object of claims as "${place}"`
     const isRequest = (name: string, asked: unknown): boolean =>
-      (asked ?? undefined) === undefined ||
+      asked === undefined ||
+      asked === null ||
       isObject(asked) ||
       (name === 'verified_claims' && Array.isArray(asked) && asked.every(isObject))
     if (!Object.entries(claims).every(([name, asked]) => isRequest(name, asked))) {
@@ -35,7 +36,7 @@ export function claimsProblem(value: unknown): string | undefined {
   return jsonProblem(value)
 }
 
-/** RFC 9396, section 2: of a list of details. */
+/** Of "authorization_details" (RFC 9396, section 2). */
 export function detailsProblem(value: unknown): string | undefined {
   const isDetail = (one: unknown): boolean =>
     isObject(one) && typeof one['type'] === 'string' && one['type'] !== ''

@@ -29,7 +29,7 @@ interface Rules {
   /** Those that a single login may bring, since they differ from one to the next. */
   requiredOfLogin?: readonly string[]
   forbidden?: readonly string[]
-  /** Why a parameter's value is none, by its name. */
+  /** Which values a parameter may have, and how to say so, by its name. */
   values?: Readonly<Record<string, { ok: (value: unknown) => boolean; must: string }>>
 }
 
@@ -76,16 +76,6 @@ const SINGPASS: Partial<IDPartnerConfig> = {
 /** Of Singpass: for its Login alone, which refuses a login without the first, as Myinfo refuses one with it. */
 const AUTHENTICATION_CONTEXT = ['authentication_context_type', 'authentication_context_message']
 
-const isThere = (asked: AuthorizationParams, name: string): boolean => {
-  const value = asked[name]
-  return value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0)
-}
-
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
-
-const members = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-
 /** The networks, as data: what is not here is like everywhere else. */
 const NETWORKS: Readonly<Record<Network, Rules>> = {
   'connectid-au': {
@@ -108,12 +98,12 @@ const NETWORKS: Readonly<Record<Network, Rules>> = {
       },
       claims: {
         ok: (value) => {
-          const { id_token, userinfo } = members(value)
-          const { txn, ...others } = members(id_token)
+          const { id_token, userinfo } = membersOf(value)
+          const { txn, ...others } = membersOf(id_token)
           return (
-            members(txn)['essential'] === true &&
+            membersOf(txn)['essential'] === true &&
             !Object.hasOwn(others, 'acr') &&
-            Object.keys(members(userinfo)).length === 0
+            Object.keys(membersOf(userinfo)).length === 0
           )
         },
         must: 'must ask for txn in id_token as essential, for no acr, and for nothing in userinfo',
@@ -225,7 +215,7 @@ export function checkNetwork(config: ResolvedConfig, isWhole: boolean): void {
   }
 }
 
-/** What stands in the options that a network may fix, as far as it is known, also where it follows from a key. */
+/** The values of options that a network may fix, also where they follow from a key; none of what is not known yet. */
 function inUse(config: ResolvedConfig) {
   const { assertion, dpop } = signingAlgs(config)
   return {
@@ -287,4 +277,17 @@ export function issuerHint(network: Network | undefined): string {
 
 function ofNetwork(network: Network, option: string, must: string): Error {
   return badOption(option, `${must} (network "${network}")`)
+}
+
+function isThere(asked: AuthorizationParams, name: string): boolean {
+  const value = asked[name]
+  return value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0)
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

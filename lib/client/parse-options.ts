@@ -6,14 +6,14 @@ import { badOption, unknownOption } from './option-errors.js'
 /**
  * Parses options with a schema; the first thing wrong becomes an error that names the option.
  *
- * @param whose what is said where there are none
+ * @param missing what is said where there are no options
  */
 export function parseOptions<T extends v.GenericSchema>(
   schema: T,
   options: unknown,
-  whose = 'options are required: an object with at least client_id and callback',
+  missing = 'options are required: an object with at least client_id and callback',
 ): v.InferOutput<T> {
-  if (typeof options !== 'object' || options === null) throw new IDPartnerError('config_invalid', whose)
+  if (typeof options !== 'object' || options === null) throw new IDPartnerError('config_invalid', missing)
   const result = v.safeParse(schema, options, { abortPipeEarly: true })
   if (result.success) return result.output
   const [issue] = result.issues

@@ -2,7 +2,10 @@ import type { SigningAlg } from '../jwt/algorithms.js'
 import type { ResolvedConfig } from './config.js'
 import { PROFILES } from './profile.js'
 
-/** What requests, client assertions and proofs of DPoP are signed with, as far as they are, and it is known; of several keys the first. */
+/**
+ * The algorithms of requests, client assertions and proofs of DPoP: none where they are not signed, or the keys are not
+ * known yet; of several keys that of the first.
+ */
 export function signingAlgs(
   config: ResolvedConfig,
 ): Record<'request' | 'assertion' | 'dpop', SigningAlg | undefined> {

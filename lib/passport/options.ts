@@ -51,7 +51,7 @@ export interface LoginOptions {
 /** The same with every default filled in. */
 type ResolvedLoginOptions = LoginOptions & { scope: string | string[] }
 
-/** Not a name, so that no option of an application is taken for it. */
+/** A symbol, so that no option of an application is taken for it. */
 export const BANK = Symbol('bank')
 
 /** Options of `passport.authenticate('idpartner', options)`. */
@@ -133,7 +133,7 @@ const isStore = (value: unknown): boolean => {
   return isFunction(save) && isFunction(take)
 }
 
-const problemOr = <T>(problemOf: (value: unknown) => string | undefined): v.GenericSchema<T> =>
+const withoutProblem = <T>(problemOf: (value: unknown) => string | undefined): v.GenericSchema<T> =>
   v.custom<T>(
     (value) => problemOf(value) === undefined,
     ({ input }) => problemOf(input) ?? '',
@@ -147,7 +147,7 @@ const DEFAULT_SCOPE = ['openid', 'email', 'profile']
 /** An option that is missing here is found by the compiler. */
 const login = v.object({
   scope: v.optional(v.union([v.string(), v.array(v.string())], 'must be a string or a list of strings')),
-  claims: v.optional(problemOr<ClaimsRequest>(claimsProblem)),
+  claims: v.optional(withoutProblem<ClaimsRequest>(claimsProblem)),
   prompt: v.optional(text),
   max_age: v.optional(
     v.pipe(
@@ -163,7 +163,7 @@ const login = v.object({
   display: v.optional(
     v.picklist(['page', 'popup', 'touch', 'wap'], 'must be "page", "popup", "touch" or "wap"'),
   ),
-  authorization_details: v.optional(problemOr<readonly RequestedDetail[]>(detailsProblem)),
+  authorization_details: v.optional(withoutProblem<readonly RequestedDetail[]>(detailsProblem)),
   purpose: v.optional(text),
   authorization_params: v.optional(ownParameters),
 } satisfies Record<keyof LoginOptions, v.GenericSchema>)
