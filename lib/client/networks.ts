@@ -22,6 +22,8 @@ interface Rules {
   issuerEnd?: string
   /** Seconds that a client assertion may live. */
   maxAssertionLifetime?: number
+  /** Seconds that a signed request may live; as long as elsewhere by default. */
+  maxRequestLifetime?: number
   /** Whether each request shows a client certificate. */
   certificate?: boolean
   /** Parameters that every login has. */
@@ -146,6 +148,7 @@ const NETWORKS: Readonly<Record<Network, Rules>> = {
     },
     scope: ['openid'],
     maxAssertionLifetime: 60,
+    maxRequestLifetime: 60,
   },
   esignet: { defaults: FAPI2_WITH_DPOP, only: ONLY_PLAIN, scope: ['openid'] },
   'openfinance-uae': {
@@ -260,6 +263,11 @@ export function checkNetworkLogin(
   for (const [name, { ok, must }] of Object.entries(values)) {
     if (isThere(asked, name) && !ok(asked[name])) throw ofNetwork(network, name, must)
   }
+}
+
+/** Seconds. */
+export function maxRequestLifetime(network: Network | undefined): number {
+  return rulesOf(network)?.maxRequestLifetime ?? Infinity
 }
 
 /** What every login at the network has to ask for, and this one does not. */

@@ -5,6 +5,7 @@ import { signingKey, type ClientKeys, type SigningKey } from '../jwt/keys.js'
 import { signJwt } from '../jwt/own-jwt.js'
 import type { RequestParameters } from './authorization-request.js'
 import type { ResolvedConfig } from './config.js'
+import { maxRequestLifetime } from './networks.js'
 
 /*
  * What the application signs for others. openid-client would sign it too, but with times and headers of its own.
@@ -16,7 +17,7 @@ import type { ResolvedConfig } from './config.js'
  * @see https://www.rfc-editor.org/rfc/rfc9101#section-4
  */
 export async function requestObject(
-  { client_id, clock_tolerance }: ResolvedConfig,
+  { client_id, clock_tolerance, network }: ResolvedConfig,
   signer: SigningKey,
   audience: string,
   parameters: RequestParameters,
@@ -30,7 +31,7 @@ export async function requestObject(
       iss: client_id,
       aud: audience,
       jti: randomUUID(),
-      ...timesOf(clock_tolerance, REQUEST_LIFETIME),
+      ...timesOf(clock_tolerance, Math.min(REQUEST_LIFETIME, maxRequestLifetime(network))),
     },
   )
 }
@@ -63,7 +64,7 @@ export function clientAssertion(
 }
 
 /** In seconds from its `iat`: IDPartner takes requests of five minutes at most. */
-export const REQUEST_LIFETIME = 300
+const REQUEST_LIFETIME = 300
 
 /** The most that a statement is dated back; and never more than half of its time, or it would not arrive in the other half. */
 const MAX_BACKDATING = 60
