@@ -49,9 +49,17 @@ export function isKeyEncryptionAlg(alg: unknown): alg is KeyEncryptionAlg {
   return KEY_ENCRYPTION_ALGS.some((one) => one === alg)
 }
 
-/** The name under which an algorithm is known here: RFC 9864, section 2.2, has a newer one for what is `EdDSA`. */
+/** RFC 9864, section 2.2, has a newer name for what is `EdDSA` here. */
+const NEWER_NAME = 'Ed25519'
+
+/** The name under which an algorithm is known here. */
 export function knownName(alg: unknown): unknown {
-  return alg === 'Ed25519' ? 'EdDSA' : alg
+  return alg === NEWER_NAME ? 'EdDSA' : alg
+}
+
+/** All names of an algorithm in the header of a signature. */
+export function namesOf(alg: SigningAlg): string[] {
+  return alg === 'EdDSA' ? [alg, NEWER_NAME] : [alg]
 }
 
 /** Whether a key of that kind makes signatures of that algorithm. */

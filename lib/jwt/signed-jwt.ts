@@ -1,7 +1,7 @@
 import { compactVerify, decodeJwt, errors, type CryptoKey, type JWTPayload } from 'jose'
 import { IDPartnerError, printable } from '../errors.js'
 import { isTooDeep } from '../net/json.js'
-import { SIGNING_ALGS, knownName, type SigningAlg } from './algorithms.js'
+import { SIGNING_ALGS, namesOf, type SigningAlg } from './algorithms.js'
 import { checkEnvelope, type OpenedJwt } from './encrypted-jwt.js'
 import { invalidJwt, parsedHeader, safeCause, wrongClaim, wrongIssuer, type JwtKind } from './jwt-error.js'
 import type { FindKeys } from './remote-keys.js'
@@ -68,7 +68,10 @@ async function verifySignature(
   if (jws.split('.').length !== 3) throw invalidJwt(kind, 'is malformed')
   const header = parsedHeader(jws, kind, 'is malformed')
   const kid = header['kid'] ?? undefined
-  if (knownName(header['alg']) !== alg) throw invalidJwt(kind, otherAlgorithm(header['alg'], alg, kind))
+  const algorithms = namesOf(alg)
+  if (!algorithms.some((one) => one === header['alg'])) {
+    throw invalidJwt(kind, otherAlgorithm(header['alg'], alg, kind))
+  }
   // RFC 7515, section 4.1.11: we understand no extension, and none is of use here.
   if ('crit' in header || (kid !== undefined && typeof kid !== 'string')) {
     throw invalidJwt(kind, 'is malformed')
@@ -76,7 +79,7 @@ async function verifySignature(
   let failed: unknown
   for await (const key of keys(alg, kid)) {
     try {
-      const { payload } = await compactVerify(jws, key, { algorithms: [header['alg'] as string] })
+      const { payload } = await compactVerify(jws, key, { algorithms })
       return { claims: claimsOf(payload, kind), key }
     } catch (err) {
       if (err instanceof IDPartnerError) throw err
