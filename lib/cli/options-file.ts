@@ -87,8 +87,10 @@ async function fromVariables(env: NodeJS.ProcessEnv): Promise<IDPartnerStrategyO
     const lower = upper.toLowerCase()
     const name = MIXED.find((one) => one.toLowerCase() === lower) ?? lower
     const text = value.trim()
-    options[name] =
-      isFile === undefined ? valueOf(name, text, variable) : valueOf(name, await readText(text), text)
+    if (isFile === undefined) options[name] = valueOf(name, text, variable)
+    // Certificates and their keys may be of bytes that are no text: the client reads them itself.
+    else if (name.startsWith('tls_')) options[name] = pathToFileURL(text).href
+    else options[name] = valueOf(name, await readText(text), text)
   }
   return options as unknown as IDPartnerStrategyOptions
 }

@@ -7,7 +7,9 @@ import { generate } from 'selfsigned'
 import { IDPartner, generateJwks, type Checks, type IDPartnerConfig } from 'passport-idpartner'
 import { startApp, type TestApp } from '../support/app.js'
 import { cli, cliJson, privateValues } from '../support/cli.js'
+import { tlsCertificates } from '../support/certificates.js'
 import { clientJwks } from '../support/key-pairs.js'
+import { pkcs12 } from '../support/pkcs12.js'
 
 type Jwks = Awaited<ReturnType<typeof generateJwks>>
 type Options = Record<string, unknown>
@@ -272,6 +274,24 @@ describe('the options may be', () => {
     writeFileSync(env, [...others, line].join('\n'))
     const { code, out, err } = await cli(['doctor', '--env', env, '--offline'])
     expect({ code, text: out + err }).toEqual({ code: expected, text: expect.stringContaining(said) })
+  })
+
+  test('a variable for a file that is no text', async () => {
+    const { client } = await tlsCertificates()
+    const env = path.join(folder, 'pfx.env')
+    const pfx = await pkcs12({ keys: [client.key], certificates: [client.cert], passphrase: 'open me' })
+    writeFileSync(path.join(folder, 'client.p12'), pfx)
+    writeFileSync(path.join(folder, 'jwks.json'), JSON.stringify(jwks))
+    const lines = [
+      'CLIENT_ID=app',
+      'CALLBACK=https://app.example/cb',
+      `JWKS_FILE=${path.join(folder, 'jwks.json')}`,
+      `TLS_CLIENT_PFX_FILE=${path.join(folder, 'client.p12')}`,
+      'TLS_CLIENT_PASSPHRASE=open me',
+    ].map((one) => `IDPARTNER_${one}`)
+    writeFileSync(env, lines.join('\n'))
+    const { code, out } = await cli(['doctor', '--env', env, '--offline'])
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/certificate .* days/) })
   })
 
   test('a variable that says with a file: URL where the keys are, as the option may', async () => {
