@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { IDPartner, type ResourceRequest, type TokenSet } from 'passport-idpartner'
+import { clientCertificate, tlsCertificates } from '../support/certificates.js'
 import { expectLoggedIn } from '../support/expectations.js'
 import { answer, drip, hang, huge, redirect, reset, send, type Fault } from '../support/faults.js'
 import { startScene, useScenes, type Scene, type SceneOptions } from '../support/scene.js'
@@ -45,6 +46,30 @@ describe('an API of the bank is called', () => {
     expect(await response.json()).toEqual({ account: 'DE00' })
     const { headers } = platform.wire.requests.at(-1) ?? { headers: {} }
     expect(headers).toMatchObject({ 'x-fapi-interaction-id': tokens.interactionId })
+  })
+
+  // RFC 8705, section 3: the token is good with the certificate alone to which it was issued.
+  test('with the certificate of its token, after another has taken its place', async () => {
+    const { client: old } = await tlsCertificates()
+    const renewed = await clientCertificate('renewed', 365, old)
+    let current = old
+    const { strategy, tokens, issuer, platform } = await logIn({
+      ...bound,
+      mutual: true,
+      strategy: { tls_client_cert: () => current.cert, tls_client_key: () => current.key },
+    })
+    const shown = async (of: TokenSet): Promise<unknown> => {
+      const { mtls_endpoint_aliases } = platform.bankA.document()
+      const { payment_details_info_endpoint: api = '' } = mtls_endpoint_aliases as Record<string, string>
+      await strategy.client.request(issuer, of, api)
+      return platform.wire.requests.at(-1)?.certificate
+    }
+    current = renewed
+    await strategy.client.reload()
+    expect(await shown(tokens)).toBe('test-app')
+    // Of another process, or of before a restart, nobody knows to which it was.
+    expect(await shown({ ...tokens })).toBe('renewed')
+    expect(await shown(await strategy.client.refreshToken(issuer, tokens))).toBe('renewed')
   })
 
   test('as it was asked: method, headers, query, body', async () => {
