@@ -215,7 +215,9 @@ async function quickStart(page: string, file: string): Promise<void> {
 
   const atLogin = await visitor().open(`${url}/login?error=access_denied`)
   expect(atLogin.status).toBe(401)
-  expect(textOf(atLogin.html)).toMatch(/^this browser came back without .* path\. Try again$/)
+  expect(textOf(atLogin.html)).toBe(
+    'this browser came back without the session in which the login began; please begin again. Try again',
+  )
 
   const stranger = await visitor().open(answerOf(browser))
   expect(stranger.status).toBe(401)

@@ -167,6 +167,25 @@ describe('a line', () => {
     expect(log.only).not.toContain('[bank')
   })
 
+  test('says what to set up where a browser comes back without its session', async () => {
+    const log = new Lines()
+    const { platform, strategy, visitor } = await scene(log)
+    const response = await visitor.answer(await visitor.begin())
+    const url = `/callback?response=${encodeURIComponent(response)}`
+    const settled = await settle(
+      strategy,
+      { method: 'GET', url, query: { response }, headers: {}, session: {} },
+      {},
+    )
+    expect(settled).toMatchObject({
+      value: { message: expect.stringMatching(/^this browser .* please begin again$/) },
+    })
+    expect(log.only).toMatch(
+      /\(login_missing, no_session\): this browser .*; because it sent no cookie: check that .*SameSite/,
+    )
+    expect(platform.count('bankA.token')).toBe(0)
+  })
+
   test('says which middleware is missing', async () => {
     const log = new Lines()
     const { strategy } = await scene(log)
