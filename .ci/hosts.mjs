@@ -47,7 +47,8 @@ async function whileStarted(host, script, env, work) {
     env: { ...process.env, ...env, NEXT_TELEMETRY_DISABLED: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const gone = once(child, 'exit').then(() => 'gone')
+  // All of it: what npm started may serve a connection that is open for seconds after npm itself has gone.
+  const gone = once(child, 'close').then(() => 'gone')
   let said = ''
   const listening = new Promise((resolve) => {
     for (const stream of [child.stdout, child.stderr]) {
@@ -66,8 +67,7 @@ async function whileStarted(host, script, env, work) {
     console.error(said)
     throw err
   } finally {
-    // npm and what it started.
-    if (child.exitCode === null) process.kill(-child.pid)
+    if (child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
     await gone
   }
 }
