@@ -236,73 +236,55 @@ describe('the options may be', () => {
     expect(err).not.toContain('the-secret')
   })
 
-  test('variables of a file', async () => {
-    const keys = path.join(folder, 'jwks.json')
+  const keys = path.join(folder, 'jwks.json')
+
+  /** What doctor says of variables in a file, without the network. */
+  const doctorOf = (...variables: string[]): ReturnType<typeof cli> => {
     const env = path.join(folder, 'app.env')
+    const lines = ['CLIENT_ID=app', 'CALLBACK=https://app.example/cb', ...variables]
     writeFileSync(keys, JSON.stringify(jwks))
-    writeFileSync(
-      env,
-      `IDPARTNER_CLIENT_ID=app\nIDPARTNER_CALLBACK=https://app.example/cb\nIDPARTNER_JWKS_FILE=${keys}\nIDPARTNER_TIMEOUT=900\n`,
-    )
-    expect(await cli(['doctor', '--env', env, '--offline'])).toMatchObject({ code: 0 })
+    writeFileSync(env, lines.map((one) => `IDPARTNER_${one}`).join('\n'))
+    return cli(['doctor', '--env', env, '--offline'])
+  }
+
+  test('variables of a file', async () => {
+    expect(await doctorOf(`JWKS_FILE=${keys}`, 'TIMEOUT=900')).toMatchObject({ code: 0 })
   })
 
   test.each<[string, string, number]>([
-    ['IDPARTNER_DPOP_BOUND_ACCESS_TOKENS=true', '', 0],
-    ['IDPARTNER_DPOP_BOUND_ACCESS_TOKENS=yes', 'option "dpop_bound_access_tokens" must be true or false', 1],
-    ['IDPARTNER_CLIENT_ASSERTION_LIFETIME=60', '', 0],
-    ['IDPARTNER_CLIENT_ASSERTION_LIFETIME=301', 'option "client_assertion_lifetime" must be at most', 1],
-    ['IDPARTNER_RESOURCE_SERVERS=https://api.bank.example, https://b.bank.example', '', 0],
-    ['IDPARTNER_ID_TOKEN_ENCRYPTED_RESPONSE_ALG=RSA-OAEP RSA-OAEP-256', '', 0],
-    ['IDPARTNER_CLAIMS={"id_token":{"email":null}}', '', 0],
-    ['IDPARTNER_CLAIMS={"email":null}', 'option "claims" must have', 1],
-    ['IDPARTNER_AUTHORIZATION_PARAMS={"resource":"urn:api"}', '', 0],
-    ['IDPARTNER_AUTHORIZATION_PARAMS=resource', 'IDPARTNER_AUTHORIZATION_PARAMS is not JSON', 2],
-    ['IDPARTNER_FETCHUSERINFO=true', '', 0],
-    ['IDPARTNER_SCOPE=openid email', '', 0],
+    ['DPOP_BOUND_ACCESS_TOKENS=true', '', 0],
+    ['DPOP_BOUND_ACCESS_TOKENS=yes', 'option "dpop_bound_access_tokens" must be true or false', 1],
+    ['CLIENT_ASSERTION_LIFETIME=60', '', 0],
+    ['CLIENT_ASSERTION_LIFETIME=301', 'option "client_assertion_lifetime" must be at most', 1],
+    ['RESOURCE_SERVERS=https://api.bank.example, https://b.bank.example', '', 0],
+    ['ID_TOKEN_ENCRYPTED_RESPONSE_ALG=RSA-OAEP RSA-OAEP-256', '', 0],
+    ['CLAIMS={"id_token":{"email":null}}', '', 0],
+    ['CLAIMS={"email":null}', 'option "claims" must have', 1],
+    ['AUTHORIZATION_PARAMS={"resource":"urn:api"}', '', 0],
+    ['AUTHORIZATION_PARAMS=resource', 'IDPARTNER_AUTHORIZATION_PARAMS is not JSON', 2],
+    ['FETCHUSERINFO=true', '', 0],
+    ['SCOPE=openid email', '', 0],
   ])('a variable for what FAPI 2.0 needs: %s', async (line, said, expected) => {
-    const keys = path.join(folder, 'jwks.json')
-    const env = path.join(folder, 'fapi2.env')
-    writeFileSync(keys, JSON.stringify(jwks))
-    const others = [
-      'CLIENT_ID=app',
-      'CALLBACK=https://app.example/cb',
-      `JWKS_FILE=${keys}`,
-      'FLOW=direct',
-      'TRUSTED_ISSUERS=https://bank.example',
-    ].map((one) => `IDPARTNER_${one}`)
-    writeFileSync(env, [...others, line].join('\n'))
-    const { code, out, err } = await cli(['doctor', '--env', env, '--offline'])
+    const trusted = ['FLOW=direct', 'TRUSTED_ISSUERS=https://bank.example']
+    const { code, out, err } = await doctorOf(`JWKS_FILE=${keys}`, ...trusted, line)
     expect({ code, text: out + err }).toEqual({ code: expected, text: expect.stringContaining(said) })
   })
 
   test('a variable for a file that is no text', async () => {
     const { client } = await tlsCertificates()
-    const env = path.join(folder, 'pfx.env')
-    const pfx = await pkcs12({ keys: [client.key], certificates: [client.cert], passphrase: 'open me' })
-    writeFileSync(path.join(folder, 'client.p12'), pfx)
-    writeFileSync(path.join(folder, 'jwks.json'), JSON.stringify(jwks))
-    const lines = [
-      'CLIENT_ID=app',
-      'CALLBACK=https://app.example/cb',
-      `JWKS_FILE=${path.join(folder, 'jwks.json')}`,
-      `TLS_CLIENT_PFX_FILE=${path.join(folder, 'client.p12')}`,
-      'TLS_CLIENT_PASSPHRASE=open me',
-    ].map((one) => `IDPARTNER_${one}`)
-    writeFileSync(env, lines.join('\n'))
-    const { code, out } = await cli(['doctor', '--env', env, '--offline'])
+    const file = path.join(folder, 'client.p12')
+    const passphrase = 'open me'
+    writeFileSync(file, await pkcs12({ keys: [client.key], certificates: [client.cert], passphrase }))
+    const { code, out } = await doctorOf(
+      `JWKS_FILE=${keys}`,
+      `TLS_CLIENT_PFX_FILE=${file}`,
+      `TLS_CLIENT_PASSPHRASE=${passphrase}`,
+    )
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/certificate .* days/) })
   })
 
   test('a variable that says with a file: URL where the keys are, as the option may', async () => {
-    const keys = path.join(folder, 'jwks.json')
-    const env = path.join(folder, 'url.env')
-    writeFileSync(keys, JSON.stringify(jwks))
-    writeFileSync(
-      env,
-      `IDPARTNER_CLIENT_ID=app\nIDPARTNER_CALLBACK=https://app.example/cb\nIDPARTNER_JWKS=${String(pathToFileURL(keys))}\n`,
-    )
-    const { code, out } = await cli(['doctor', '--env', env, '--offline'])
+    const { code, out } = await doctorOf(`JWKS=${String(pathToFileURL(keys))}`)
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/signing_key/) })
   })
 })
